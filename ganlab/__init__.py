@@ -1,0 +1,32 @@
+"""ganlab: a laboratory for GAN generation and the spectral artifacts that upsampling leaves.
+
+``import ganlab`` loads no torch: the rooms that need it (``ganlab.upsampling``, ``ganlab.models``,
+``ganlab.spectra``, ...) are imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_ROOMS = (
+    "config", "upsampling", "spectra", "data", "losses", "models",
+    "training", "generation", "forensics", "experiments", "images", "errors",
+)  # fmt: skip
+
+__all__ = ["__version__", "load_generator", *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a room, or ``load_generator``, when it is first asked for (PEP 562)."""
+    if name == "load_generator":
+        return importlib.import_module("ganlab.models").load_generator
+    if name in _ROOMS:
+        return importlib.import_module(f"ganlab.{name}")
+    raise AttributeError(f"module 'ganlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,218 @@
+"""What a run is made of: the fields, their defaults (here and nowhere else), their ranges. No torch.
+
+Names of upsamplers, losses, data sources and architectures are text here; ``ganlab.config.checks`` holds
+them against the registries, together with everything that concerns more than one field.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Border = Literal["torch", "zeros", "reflect", "replicate", "circular"]
+PositiveInt = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A strict, frozen group of options: unknown keys, wrong types, NaN and infinity are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+class DataConfig(Section):
+    """Where the real images come from. Their side is ``model.image_size``."""
+
+    source: str = "dead_leaves"
+    """A name of ``ganlab list``: dead_leaves, pack, folder, or a torchvision data set."""
+    path: str | None = None
+    """The pack, the image folder, or the root folder of a torchvision data set."""
+    num_images: PositiveInt | None = None
+    """Use only the first so many images (dead_leaves: make so many; 10,000 when absent)."""
+    seed: int = Field(0, ge=0)
+    """Seed of the dead-leaves images and of the split where the source brings none."""
+    val_fraction: Fraction = 0.1
+    """Held-out part where the source has no split of its own."""
+    flip: bool = True
+    """Mirror every training image left-right with probability 1/2."""
+    dequantize: bool = False
+    """Add uniform noise of one grey level to the reals (SNGAN's official code does; it whitens the floor)."""
+    on_error: Literal["skip", "fail"] = "fail"
+    """A file that cannot be read: name it and stop, or name it, count it and go on."""
+    cache: str | None = None
+    """Folder for packs made on first use; by default a cache folder of the user."""
+    download: bool = False
+    """Let a torchvision source fetch its files."""
+
+
+class TailConfig(Section):
+    """Convolutions after the last upsampling stage (UpConv: three 5x5, no activation between)."""
+
+    convs: int = Field(3, ge=1, le=5)
+    """How many convolutions, the one to RGB included (X.n.k's n)."""
+    kernel: int = Field(5, ge=1, le=9)
+    """Their side, odd (X.n.k's k)."""
+    activation: Literal["none", "relu"] = "none"
+    """Between them: UpConv has none, the spectral-discriminator code of Jung and Keuper has ReLU."""
+
+
+class UpsamplingConfig(Section):
+    """How the generator doubles its resolution: one name for all stages, one per stage, or a last one apart."""
+
+    name: str | tuple[str, ...]
+    """A name of ``ganlab list``, or one name per stage from the coarsest to the finest."""
+    last: str | None = None
+    """The last stage's name alone, the others keep ``name``."""
+    kernel: int = Field(3, ge=1, le=9)
+    """Side of the convolution beside the upsampler, odd. A transposed convolution gets kernel + 1 (4x4)."""
+    border: Border = "torch"
+    """Outside the image: torch = interpolation repeats the edge and convolution sees zeros (torch's own
+    layers); any other value holds for interpolation and convolution alike."""
+    icnr: bool = False
+    """Pixel shuffle starts as nearest (Aitken et al. 2017)."""
+    shuffle_first: bool = False
+    """Pixel shuffle before its convolution: C -> C/4 -> conv, instead of conv to 4C -> shuffle."""
+    tail: TailConfig | None = None
+    """Convolutions after the last stage."""
+
+
+class GeneratorConfig(Section):
+    """The generator's size."""
+
+    z_dim: PositiveInt = 128
+    """Length of the latent vector, standard normal."""
+    width: PositiveInt | None = None
+    """Base width; the published one when absent."""
+    widths: tuple[PositiveInt, ...] | None = None
+    """Every width from 4x4 to the finest stage, instead of ``width``."""
+    max_width: PositiveInt = 1024
+    """Cap on the widths that follow from ``width``."""
+
+
+class DiscriminatorConfig(Section):
+    """The discriminator's size and normalisation."""
+
+    width: PositiveInt | None = None
+    """Base width; the published one when absent."""
+    widths: tuple[PositiveInt, ...] | None = None
+    """Every width from the finest stage to the coarsest, instead of ``width``."""
+    max_width: PositiveInt = 1024
+    """Cap on the widths that follow from ``width``."""
+    norm: Literal["auto", "none", "batch", "layer"] = "auto"
+    """auto: none under spectral normalisation, layer under a gradient penalty, otherwise batch."""
+    spectral_norm: bool | None = None
+    """Absent: on for sngan and sndcgan, off for dcgan."""
+
+
+class ModelConfig(Section):
+    """Both networks. ``upsampling`` has no default: it is what the lab is about."""
+
+    architecture: str = "dcgan"
+    """dcgan, sndcgan or sngan."""
+    image_size: int = Field(32, ge=8, le=1024)
+    """Side of the square images in pixels."""
+    upsampling: UpsamplingConfig
+    """A name alone is short for ``{name: ...}``."""
+    num_classes: int = Field(0, ge=0)
+    """0: unconditional. Otherwise class-conditional batch norm and a projection discriminator."""
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+
+    @field_validator("upsampling", mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        """``upsampling: nearest`` and ``upsampling: [nearest, transposed]`` are short forms."""
+        return {"name": value} if isinstance(value, str | tuple) else value
+
+
+class LossConfig(Section):
+    """The adversarial game."""
+
+    adversarial: str = "hinge"
+    """hinge, non_saturating, least_squares or wasserstein."""
+    penalty: str = "none"
+    """none, wgan_gp, dragan or r1."""
+    penalty_weight: float | None = Field(None, gt=0)
+    """Factor of the penalty; 10 when absent."""
+
+
+class OptimizerConfig(Section):
+    """Adam for both networks."""
+
+    lr: float = Field(2e-4, gt=0)
+    """Learning rate of the generator, and of the discriminator unless that has its own."""
+    lr_discriminator: float | None = Field(None, gt=0)
+    """Learning rate of the discriminator when it differs."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    """Adam's decay rates of the first and second moment."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """linear: falls to zero at the last step."""
+    decay_start: int = Field(0, ge=0)
+    """Step at which the linear decay begins."""
+
+
+class TrainingConfig(Section):
+    """How long, how fast, on what. A step is one generator update."""
+
+    steps: PositiveInt = 10_000
+    """Generator updates."""
+    batch_size: PositiveInt = 64
+    """Real images in one discriminator update, over all processes."""
+    generator_batch_size: PositiveInt | None = None
+    """Fakes in one generator update; ``batch_size`` when absent (SNGAN's official code: twice as many)."""
+    n_dis: PositiveInt = 1
+    """Discriminator updates for each generator update."""
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Decay of the generator's exponential moving average for each step; 0 turns it off."""
+    ema_start: int = Field(0, ge=0)
+    """Until this step the average is a copy."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """auto: cuda, then mps, then cpu."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: mixed precision on CUDA."""
+    compile: bool = False
+    """torch.compile both networks (minutes at the start, faster steps on CUDA)."""
+    channels_last: bool = True
+    """Memory layout of the networks; the numbers stay the same up to rounding."""
+    threads: PositiveInt | None = None
+    """CPU threads; torch's choice when absent."""
+
+
+class LoggingConfig(Section):
+    """What is written while training, and how often (in steps)."""
+
+    log_every: PositiveInt = 50
+    """Losses into metrics.jsonl and TensorBoard."""
+    samples_every: PositiveInt = 500
+    """Fixed-noise grid and mean spectrum."""
+    checkpoint_every: PositiveInt = 500
+    """Training state; a killed run loses at most this many steps."""
+    keep_checkpoints: PositiveInt = 2
+    """The last so many stay."""
+    milestone_every: PositiveInt | None = None
+    """Checkpoints at these steps stay for good."""
+    tensorboard: bool = True
+    """Write TensorBoard events."""
+
+
+class Config(Section):
+    """One run, complete."""
+
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Everything random descends from (seed, stream, index)."""
+    out: str | None = None
+    """Run folder; ``runs/<name of the config>`` when absent."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    training: TrainingConfig = TrainingConfig()
+    logging: LoggingConfig = LoggingConfig()

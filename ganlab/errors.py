@@ -1,0 +1,34 @@
+"""The one error that means "this input cannot be used", and the nearest-name helper behind its texts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+class GanlabError(ValueError):
+    """Something a user can cause: the message says what, where, and what would be right.
+
+    The command line prints the message without a traceback and exits with status 2.
+    """
+
+
+def nearest_name(name: str, valid: Iterable[str]) -> str:
+    """``"; did you mean 'nearest'?"`` when one valid name is close to ``name``, otherwise ``""``."""
+    close = difflib.get_close_matches(str(name).lower().replace("-", "_"), list(valid), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def lookup(registry: Mapping[str, Value], name: str, kind: str) -> Value:
+    """Entry ``name`` of a registry.
+
+    Raises:
+        GanlabError: the name is unknown; the message lists every valid one and the nearest.
+    """
+    if name in registry:
+        return registry[name]
+    names = ", ".join(registry)
+    raise GanlabError(f"unknown {kind} {name!r}: expected one of {names}{nearest_name(name, registry)}")

@@ -1,0 +1,66 @@
+"""The one place where uint8 and float images meet: range, rounding, clamping, luma.
+
+Images on disk are uint8 ``(N, H, W, C)`` in 0..255. Images in networks and spectra are float
+``(N, C, H, W)`` in [-1, 1]. The map is ``x / 127.5 - 1``; the way back clamps to [-1, 1] and rounds to the
+nearest integer (ties to even), so that ``to_uint8(to_float(x)) == x`` for every value.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ganlab.errors import GanlabError
+
+UInt8Array = npt.NDArray[np.uint8]
+
+ROUNDING = "clamp to [-1, 1], times 127.5 plus 127.5, round half to even"
+LUMA_BT601 = (0.299, 0.587, 0.114)
+
+
+def to_float(images: UInt8Array | Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 ``(N, H, W, C)`` in 0..255 -> float32 ``(N, C, H, W)`` in [-1, 1], contiguous.
+
+    Raises:
+        GanlabError: not uint8, or not four-dimensional.
+    """
+    tensor = images if isinstance(images, Tensor) else torch.from_numpy(np.ascontiguousarray(images))
+    if tensor.dtype != torch.uint8 or tensor.ndim != 4:
+        raise GanlabError(
+            f"images on disk are uint8 (N, H, W, C); got {tensor.dtype} of shape {tuple(tensor.shape)}"
+        )
+    nchw = tensor.to(device).permute(0, 3, 1, 2)
+    return nchw.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1.0)
+
+
+def to_uint8(images: Tensor) -> UInt8Array:
+    """Float ``(N, C, H, W)`` in [-1, 1] -> uint8 ``(N, H, W, C)``: clamped, rounded to nearest.
+
+    Raises:
+        GanlabError: not four-dimensional, or not finite (a NaN has no pixel value).
+    """
+    if images.ndim != 4:
+        raise GanlabError(f"images are (N, C, H, W); got shape {tuple(images.shape)}")
+    if not bool(torch.isfinite(images).all()):
+        raise GanlabError("images hold NaN or infinite values; they cannot be written as pixels")
+    scaled = images.detach().float().clamp(-1.0, 1.0).mul(127.5).add_(127.5).round_()
+    array: UInt8Array = scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return array
+
+
+def luma(images: Tensor, weights: tuple[float, float, float] = LUMA_BT601) -> Tensor:
+    """``(N, 3, H, W)`` -> ``(N, H, W)`` weighted sum in R, G, B order; one channel is already grey.
+
+    The default weights are ITU-R BT.601's. Differentiable; the value range is kept.
+
+    Raises:
+        GanlabError: neither one nor three channels.
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise GanlabError(f"images are (N, C, H, W) with 1 or 3 channels; got shape {tuple(images.shape)}")
+    if images.shape[1] == 1:
+        return images[:, 0]
+    red, green, blue = images.unbind(1)
+    return weights[0] * red + weights[1] * green + weights[2] * blue

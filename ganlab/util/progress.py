@@ -1,0 +1,45 @@
+"""A bar for people, a line every ten seconds for log files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def bar(
+    iterable: Iterable[Item] | None = None,
+    total: int | None = None,
+    desc: str = "",
+    unit: str = "it",
+    initial: int = 0,
+) -> tqdm[Item]:
+    """A tqdm bar on standard error with rate and time left.
+
+    On a terminal it redraws; without one (log file, CI) it prints a full line at most every ten seconds.
+    """
+    terminal = sys.stderr.isatty()
+    options: dict[str, Any] = {} if terminal else {"mininterval": SECONDS_BETWEEN_LINES, "ascii": True}
+    return tqdm(
+        iterable, total=total, desc=desc, unit=unit, initial=initial,
+        file=sys.stderr if terminal else _LineWriter(), dynamic_ncols=terminal, leave=True, **options,
+    )  # fmt: skip
+
+
+class _LineWriter:
+    """Standard error where each redraw of a bar becomes a line of its own."""
+
+    def write(self, text: str) -> int:
+        line = text.strip("\r\n ")
+        if line:
+            sys.stderr.write(line + "\n")
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
