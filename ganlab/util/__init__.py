@@ -1,1 +1,1 @@
-"""Small things every room needs: atomic files, progress, hashing, seeds. Standard library, numpy and tqdm only."""
+"""Small things every room needs: atomic files, progress, hashing, seeds. No torch."""
