@@ -1,0 +1,1 @@
+"""What happens to images on their way: noise, blur, JPEG, geometry. Deterministic for every (seed, index)."""

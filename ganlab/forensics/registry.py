@@ -1,0 +1,45 @@
+"""The names of this room. A new entry is one class (or function) and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ganlab.forensics.perturbations.base import Perturbation
+from ganlab.forensics.perturbations.codec import Jpeg
+from ganlab.forensics.perturbations.filters import GaussianBlur, GaussianNoise, Median
+from ganlab.forensics.perturbations.geometry import CropResize, Mirror, Occlusion, Rescale, Rotation, Shift
+from ganlab.forensics.perturbations.published import (
+    frank_blur,
+    frank_blur_released,
+    frank_combined,
+    frank_combined_released,
+    frank_crop,
+    frank_jpeg,
+    frank_jpeg_released,
+    frank_noise,
+    frank_noise_released,
+    yu_combined,
+)
+
+PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {
+    "gaussian_noise": GaussianNoise,
+    "gaussian_blur": GaussianBlur,
+    "jpeg": Jpeg,
+    "crop_resize": CropResize,
+    "rescale": Rescale,
+    "rotation": Rotation,
+    "mirror": Mirror,
+    "shift": Shift,
+    "occlusion": Occlusion,
+    "median": Median,
+    "frank_noise": frank_noise,
+    "frank_blur": frank_blur,
+    "frank_crop": frank_crop,
+    "frank_jpeg": frank_jpeg,
+    "frank_combined": frank_combined,
+    "frank_noise_released": frank_noise_released,
+    "frank_blur_released": frank_blur_released,
+    "frank_jpeg_released": frank_jpeg_released,
+    "frank_combined_released": frank_combined_released,
+    "yu_combined": yu_combined,
+}
