@@ -1,0 +1,79 @@
+"""Penalties on the discriminator's gradient with respect to its input images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Critic = Callable[[Tensor], Tensor]
+Uniform = Callable[[tuple[int, ...]], Tensor]
+
+
+def gradient_at(critic: Critic, images: Tensor) -> Tensor:
+    """Gradient of each image's logit with respect to that image, ``(N, C, H, W)``, kept in the graph.
+
+    It is per-sample only if the critic treats the images of a batch independently, which is why batch norm in
+    the discriminator is refused together with a penalty.
+    """
+    leaf = images.detach().requires_grad_(True)
+    with torch.enable_grad():
+        logits = critic(leaf)
+        (gradient,) = torch.autograd.grad(logits.sum(), leaf, create_graph=True)
+    return gradient
+
+
+def distance_from_unit_norm(gradient: Tensor) -> Tensor:
+    """``E (|g| - 1)^2`` over the batch, |g| the Euclidean norm over channels and pixels."""
+    norm = gradient.flatten(1).square().sum(1).add(1e-12).sqrt()
+    return (norm - 1.0).square().mean()
+
+
+class Penalty(ABC):
+    """A scalar from the critic and one batch; a mean over the batch, to be multiplied by its weight."""
+
+    @staticmethod
+    @abstractmethod
+    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+        """The penalty; ``uniform(shape)`` draws its random numbers in [0, 1)."""
+
+
+class NoPenalty(Penalty):
+    """No gradient penalty."""
+
+    @staticmethod
+    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+        """Zero."""
+        return real.new_zeros(())
+
+
+class WganGp(Penalty):
+    """Unit gradient norm on lines between reals and fakes (Gulrajani et al. 2017, WGAN-GP)."""
+
+    @staticmethod
+    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+        """One random point between each real and a fake."""
+        mix = uniform((len(real), 1, 1, 1))
+        return distance_from_unit_norm(gradient_at(critic, mix * real + (1.0 - mix) * fake.detach()))
+
+
+class Dragan(Penalty):
+    """Unit gradient norm around the reals (Kodali et al. 2017, DRAGAN)."""
+
+    @staticmethod
+    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+        """One random point between each real and itself plus uniform noise of half the batch's deviation."""
+        noise = 0.5 * real.std() * uniform(tuple(real.shape))
+        mix = uniform((len(real), 1, 1, 1))
+        return distance_from_unit_norm(gradient_at(critic, real + (1.0 - mix) * noise))
+
+
+class R1(Penalty):
+    """Half the squared gradient norm at the reals (Mescheder et al. 2018, R1)."""
+
+    @staticmethod
+    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+        """``E |g|^2 / 2``, so that the weight is the paper's gamma."""
+        return 0.5 * gradient_at(critic, real).flatten(1).square().sum(1).mean()
