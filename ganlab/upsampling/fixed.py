@@ -62,6 +62,11 @@ class BedOfNails(FixedUpsampler):
 
     kernel = kernels.BED_OF_NAILS
 
+    @property
+    def taps(self) -> float:
+        """Three quarters of the taps meet zeros."""
+        return self.kernel_size**2 / 4
+
     @classmethod
     def operator(cls, x: Tensor, border: str) -> Tensor:
         """Pixel (i, j) goes to (2i, 2j) unchanged; the rest is zero."""

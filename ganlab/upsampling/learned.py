@@ -32,6 +32,11 @@ class Transposed(Upsampler):
         side, padding = kernel_size + 1, (kernel_size - 1) // 2
         self.conv = nn.ConvTranspose2d(in_channels, out_channels, side, stride=2, padding=padding, bias=bias)
 
+    @property
+    def taps(self) -> float:
+        """A stride of 2 spreads the kernel over four phases."""
+        return (self.kernel_size + 1) ** 2 / 4
+
     def forward(self, x: Tensor) -> Tensor:
         """Transposed convolution; other borders than zeros by padding the input and cutting the output."""
         if self.border in ("torch", "zeros"):

@@ -140,6 +140,27 @@ def test_shuffle_first_order():
     assert torch.equal(layer(x), layer.conv(F.pixel_shuffle(x, 2)))
 
 
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("border", BORDERS)
+def test_pointwise_shortcut_equals_interpolate_then_convolve(name, border):
+    layer = make_upsampler(name, 4, 3, kernel_size=1, border=border).double()
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    assert torch.allclose(layer(x), layer.conv(interpolate2x(x, name, border)), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", UPSAMPLERS)
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_fans_predict_the_output_variance(name, kernel_size):
+    """White noise in, weights of variance 1 / fan_in: mean output power 1 wherever power is kept."""
+    torch.manual_seed(0)
+    layer = make_upsampler(name, 64, 64, kernel_size, border="circular", bias=False)
+    torch.nn.init.normal_(layer.conv.weight, std=layer.fans[0] ** -0.5)
+    x = torch.randn(8, 64, 8, 8)
+    kept = 4 * interpolate2x(x, name, "circular").square().mean() if name == "bed_of_nails" else 1.0
+    power = layer(x).square().mean() / kept
+    assert power.item() == pytest.approx(1.0, rel=0.15) or (name in FIXED and power < 1.0)
+
+
 @pytest.mark.parametrize("name", UPSAMPLERS)
 @pytest.mark.parametrize("border", ["torch", "circular"])
 def test_gradients(name, border):
