@@ -1,0 +1,244 @@
+"""From images to spectra: power, DCT, and the one-dimensional profiles, batched and differentiable.
+
+Images are float ``(N, C, H, W)`` in [-1, 1], any N, C, H and W. float64 is computed in float64, anything
+else in float32. Spectra are un-shifted: row k of H holds frequency k/H cycles per pixel up to 1/2 and
+(k - H)/H beyond.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.errors import GanlabError, lookup
+from ganlab.images import luma, to_uint8
+from ganlab.spectra.conventions import Measure, ProfileConvention
+from ganlab.spectra.registry import CONVENTIONS
+from ganlab.spectra.rings import ring_sums
+from ganlab.spectra.windows import apply_window
+
+
+def check_images(images: Tensor) -> Tensor:
+    """The images in their computing precision: float64 stays, every other float becomes float32.
+
+    Raises:
+        GanlabError: not four-dimensional, not floating point, or without a pixel.
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
+        what = (
+            f"{images.dtype} of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images)
+        )
+        raise GanlabError(
+            f"spectra take float images (N, C, H, W) in [-1, 1]; got {what}; "
+            "ganlab.images.to_float turns uint8 (N, H, W, C) into them"
+        )
+    if 0 in images.shape[1:]:
+        raise GanlabError(f"images of shape {tuple(images.shape)} have no pixels")
+    return images if images.dtype == torch.float64 else images.float()
+
+
+def _squared_modulus(spectrum: Tensor) -> Tensor:
+    parts = torch.view_as_real(spectrum)
+    squares = parts.square() if parts.requires_grad else parts.square_()
+    return squares[..., 0] + squares[..., 1]
+
+
+def half_power(planes: Tensor) -> Tensor:
+    """``(..., H, W) -> (..., H, W//2+1)``: ``|rfft2|^2 / (H W)``.
+
+    By Parseval the mean of this over the full plane is the mean square of the pixels.
+    """
+    height, width = planes.shape[-2:]
+    return _squared_modulus(torch.fft.rfft2(planes)) / (height * width)
+
+
+def power_spectrum(images: Tensor, window: str | None = None) -> Tensor:
+    """Power of every channel, linear, un-shifted: ``|rfft2(images)|^2 / (H W)``.
+
+    Args:
+        images: float ``(N, C, H, W)``, nominally in [-1, 1].
+        window: None or "none", "hann", "kaiser"; windows have mean square 1, so white noise keeps its power.
+
+    Returns:
+        ``(N, C, H, W//2+1)``. Differentiable.
+
+    Raises:
+        GanlabError: wrong type or shape, unknown window.
+    """
+    return half_power(apply_window(check_images(images), window))
+
+
+@functools.lru_cache(maxsize=32)
+def _dct_matrix(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    k, n = np.arange(size)[:, None], np.arange(size)[None, :]
+    matrix = np.sqrt(2 / size) * np.cos(np.pi * k * (2 * n + 1) / (2 * size))
+    matrix[0] /= np.sqrt(2)
+    # A cached tensor made under inference_mode could never be used in a graph afterwards.
+    with torch.inference_mode(False):
+        return torch.from_numpy(matrix).to(device, dtype)
+
+
+def dct2(images: Tensor) -> Tensor:
+    """Orthonormal two-dimensional DCT-II of every channel, signed coefficients.
+
+    Args:
+        images: float ``(N, C, H, W)``.
+
+    Returns:
+        ``(N, C, H, W)``; sums of squares are those of the images. Differentiable.
+
+    Raises:
+        GanlabError: wrong type or shape.
+    """
+    planes = check_images(images)
+    rows = _dct_matrix(planes.shape[-2], planes.device, planes.dtype)
+    columns = _dct_matrix(planes.shape[-1], planes.device, planes.dtype)
+    return rows @ planes @ columns.T
+
+
+def _edge_columns(half: Tensor, width: int) -> Tensor:
+    """Sum of the self-conjugate columns (0 and, for even widths, Nyquist): ``(..., H)``."""
+    return half[..., 0] + half[..., -1] if width % 2 == 0 and width > 1 else half[..., 0]
+
+
+def axis_means(half: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Half-plane power ``(M, H, W//2+1)`` -> means over the other axis's frequencies, full plane.
+
+    Returns:
+        horizontal ``(M, W//2+1)`` and vertical ``(M, H//2+1)``.
+    """
+    height = half.shape[-2]
+    stored = half.sum(-1)
+    # Columns between 0 and Nyquist stand for their conjugates too, which lie in the mirrored row.
+    inner = stored - _edge_columns(half, width)
+    keep = height // 2 + 1
+    mirrored = torch.cat((inner[:, :1], inner[:, 1:].flip(1)), 1)
+    return half.mean(-2), (stored[:, :keep] + mirrored[:, :keep]) / width
+
+
+def axis_profiles(images: Tensor, window: str | None = None) -> tuple[Tensor, Tensor]:
+    """Luma power along each axis, averaged over all frequencies of the other, linear.
+
+    By Parseval the horizontal profile is the mean power spectrum of the image's rows taken one by one, the
+    vertical one that of its columns.
+
+    Args:
+        images: float ``(N, 1 or 3, H, W)`` in [-1, 1].
+        window: as in ``power_spectrum``.
+
+    Returns:
+        horizontal ``(N, W//2+1)`` over horizontal frequencies k/W and vertical ``(N, H//2+1)`` over k/H
+        cycles per pixel. Differentiable.
+
+    Raises:
+        GanlabError: wrong type, shape or channel count; unknown window.
+    """
+    grey = luma(check_images(images))
+    return axis_means(half_power(apply_window(grey, window)), grey.shape[-1])
+
+
+def _integer_grey(images: Tensor) -> Tensor:
+    """RGB in [-1, 1] -> OpenCV's integer grey 0..255 ``(N, 1, H, W)``: 15-bit weights, rounded."""
+    red, green, blue = torch.from_numpy(to_uint8(images)).to(images.device, torch.int64).unbind(-1)
+    grey = (9798 * red + 19235 * green + 3735 * blue + 16384) >> 15
+    return grey.to(images.dtype).unsqueeze(1)
+
+
+def _grey(images: Tensor, weights: tuple[float, float, float] | None) -> Tensor:
+    return images if weights is None else luma(images, weights).unsqueeze(1)
+
+
+def _standardise(images: Tensor) -> Tensor:
+    centred = images - images.mean((1, 2, 3), keepdim=True)
+    rms = centred.square().mean((1, 2, 3), keepdim=True)
+    # A constant image has no spectrum to standardise; its profile is zero instead of 0/0.
+    return centred / torch.where(rms > 0, rms, torch.ones_like(rms)).sqrt()
+
+
+def prepare(images: Tensor, convention: ProfileConvention) -> Tensor:
+    """Images in [-1, 1] in the value range and channels the convention transforms: ``(N, 1 or C, H, W)``.
+
+    Raises:
+        GanlabError: the convention takes a luma and the images have neither one nor three channels.
+    """
+    if convention.value_range == "standardised":
+        return _grey(_standardise(images), convention.luma)
+    if convention.integer_luma and images.shape[1] == 3:
+        return _integer_grey(images)
+    scale, shift = {"signed": (1.0, 0.0), "unit": (0.5, 0.5), "byte": (127.5, 127.5)}[convention.value_range]
+    return _grey(images if scale == 1.0 else images * scale + shift, convention.luma)
+
+
+def _guarded_log(re: Tensor, im: Tensor, epsilon: float) -> Tensor:
+    squares = (re + epsilon).square() + (im + epsilon).square()
+    return torch.log(torch.sqrt(squares + 1e-10) + 1e-10)
+
+
+def measure_half_plane(planes: Tensor, measure: Measure, epsilon: float) -> Tensor:
+    """``(..., H, W) -> (..., H, W//2+1)``: the quantity that a convention averages on its rings.
+
+    Where an epsilon is added to the imaginary part, conjugate partners differ by it; their mean is given.
+    """
+    if measure == "power":
+        return half_power(planes)
+    spectrum = torch.fft.rfft2(planes)
+    re: Tensor = spectrum.real
+    im: Tensor = spectrum.imag
+    square: Tensor = re.square() + im.square()
+    if measure == "raw_power":
+        return square
+    if measure == "log_power":
+        return torch.log(square + epsilon).mul(20)
+    if measure == "log_amplitude":
+        return torch.log((re + epsilon).square() + im.square()).mul(10)
+    mean: Tensor = (_guarded_log(re, im, epsilon) + _guarded_log(re, -im, epsilon)) / 2
+    return mean
+
+
+def _min_max(profiles: Tensor) -> Tensor:
+    raised = profiles - profiles.amin(1, keepdim=True)
+    span = raised.amax(1, keepdim=True)
+    # A flat profile stays at zero instead of 0/0.
+    return raised / torch.where(span > 0, span, torch.ones_like(span))
+
+
+def as_convention(convention: str | ProfileConvention) -> ProfileConvention:
+    """The convention itself, or the registered one of that name.
+
+    Raises:
+        GanlabError: unknown name.
+    """
+    if isinstance(convention, ProfileConvention):
+        return convention
+    return lookup(CONVENTIONS, convention, "profile convention")
+
+
+def radial_profile(
+    images: Tensor, convention: str | ProfileConvention = "ganlab", window: str | None = None
+) -> Tensor:
+    """One number per ring of the frequency plane and image, in the convention named.
+
+    Args:
+        images: float ``(N, C, H, W)`` in [-1, 1]; every convention sets its own value range and luma from
+            these. One channel is taken as grey. float64 is computed in float64.
+        convention: a key of ``CONVENTIONS`` or a ``ProfileConvention``. For frequencies and number of rings
+            see its ``frequencies(H, W)`` and ``length(H, W)``.
+        window: as in ``power_spectrum``; no published convention used one.
+
+    Returns:
+        ``(N, K)``. Differentiable, except that "durall2019" rounds RGB images to integers (its grey case is
+        differentiable).
+
+    Raises:
+        GanlabError: wrong type or shape, unknown convention or window, too small for the convention.
+    """
+    rule = as_convention(convention)
+    planes = apply_window(prepare(check_images(images), rule), window)
+    values = measure_half_plane(planes, rule.measure, rule.epsilon).mean(1)
+    sums, totals = ring_sums(values, planes.shape[-1], rule.rings)
+    area = planes.shape[-2] * planes.shape[-1]
+    profiles = sums / (totals if rule.reduction == "mean" else area)
+    return _min_max(profiles) if rule.normalise == "minmax" else profiles
