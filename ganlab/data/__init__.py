@@ -1,0 +1,39 @@
+"""Real images: sources, packs, the training read path, and sets of images for analysis.
+
+Importing the room loads no torch; the names are imported on first use (PEP 562).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganlab.data.batches import Batch, BatchReader
+    from ganlab.data.dead_leaves import DeadLeaves
+    from ganlab.data.load import TrainingImages, load_training_images
+    from ganlab.data.pack import Pack, read_pack
+    from ganlab.data.registry import SOURCES
+    from ganlab.data.writer import PackWriter
+
+_HOME = {
+    "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Pack": "pack",
+    "PackWriter": "writer", "SOURCES": "registry", "TrainingImages": "load", "load_training_images": "load",
+    "read_pack": "pack",
+}  # fmt: skip
+
+__all__ = [
+    "SOURCES", "Batch", "BatchReader", "DeadLeaves", "Pack", "PackWriter", "TrainingImages",
+    "load_training_images", "read_pack",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import the file a public name lives in when the name is first asked for."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"ganlab.data.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'ganlab.data' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

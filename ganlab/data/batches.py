@@ -1,0 +1,137 @@
+"""The training read path: batch number -> tensors, with no state in between.
+
+Everything about batch ``step`` follows from ``(seed, step)``: which images, which of them are mirrored, which
+noise is added. So a resumed run reads on where it stopped, and any number of processes together read the
+same global batches: each draws the global batch's numbers and takes its slice.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ganlab.data.arrays import UInt8Array
+from ganlab.data.rng import bit_stream, permutation
+from ganlab.errors import GanlabError
+from ganlab.images import to_float
+
+GREY_LEVEL = 1.0 / 127.5
+"""Distance of neighbouring pixel values in [-1, 1]."""
+
+
+class Batch(NamedTuple):
+    """One process's part of a batch."""
+
+    images: Tensor
+    """float32 (n, 3, H, W) in [-1, 1] (half a grey level beyond where dequantised)."""
+    labels: Tensor | None
+    """int64 (n,), or None without classes."""
+
+
+class BatchReader:
+    """Batches of an array, by number.
+
+    The images are read in the order of one infinite sequence: a random permutation of ``indices`` for
+    epoch 0, another for epoch 1, and so on. Batch ``step`` is positions ``step * batch_size`` up to
+    ``(step + 1) * batch_size`` of it, so that every epoch contains each image exactly once even where the
+    batch size does not divide their number.
+
+    Args:
+        images: uint8 (N, H, W, C), an array or a memory map.
+        indices: which of them to read.
+        batch_size: images in a batch over all processes.
+        seed: order, flips and noise descend from it.
+        flip: mirror each image left-right with probability 1/2.
+        dequantize: add uniform noise of one grey level, [-1/2, 1/2) / 127.5. SNGAN's official code adds
+            [0, 1) of its level, whose samples are truncated to bytes; ours are rounded, so that the noise is
+            centred and ``to_uint8`` gives the byte back.
+        labels: int64 (N,), if there are classes.
+        rank: number of this process.
+        world: how many processes share each batch.
+        device: where the tensors go; they travel as bytes and become floats there.
+
+    Raises:
+        GanlabError: nothing to read, or a batch that the processes cannot share evenly.
+    """
+
+    def __init__(
+        self,
+        images: UInt8Array,
+        indices: npt.NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        flip: bool = False,
+        dequantize: bool = False,
+        labels: npt.NDArray[np.int64] | None = None,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not len(indices) or batch_size < 1:
+            raise GanlabError(f"cannot read batches of {batch_size} from {len(indices)} images")
+        if batch_size % world or not 0 <= rank < world:
+            raise GanlabError(f"a batch of {batch_size} cannot be shared by {world} processes (rank {rank})")
+        self.images = images
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.labels = labels
+        self.batch_size = batch_size
+        self.seed = seed
+        self.flip = flip
+        self.dequantize = dequantize
+        self.device = device
+        share = batch_size // world
+        self._part = slice(rank * share, (rank + 1) * share)
+        self._orders: OrderedDict[int, npt.NDArray[np.int64]] = OrderedDict()
+
+    def batch(self, step: int) -> Batch:
+        """This process's part of batch ``step`` (0, 1, ...)."""
+        chosen = self.chosen(step)[self._part]
+        tensor = to_float(self._read(chosen, step), self.device)
+        if self.dequantize:
+            tensor += self._noise(step).to(self.device)
+        labels = None if self.labels is None else torch.from_numpy(self.labels[chosen]).to(self.device)
+        return Batch(tensor, labels)
+
+    def chosen(self, step: int) -> npt.NDArray[np.int64]:
+        """Indices into ``images`` of the global batch ``step``, (batch_size,)."""
+        positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        epochs, offsets = np.divmod(positions, len(self.indices))
+        parts = [self._order(int(e))[offsets[epochs == e]] for e in range(epochs[0], epochs[-1] + 1)]
+        indices: npt.NDArray[np.int64] = self.indices[np.concatenate(parts)]
+        return indices
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        """The permutation of an epoch; the last two are kept."""
+        if epoch not in self._orders:
+            self._orders[epoch] = permutation(self.seed, "order", epoch, len(self.indices))
+            if len(self._orders) > 2:
+                self._orders.popitem(last=False)
+        return self._orders[epoch]
+
+    def _read(self, chosen: npt.NDArray[np.int64], step: int) -> UInt8Array:
+        """The chosen images as bytes, mirrored where the coin says so."""
+        pixels: UInt8Array = self.images[chosen]
+        if self.flip:
+            mirrored = self._coins(step)[self._part]
+            pixels[mirrored] = pixels[mirrored, :, ::-1]
+        return pixels
+
+    def _coins(self, step: int) -> npt.NDArray[np.bool_]:
+        """One fair coin for each image of the global batch: the top bit of a raw word."""
+        words = bit_stream(self.seed, "flip", step).random_raw(self.batch_size)
+        coins: npt.NDArray[np.bool_] = words >> np.uint64(63) == 1
+        return coins
+
+    def _noise(self, step: int) -> Tensor:
+        """This process's slice of the global batch's noise: float32 (n, C, H, W), uniform in 65,536 steps."""
+        height, width, channels = self.images.shape[1:]
+        count = self.batch_size * channels * height * width
+        words = bit_stream(self.seed, "dequantize", step).random_raw(-(-count // 4)).astype("<u8", copy=False)
+        draws = words.view("<u2")[:count].reshape(self.batch_size, channels, height, width)[self._part]
+        uniform = torch.from_numpy(draws.astype(np.float32)).add_(0.5).div_(65536.0)
+        return uniform.sub_(0.5).mul_(GREY_LEVEL)

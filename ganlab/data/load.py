@@ -1,0 +1,92 @@
+"""From a ``data:`` section to the array the training loop reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ganlab.config.schema import DataConfig
+from ganlab.data.arrays import UInt8Array
+from ganlab.data.pack import Pack, pixels_sha256
+from ganlab.data.registry import SOURCES
+from ganlab.data.split import limit_indices, split_indices
+from ganlab.errors import GanlabError, lookup
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """One array of images, and which of them are used for what."""
+
+    images: UInt8Array
+    """uint8 (N, H, W, 3), memory-mapped when large; not only the used ones."""
+    labels: npt.NDArray[np.int64] | None
+    """Class of each image (N,), or None."""
+    class_names: tuple[str, ...]
+    """Names of the classes, maybe none."""
+    train: npt.NDArray[np.int64]
+    """Indices to train on, ascending."""
+    val: npt.NDArray[np.int64]
+    """Indices held out, ascending."""
+    description: dict[str, Any]
+    """Source, counts, recipe and pixel hash, as plain JSON values, for the run's records."""
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the labels tell apart; 0 without labels."""
+        return 0 if self.labels is None else max(int(self.labels.max()) + 1, len(self.class_names))
+
+
+def load_training_images(data: DataConfig, image_size: int) -> TrainingImages:
+    """The images of a source at ``image_size``; made, converted or downloaded on first use.
+
+    Args:
+        data: the ``data:`` section of a config.
+        image_size: ``model.image_size``, the side in pixels.
+
+    Raises:
+        GanlabError: unknown source, missing files, wrong size: with what would be right.
+    """
+    pack = lookup(SOURCES, data.source, "data source")(data, image_size)
+    _check_size(pack, image_size)
+    count = len(pack.images)
+    train, held_out = split_indices(count, pack.split, data.val_fraction, data.seed)
+    # dead_leaves makes exactly num_images, so for it this keeps everything
+    train, held_out = limit_indices(train, held_out, data.num_images, data.seed)
+    return TrainingImages(
+        images=pack.images,
+        labels=pack.labels,
+        class_names=pack.class_names,
+        train=train,
+        val=held_out,
+        description=_describe(pack, data, len(train), len(held_out)),
+    )
+
+
+def _check_size(pack: Pack, image_size: int) -> None:
+    """Images are never resized in passing: that would put the resampling into the spectrum unseen."""
+    height, width = pack.images.shape[1:3]
+    if (height, width) != (image_size, image_size):
+        raise GanlabError(
+            f"{pack.path}: images are {height}x{width}, but model.image_size is {image_size}; packs are "
+            f"never resized: pack the original images with 'ganlab data pack FOLDER OUT --size {image_size}', "
+            f"or set model.image_size to {height if height == width else 'the size of a square pack'}"
+        )
+
+
+def _describe(pack: Pack, data: DataConfig, num_train: int, num_val: int) -> dict[str, Any]:
+    """What a run writes down about its images."""
+    return {
+        "source": data.source,
+        "path": str(Path(pack.path)),
+        "shape": list(pack.images.shape),
+        "num_train": num_train,
+        "num_val": num_val,
+        "split": "the source's own" if pack.split is not None else f"seeded, {data.val_fraction} held out",
+        "class_names": list(pack.class_names),
+        "recipe": pack.meta.get("recipe"),
+        "pixels_sha256": pack.meta.get("images_sha256") or pixels_sha256(pack.images),
+    }
