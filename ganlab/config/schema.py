@@ -65,7 +65,7 @@ class TailConfig(Section):
 
 
 class UpsamplingConfig(Section):
-    """How the generator doubles its resolution: one name for all stages, one per stage, or a last one apart."""
+    """How the generator doubles its resolution: one name for all stages, one per stage, or the last apart."""
 
     name: str | tuple[str, ...]
     """A name of ``ganlab list``, or one name per stage from the coarsest to the finest."""
@@ -142,6 +142,12 @@ class LossConfig(Section):
     """none, wgan_gp, dragan or r1."""
     penalty_weight: float | None = Field(None, gt=0)
     """Factor of the penalty; 10 when absent."""
+
+    @field_validator("adversarial", "penalty", mode="before")
+    @classmethod
+    def _spelling(cls, value: object) -> object:
+        """Papers write ``wgan-gp`` and ``non-saturating``; names here have underscores."""
+        return value.lower().replace("-", "_") if isinstance(value, str) else value
 
 
 class OptimizerConfig(Section):

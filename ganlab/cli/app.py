@@ -1,0 +1,111 @@
+"""The ``ganlab`` command: a group that imports verbs late and turns errors into one clear line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import ganlab
+from ganlab.cli.verbs import VERBS
+from ganlab.errors import GanlabError, nearest_name
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+class LazyGroup(TyperGroup):
+    """Verbs from the table in `ganlab.cli.verbs`; errors a user can cause without traceback."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Verbs whose file is there, in the table's order."""
+        return [name for name, verb in VERBS.items() if verb.exists]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, imported now; None for an unknown verb."""
+        return VERBS[cmd_name].load(cmd_name) if cmd_name in self.list_commands(ctx) else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of verbs in ``--help``, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, VERBS[name].help) for name in self.list_commands(ctx)])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb in ``args``; an unknown one is a usage error with the nearest name."""
+        verbs = self.list_commands(ctx)
+        if args[0] not in verbs and not args[0].startswith("-"):
+            ctx.fail(f"no verb {args[0]!r}; expected one of {', '.join(verbs)}{nearest_name(args[0], verbs)}")
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """``--debug`` may stand anywhere on the line."""
+        if "--debug" in args:
+            args = ["--debug", *(arg for arg in args if arg != "--debug")]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; with ``--debug`` errors keep their traceback."""
+        if ctx.params.get("debug"):
+            return super().invoke(ctx)
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except (GanlabError, KeyboardInterrupt, BrokenPipeError, ImportError, RuntimeError) as error:
+            raise typer.Exit(_report(error)) from error
+
+
+def _report(error: BaseException) -> int:
+    """Print the error as users should see it and return the exit status; re-raise what is a bug."""
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        # Nobody reads on (`ganlab list | head`); the flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    text = str(error) if isinstance(error, GanlabError) else _torch_pair(error)
+    if text is None:
+        raise error
+    print(f"error: {text}", file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _torch_pair(error: BaseException) -> str | None:
+    from ganlab.util.torch_pair import explain
+
+    return explain(error)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"ganlab {ganlab.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def ganlab_(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """A laboratory for what upsampling does to the images a GAN makes, and whether detectors see it."""
+
+
+def main() -> None:
+    """Console script ``ganlab``."""
+    app(prog_name="ganlab")

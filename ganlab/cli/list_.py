@@ -1,0 +1,46 @@
+"""``ganlab list [KIND]``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ganlab.config.registries import entries
+from ganlab.config.sources import preset_names, preset_summary
+from ganlab.errors import lookup
+
+KINDS: dict[str, str] = {
+    "presets": "presets (CONFIG in train, show)",
+    "upsamplers": "upsamplers (model.upsampling)",
+    "generators": "architectures (model.architecture)",
+    "adversarial": "adversarial losses (loss.adversarial)",
+    "penalties": "penalties (loss.penalty)",
+    "sources": "data sources (data.source)",
+    "conventions": "spectrum conventions (--convention)",
+    "features": "features (detect --features)",
+    "detectors": "detectors (detect --detectors)",
+}
+
+
+def list_(
+    kind: Annotated[str | None, typer.Argument(help=f"Only one of {', '.join(KINDS)}.")] = None,
+) -> None:
+    """List every name that a configuration or an option accepts, with one line about each."""
+    chosen = KINDS if kind is None else {kind: lookup(KINDS, kind, "kind of names")}
+    for name, title in chosen.items():
+        _print_group(title, _entries(name))
+
+
+def _entries(kind: str) -> dict[str, str]:
+    return {name: preset_summary(name) for name in preset_names()} if kind == "presets" else entries(kind)
+
+
+def _print_group(title: str, lines: dict[str, str]) -> None:
+    if not lines:
+        return
+    width = max(map(len, lines))
+    print(f"{title}:")
+    for name, text in lines.items():
+        print(f"  {name:<{width}}  {text}".rstrip())
+    print()

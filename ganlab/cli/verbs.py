@@ -1,0 +1,66 @@
+"""The verbs, and how each is imported only when it is called.
+
+How to add a verb
+-----------------
+1. Write ``ganlab/cli/<verb>.py`` with one function of the verb's name and typer annotations. Its docstring is
+   the verb's help. Import ganlab's rooms (whatever loads torch) inside the function, not at the top. Raise
+   `ganlab.errors.GanlabError` for what a user can cause; the group prints it and exits with 2.
+   For sub-commands (``ganlab data pack``) let the file hold a ``typer.Typer`` of the verb's name instead.
+2. Add one line to `VERBS`: name, ``file:attribute``, one line of help for ``ganlab --help``.
+
+A verb whose file is not there is not listed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb lives, as ``file:attribute`` in this folder, and its line of help."""
+
+    target: str
+    help: str
+
+    @property
+    def module(self) -> str:
+        """Name of the file without its suffix."""
+        return self.target.partition(":")[0]
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return Path(__file__).with_name(f"{self.module}.py").is_file()
+
+    def load(self, name: str) -> Any:
+        """Import the file and make the command (a group for a ``typer.Typer``)."""
+        module, _, attribute = self.target.partition(":")
+        found = getattr(importlib.import_module(f"ganlab.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_group(found)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        single.command(name)(found)
+        return typer.main.get_command(single)
+
+
+VERBS: dict[str, Verb] = {
+    "quickstart": Verb("quickstart:quickstart", "The whole lab in minutes, offline, on built-in images."),
+    "train": Verb("train:train", "Train a generator; the same command again resumes."),
+    "generate": Verb("generate:generate", "Make a fake dataset from one or more runs."),
+    "spectra": Verb("spectra:spectra", "Compare the spectra of real and fake images: figures and tables."),
+    "ablate": Verb("ablate:ablate", "Run a plan of many trainings and put the results in one table."),
+    "detect": Verb("detect:detect", "Train and test detectors of fake images."),
+    "report": Verb("report:report", "One self-contained HTML page about a results folder."),
+    "data": Verb("data:data", "Prepare images: pack a folder."),
+    "theory": Verb("theory:theory", "Frequency responses and spectral replicas of the upsamplers."),
+    "show": Verb("show:show", "Print a resolved configuration and what is doubtful about it."),
+    "list": Verb("list_:list_", "List every name that a configuration or an option accepts."),
+    "schema": Verb("schema:schema", "Print the JSON schema of configuration files."),
+}
+"""Verb -> where it lives, in the order of ``ganlab --help``."""

@@ -1,0 +1,64 @@
+"""Checks that concern more than one key, or a registry: `problems` runs them all.
+
+To add one, write a generator of problems in the file of its topic and give it a line in `CHECKS` with the
+keys it reads: a check is left out when one of them is already known to be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ganlab.config.checks import game, idle, names, processes, shapes, sources
+from ganlab.config.checks.problem import Check, Problem
+from ganlab.config.errors import KeyPath, key_path
+from ganlab.config.schema import Config
+
+_STAGES = ("model.architecture", "model.image_size", "model.upsampling")
+
+CHECKS: dict[Check, tuple[str, ...]] = {
+    names.registered_names: (),
+    names.architecture_pair: ("model.architecture",),
+    shapes.image_size: ("model.architecture", "model.image_size"),
+    shapes.odd_size: ("model.image_size",),
+    shapes.stage_list: _STAGES,
+    shapes.odd_kernels: ("model.upsampling",),
+    shapes.widths_length: (*_STAGES[:2], "model.generator.widths", "model.discriminator.widths"),
+    shapes.shuffle_channels: (*_STAGES, "model.generator"),
+    game.loss_and_penalty: ("loss", "model.architecture", "model.discriminator.spectral_norm"),
+    game.norm_and_penalty: ("loss.penalty", "model.discriminator.norm"),
+    game.resnet_settings: ("model.architecture", "optimizer.betas", "training.n_dis"),
+    game.schedule: ("optimizer", "training.steps", "training.ema_decay", "training.ema_start"),
+    game.precision: ("training.precision", "training.device"),
+    processes.batch_parts: ("training.batch_size", "training.generator_batch_size"),
+    processes.discriminator_batch_norm: ("loss.penalty", "model.architecture", "model.discriminator"),
+    sources.path: ("data.source", "data.path"),
+    sources.classes: ("data.source", "model.num_classes"),
+    sources.idle_options: ("data",),
+    idle.loss_options: ("loss",),
+    idle.optimizer_options: ("optimizer", "training.ema_decay", "training.ema_start"),
+    idle.logging_intervals: ("logging", "training.steps"),
+    idle.widths: ("model.generator", "model.discriminator"),
+    idle.pixel_shuffle_options: ("model.upsampling",),
+    idle.upsampling_options: _STAGES,
+}
+"""Check -> the keys it reads."""
+
+
+def problems(config: Config, ignore: Sequence[KeyPath] = ()) -> list[Problem]:
+    """Findings of every check.
+
+    Args:
+        config: a schema-valid configuration.
+        ignore: keys known to be wrong; checks that read them are left out.
+
+    Returns:
+        Errors and warnings, in the order of `CHECKS`.
+    """
+    chosen = [check for check, reads in CHECKS.items() if not _touches(reads, ignore)]
+    found = [problem for check in chosen for problem in check(config)]
+    return [problem for problem in found if not _touches((problem.key,), ignore)]
+
+
+def _touches(reads: Sequence[str], wrong: Sequence[KeyPath]) -> bool:
+    paths = [key_path(key) for key in reads]
+    return any(path[: len(bad)] == bad or bad[: len(path)] == path for path in paths for bad in wrong)

@@ -1,0 +1,85 @@
+"""Loading: find, parse, merge, override, validate, check; all faults in one error."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from ganlab.config.checks import problems
+from ganlab.config.checks.problem import Problem
+from ganlab.config.errors import ConfigError, Fault, Origins, key_path, origin_of
+from ganlab.config.merge import overlay
+from ganlab.config.overrides import Overrides, override_documents
+from ganlab.config.schema import Config
+from ganlab.config.sources import RUN_CONFIG, locate, mapping, read, with_parents
+from ganlab.config.validate import repaired, validate
+from ganlab.config.yaml12 import Document, parse
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A configuration with what the command line shows beside it."""
+
+    config: Config
+    """The complete, checked configuration."""
+    name: str
+    """The preset's name, the file's stem, or the run folder's name."""
+    warnings: tuple[str, ...] = ()
+    """``file:line: key: text`` of options without effect and other doubtful choices."""
+    origins: Origins = field(default_factory=dict)
+    """Where each key was set."""
+
+
+def load(source: str | os.PathLike[str], overrides: Overrides = ()) -> Config:
+    """Read a configuration.
+
+    Args:
+        source: a YAML file, a preset name, or a run folder.
+        overrides: ``key.path=value`` texts (values are YAML 1.2), or a mapping from key path to value.
+
+    Returns:
+        The checked configuration. Its warnings are in `resolve`.
+
+    Raises:
+        ConfigError: everything that is wrong, one line each: ``file:line: key: what; expected ...``.
+    """
+    return resolve(source, overrides).config
+
+
+def loads(text: str, overrides: Overrides = (), name: str = "text") -> Config:
+    """Read a configuration from YAML text; ``extends`` starts at the working directory.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    document = with_parents(mapping(parse(text, name)), None)
+    return _finish(document, overrides, name).config
+
+
+def resolve(source: str | os.PathLike[str], overrides: Overrides = ()) -> Resolved:
+    """Like `load`, with the warnings, the name for the run, and the origin of every key.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    path = locate(source)
+    document = with_parents(read(path), path)
+    return _finish(document, overrides, path.parent.name if path.name == RUN_CONFIG else path.stem)
+
+
+def _finish(document: Document, overrides: Overrides, name: str) -> Resolved:
+    for override in override_documents(overrides):
+        document = overlay(document, override)
+    config, faults, wrong = validate(document)
+    sound = config or repaired(document, wrong)
+    found = problems(sound, ignore=wrong) if sound else []
+    errors = [*document.faults, *faults, *_faults(found, "error", document.origins)]
+    if errors or config is None:
+        raise ConfigError(errors)
+    warnings = tuple(str(fault) for fault in _faults(found, "warning", document.origins))
+    return Resolved(config, name, warnings, document.origins)
+
+
+def _faults(found: list[Problem], level: str, origins: Origins) -> list[Fault]:
+    chosen = [problem for problem in found if problem.level == level]
+    return [Fault(origin_of(origins, key_path(p.key)), p.key, p.text) for p in chosen]

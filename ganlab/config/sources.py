@@ -1,0 +1,127 @@
+"""Finding a configuration: a YAML file, a preset or a run folder; and following ``extends``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ganlab.config.errors import ConfigError, Fault, Origin, origin_of
+from ganlab.config.merge import overlay
+from ganlab.config.validate import shown
+from ganlab.config.yaml12 import Document, parse
+from ganlab.errors import nearest_name
+
+PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
+RUN_CONFIG = "config.yaml"
+"""The resolved configuration in a run folder."""
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the presets, sorted."""
+    return tuple(sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml")))
+
+
+def preset_summary(name: str) -> str:
+    """First comment line of a preset: what it is."""
+    first = (PRESET_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ").rstrip(" .")
+
+
+def locate(
+    source: str | os.PathLike[str], folder: Path | None = None, asked_by: Origin | None = None
+) -> Path:
+    """The YAML file meant by ``source``.
+
+    A bare name is a preset before it is a folder (write ``./name`` for the folder); a folder means the
+    ``config.yaml`` in it; relative paths start at ``folder``, by default the working directory.
+
+    Raises:
+        ConfigError: nothing there; lists presets and the YAML files nearby.
+    """
+    text = os.fspath(source)
+    if text in preset_names():
+        return PRESET_FOLDER / f"{text}.yaml"
+    path = (folder or Path()) / text
+    candidate = path / RUN_CONFIG if path.is_dir() else path
+    if candidate.is_file():
+        return candidate
+    raise ConfigError(
+        [Fault(asked_by or Origin(text or "''"), "extends" if asked_by else "", _absent(text, path))]
+    )
+
+
+def _absent(text: str, path: Path) -> str:
+    presets = preset_names()
+    nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    if path.is_dir():
+        what = f"the folder {text!r} holds no {RUN_CONFIG}, so it is no run folder"
+    else:
+        what = f"no such configuration{f' {text!r}' if text else ''}"
+    files = f"; YAML files there: {', '.join(nearby[:10])}" if nearby else ""
+    wanted = f"expected a YAML file, a run folder or a preset ({', '.join(presets)})"
+    return f"{what}; {wanted}{files}{nearest_name(path.name, [*presets, *nearby])}"
+
+
+def label(path: Path) -> str:
+    """How messages name the file: ``preset dcgan64``, or the path as short as it can be."""
+    if path.parent == PRESET_FOLDER:
+        return f"preset {path.stem}"
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") and path.is_absolute() else relative
+
+
+def read(path: Path) -> Document:
+    """Parse one file, without its parents.
+
+    Raises:
+        ConfigError: unreadable, not UTF-8, not YAML, or not a mapping.
+    """
+    name = label(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([Fault(Origin(name), "", f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Fault(Origin(name), "", f"not UTF-8 text (byte {error.start})")]) from error
+    return mapping(parse(text, name))
+
+
+def mapping(document: Document) -> Document:
+    """The document itself when its top level is a mapping (an empty file is an empty one).
+
+    Raises:
+        ConfigError: it is a list or a single value.
+    """
+    if document.value is None:
+        document.value = {}
+    if not isinstance(document.value, dict):
+        text = f"holds {shown(document.value)}; expected keys such as model: and training:"
+        raise ConfigError([*document.faults, Fault(Origin(document.source, 1), "", text)])
+    document.origins.setdefault((), Origin(document.source, 1))
+    return document
+
+
+def with_parents(document: Document, path: Path | None, seen: tuple[Path, ...] = ()) -> Document:
+    """The document laid over the one that its ``extends`` names, and so on upwards.
+
+    Args:
+        document: a parsed file.
+        path: the file; relative parents are looked up beside it.
+        seen: files on the way here.
+
+    Raises:
+        ConfigError: the parent is missing, is not one name, or leads back here.
+    """
+    if "extends" not in document.value:
+        return document
+    parent = document.value.pop("extends")
+    origin = origin_of(document.origins, ("extends",))
+    if not isinstance(parent, str):
+        text = f"got {shown(parent)}; expected one preset name or the path of one YAML file"
+        raise ConfigError([*document.faults, Fault(origin, "extends", text)])
+    chain = (*seen, *([path.resolve()] if path else []))
+    found = locate(parent, path.parent if path else None, origin).resolve()
+    if found in chain:
+        loop = " -> ".join(label(file) for file in (*chain[chain.index(found) :], found))
+        raise ConfigError([Fault(origin, "extends", f"goes round in a circle: {loop}")])
+    return overlay(with_parents(read(found), found, chain), document)

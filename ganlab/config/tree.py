@@ -1,0 +1,124 @@
+"""The schema as a tree of keys: which keys exist, what each expects, which one was probably meant."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from ganlab.config.errors import KeyPath, dotted
+from ganlab.config.registries import names
+from ganlab.config.schema import Config
+from ganlab.errors import nearest_name
+
+Node = dict[str, Any]
+
+NAMED: dict[str, str] = {
+    "data.source": "sources",
+    "model.architecture": "generators",
+    "model.upsampling.name": "upsamplers",
+    "model.upsampling.last": "upsamplers",
+    "loss.adversarial": "adversarial",
+    "loss.penalty": "penalties",
+}
+"""Keys whose values are names of a registry."""
+
+
+@functools.cache
+def root() -> Node:
+    """JSON schema of `Config` with its references resolved."""
+    schema = Config.model_json_schema()
+    resolved = _resolve(schema, schema.get("$defs", {}))
+    assert isinstance(resolved, dict)
+    return resolved
+
+
+def _resolve(node: Any, definitions: Node) -> Any:
+    if isinstance(node, list):
+        return [_resolve(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    reference = node.get("$ref")
+    target = definitions[reference.rsplit("/", 1)[1]] if reference else {}
+    merged = {**target, **{key: value for key, value in node.items() if key not in ("$ref", "$defs")}}
+    return {key: value if key == "default" else _resolve(value, definitions) for key, value in merged.items()}
+
+
+def child(node: Node, part: str | int) -> Node | None:
+    """The node under one key or index, or None when there is none."""
+    for option in (node, *node.get("anyOf", ())):
+        if isinstance(part, str) and part in option.get("properties", {}):
+            return dict(option["properties"][part])
+        if isinstance(part, int) and option.get("type") == "array":
+            fixed = option.get("prefixItems", [])
+            return dict(fixed[part]) if part < len(fixed) else dict(option.get("items") or {})
+    return None
+
+
+def find(path: KeyPath) -> Node | None:
+    """The node at ``path``, or None when the schema has no such key."""
+    node: Node | None = root()
+    for part in path:
+        node = child(node, part) if node is not None else None
+    return node
+
+
+def properties(node: Node) -> Node:
+    """Keys of a section, also when it may be null or has a short form."""
+    for option in (node, *node.get("anyOf", ())):
+        if "properties" in option:
+            return dict(option["properties"])
+    return {}
+
+
+def keys(node: Node | None = None, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Every key path of the schema, sections before their keys."""
+    for name, below in properties(root() if node is None else node).items():
+        yield (*path, name)
+        yield from keys(below, (*path, name))
+
+
+def suggestion(path: KeyPath) -> str:
+    """``"; did you mean 'x'?"`` for an unknown key: a sibling, else the same or a near name elsewhere."""
+    siblings = [str(key[-1]) for key in keys() if key[:-1] == path[:-1]]
+    near = nearest_name(str(path[-1]), siblings)
+    if near:
+        return near
+    elsewhere = [dotted(key) for key in keys() if key[-1] == str(path[-1]).replace("-", "_")]
+    return (
+        f"; did you mean '{elsewhere[0]}'?" if elsewhere else nearest_name(dotted(path), map(dotted, keys()))
+    )
+
+
+def expected(path: KeyPath) -> str:
+    """What the key expects, in words: ``an integer >= 1``, ``one of nearest, bilinear, ...``."""
+    node = find(path)
+    kind = NAMED.get(dotted(path)) or NAMED.get(dotted(path[:-1]))
+    registered = names(kind) if kind else ()
+    words = _words(node or {})
+    return f"{words} (of {', '.join(registered)})" if registered else words
+
+
+def _words(node: Node) -> str:
+    if "anyOf" in node:
+        return " or ".join(_words(option) for option in node["anyOf"])
+    if "enum" in node:
+        return "one of " + ", ".join(str(value) for value in node["enum"])
+    if "properties" in node:
+        return "a section with the keys " + ", ".join(node["properties"])
+    if node.get("type") == "array":
+        return _list_words(node)
+    plain = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "true or false"}
+    return plain.get(str(node.get("type")), str(node.get("type", "a value"))) + _range_words(node)
+
+
+def _list_words(node: Node) -> str:
+    if "prefixItems" in node:
+        return f"a list of {len(node['prefixItems'])}: " + ", ".join(map(_words, node["prefixItems"]))
+    return f"a list, each {_words(node.get('items', {}))}"
+
+
+def _range_words(node: Node) -> str:
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {node[name]:g}" for name, sign in signs.items() if name in node]
+    return " " + " and ".join(limits) if limits else ""
