@@ -1,0 +1,67 @@
+"""Ratios measured in one run: what the forensics room does in batches against the straightforward way."""
+
+import time
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+
+from ganlab.forensics import convolutional_traces
+
+pytestmark = pytest.mark.benchmark
+
+
+def best_of(function, repeats=3):
+    """Shortest wall time of a few runs, in seconds."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def straightforward_em(channel, size, tolerance=1e-2, max_iterations=100):
+    """One channel in 0..255: shifted products for the residual and for all normal equations."""
+    a = size // 2
+    height, width = channel.shape
+    offsets = [(s, t) for s in range(-a, a + 1) for t in range(-a, a + 1) if (s, t) != (0, 0)]
+
+    def shifted(s, t):
+        return channel[a + s : height - a + s, a + t : width - a + t]
+
+    def residual_of(kernel):
+        return shifted(0, 0) - sum(k * shifted(s, t) for k, (s, t) in zip(kernel, offsets, strict=True))
+
+    kernel = np.array([0.25 if abs(s) + abs(t) == 1 else 0.0 for s, t in offsets])
+    sigma = np.sqrt(np.mean(residual_of(kernel) ** 2))
+    for _ in range(max_iterations):
+        residual = residual_of(kernel)
+        density = np.exp(-(residual**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
+        weight = density / (density + 1 / 256)
+        matrix = np.array([[np.sum(weight * shifted(*o) * shifted(*q)) for q in offsets] for o in offsets])
+        right = np.array([np.sum(weight * shifted(0, 0) * shifted(*o)) for o in offsets])
+        new = np.linalg.lstsq(matrix, right, rcond=None)[0]
+        sigma = np.sqrt(np.sum(weight * residual_of(new) ** 2) / np.sum(weight))
+        moved, kernel = np.linalg.norm(new - kernel), new
+        if moved < tolerance:
+            break
+    return kernel
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_batched_traces_against_per_image_em(size):
+    rng = np.random.default_rng(0)
+    field = scipy.ndimage.gaussian_filter(rng.standard_normal((128, 3, 64, 64)), (0, 0, 1, 1))
+    grey = np.clip(128 + 150 * field + 2 * rng.standard_normal(field.shape), 0, 255).round()
+    images = torch.from_numpy(grey / 127.5 - 1).float()
+    ours = best_of(lambda: convolutional_traces(images, size), 5) / len(images)
+    few = 2 if size > 3 else 6
+    theirs = best_of(lambda: [straightforward_em(c, size) for image in grey[:few] for c in image], 2) / few
+    ratio = theirs / ours
+    print(f"traces {size}x{size}: {1e3 * ours:.2f} ms an image, {ratio:.0f} times faster")
+    np.testing.assert_allclose(
+        convolutional_traces(images[:1], size).kernels[0, 0], straightforward_em(grey[0, 0], size), atol=1e-3
+    )
+    assert ratio >= 20
