@@ -1,0 +1,14 @@
+"""Generators and discriminators, built from configuration and rebuilt from files."""
+
+from __future__ import annotations
+
+from ganlab.models.build import build_discriminator, build_generator, count_parameters
+from ganlab.models.discriminator import Discriminator
+from ganlab.models.generator import Generator
+from ganlab.models.registry import DISCRIMINATORS, GENERATORS
+from ganlab.models.store import load_generator, save_generator
+
+__all__ = [
+    "DISCRIMINATORS", "GENERATORS", "Discriminator", "Generator", "build_discriminator",
+    "build_generator", "count_parameters", "load_generator", "save_generator",
+]  # fmt: skip

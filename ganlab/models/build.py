@@ -1,0 +1,77 @@
+"""From a configuration to networks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ganlab.config.architecture import discriminator_norm, shape, uses_spectral_norm
+from ganlab.config.schema import Config, LossConfig, ModelConfig
+from ganlab.errors import GanlabError, lookup
+from ganlab.models.discriminator import Discriminator
+from ganlab.models.generator import Generator
+from ganlab.models.registry import DISCRIMINATORS, GENERATORS
+
+ConfigLike = Config | ModelConfig | Mapping[str, Any] | str | os.PathLike[str]
+
+
+def build_generator(config: ConfigLike) -> Generator:
+    """A freshly initialised generator, in training mode.
+
+    Args:
+        config: a whole configuration, its ``model`` section, either of them as a mapping, or what
+            ``ganlab.config.load`` takes (a preset name, a YAML file, a run folder).
+
+    Returns:
+        A module ``(N, z_dim)`` latents -> ``(N, 3, S, S)`` images in [-1, 1]. Weights come from torch's
+        global generator: seed it for a reproducible start.
+
+    Raises:
+        GanlabError: an invalid configuration, or no such architecture at this size.
+    """
+    model, _ = _sections(config)
+    return lookup(GENERATORS, model.architecture, "architecture")(_possible(model))
+
+
+def build_discriminator(config: ConfigLike) -> Discriminator:
+    """A freshly initialised discriminator, in training mode: ``(N, 3, S, S)`` images -> logits ``(N,)``.
+
+    Args:
+        config: as for `build_generator`. With the ``model`` section alone, a norm of "auto" knows of no
+            gradient penalty.
+
+    Raises:
+        GanlabError: an invalid configuration, or no such architecture at this size.
+    """
+    model, loss = _sections(config)
+    network = lookup(DISCRIMINATORS, model.architecture, "architecture")
+    return network(_possible(model), discriminator_norm(model, loss), uses_spectral_norm(model))
+
+
+def count_parameters(module: Any) -> int:
+    """Number of trainable scalars."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def _sections(config: ConfigLike) -> tuple[ModelConfig, LossConfig]:
+    if isinstance(config, ModelConfig):
+        return config, LossConfig()
+    whole = config if isinstance(config, Config) else _loaded(config)
+    return whole.model, whole.loss
+
+
+def _loaded(config: Mapping[str, Any] | str | os.PathLike[str]) -> Config:
+    from ganlab.config.load import load, loads
+
+    if not isinstance(config, Mapping):
+        return load(config)
+    # JSON is YAML 1.2, so a mapping takes the same road as a file, with the same errors.
+    return loads(json.dumps(config if "model" in config else {"model": dict(config)}), name="mapping")
+
+
+def _possible(model: ModelConfig) -> ModelConfig:
+    if shape(model) is None:
+        raise GanlabError(f"no {model.architecture} of {model.image_size} pixels; see `ganlab list`")
+    return model

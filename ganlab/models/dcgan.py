@@ -1,0 +1,101 @@
+"""DCGAN (Radford, Metz and Chintala 2016) for any power of two from 16 to 256, from the formula."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganlab.config.architecture import discriminator_widths, generator_widths, stage_names
+from ganlab.config.schema import ModelConfig
+from ganlab.models.discriminator import Discriminator
+from ganlab.models.generator import (
+    Generator,
+    as_image,
+    doubling_for_tail,
+    tail_convs,
+    upsampler_for,
+)
+from ganlab.models.initialise import dcgan_init
+from ganlab.models.norm import batch_norm, discriminator_norm, normalise
+
+
+class HiddenStage(nn.Module):
+    """Upsample, batch norm, ReLU."""
+
+    def __init__(self, config: ModelConfig, name: str, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.up = upsampler_for(config.upsampling, name, in_channels, out_channels, bias=False)
+        self.norm = batch_norm(out_channels, config.num_classes)
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """``(N, C_in, H, W) -> (N, C_out, 2H, 2W)``."""
+        return F.relu(normalise(self.norm, self.up(x), labels), inplace=True)
+
+
+class ImageStage(nn.Module):
+    """The last doubling, to RGB: one upsampler, or a doubling and the tail's convolutions."""
+
+    def __init__(self, config: ModelConfig, name: str, channels: int) -> None:
+        super().__init__()
+        up = config.upsampling
+        if up.tail is None:
+            self.up: nn.Module = upsampler_for(up, name, channels, 3, bias=False)
+            self.tail: nn.Module = nn.Identity()
+        else:
+            self.up = doubling_for_tail(up, name, channels, bias=False)
+            self.tail = tail_convs(up, channels, bias=False)
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """``(N, C, H, W) -> (N, 3, 2H, 2W)``, before tanh."""
+        out: Tensor = self.tail(self.up(x))
+        return out
+
+
+class DCGANGenerator(Generator):
+    """Radford's convolutional generator: 4x4, then stages of upsampling, batch norm and ReLU; no biases."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        widths, names = generator_widths(config), stage_names(config)
+        self.first = nn.ConvTranspose2d(self.z_dim, widths[0], 4, bias=False)
+        self.first_norm = batch_norm(widths[0], config.num_classes)
+        hidden = [
+            HiddenStage(config, name, inside, outside)
+            for name, inside, outside in zip(names[:-1], widths[:-1], widths[1:], strict=True)
+        ]
+        self.stages = nn.ModuleList([*hidden, ImageStage(config, names[-1], widths[-1])])
+        dcgan_init(self)
+
+    def start(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Latents -> ``(N, widths[0], 4, 4)``."""
+        x = self.first(z[:, :, None, None])
+        return F.relu(normalise(self.first_norm, x, labels), inplace=True)
+
+    def finish(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Tanh."""
+        return as_image(x)
+
+
+class DCGANDiscriminator(Discriminator):
+    """Radford's convolutional discriminator: 4x4 convolutions of stride 2 down to 4x4, leaky ReLU 0.2."""
+
+    def __init__(self, config: ModelConfig, norm: str, spectral: bool) -> None:
+        super().__init__(config, norm, spectral)
+        widths = discriminator_widths(config)
+        biased = norm == "none"
+        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
+        for inside, outside in pairwise(widths):
+            layers += [nn.Conv2d(inside, outside, 4, 2, 1, bias=biased), discriminator_norm(norm, outside)]
+            layers += [nn.LeakyReLU(0.2, True)]
+        self.features = nn.Sequential(*layers)
+        self.logit = nn.Conv2d(widths[-1], 1, 4, bias=biased)
+        self.add_projection(widths[-1])
+        dcgan_init(self)
+        self.finish_init()
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features ``(N, F)`` summed over pixels, and the unconditional logits ``(N,)``."""
+        x = self.features(images)
+        return x.sum((2, 3)), self.logit(x).flatten()

@@ -1,0 +1,114 @@
+"""Generators on disk: one safetensors file with averaged and raw weights and the configuration inside."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ganlab.config.schema import Config
+from ganlab.errors import GanlabError
+from ganlab.models.build import build_generator
+from ganlab.models.generator import Generator
+from ganlab.util.atomic import atomic_path
+
+FILE_NAME = "generator.safetensors"
+FORMAT = "ganlab-generator-1"
+WEIGHTS = ("ema", "raw")
+
+
+def save_generator(
+    path: str | os.PathLike[str],
+    ema: Mapping[str, Tensor],
+    raw: Mapping[str, Tensor],
+    config: Config,
+    step: int,
+) -> None:
+    """Write both sets of weights (state dicts) and the configuration, atomically.
+
+    Raises:
+        GanlabError: the file cannot be written; an older one stays as it was.
+    """
+    tensors = {
+        f"{kind}.{name}": value.detach().cpu().contiguous().clone()
+        for kind, state in zip(WEIGHTS, (ema, raw), strict=True)
+        for name, value in state.items()
+    }
+    metadata = {"format": FORMAT, "config": config.model_dump_json(), "step": str(step)}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def load_generator(path: str | os.PathLike[str], weights: str = "ema") -> Generator:
+    """Rebuild a generator from a run folder or a ``.safetensors`` file; no code of the file is ever run.
+
+    Args:
+        path: a run folder of ``ganlab train``, or the file itself.
+        weights: "ema" for the moving average, "raw" for the last step's.
+
+    Returns:
+        The generator on the CPU in evaluation mode: ``(N, z_dim)`` latents -> ``(N, 3, S, S)`` in [-1, 1].
+
+    Raises:
+        GanlabError: no such file, not a generator of ganlab, or damaged.
+    """
+    if weights not in WEIGHTS:
+        raise GanlabError(f"unknown weights {weights!r}: expected one of {', '.join(WEIGHTS)}")
+    config, state, _ = read_generator(path, weights)
+    generator = build_generator(config)
+    try:
+        generator.load_state_dict(state)
+    except RuntimeError as error:
+        raise GanlabError(
+            f"{generator_file(path)}: the weights do not fit its configuration: {error}"
+        ) from error
+    return generator.eval()
+
+
+def read_generator(path: str | os.PathLike[str], weights: str) -> tuple[Config, dict[str, Tensor], int]:
+    """The configuration, one set of weights and the training step of a generator file.
+
+    Raises:
+        GanlabError: as `load_generator`.
+    """
+    file = generator_file(path)
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            config, step = _config_of(file, opened.metadata() or {})
+            names = [name for name in opened.keys() if name.startswith(f"{weights}.")]  # noqa: SIM118
+            state = {name.removeprefix(f"{weights}."): opened.get_tensor(name) for name in names}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise GanlabError(
+            f"{file}: not a readable safetensors file ({error}); "
+            f"expected the {FILE_NAME} that `ganlab train` writes"
+        ) from error
+    return config, state, step
+
+
+def generator_file(path: str | os.PathLike[str]) -> Path:
+    """The generator file that a run folder holds, or the file itself.
+
+    Raises:
+        GanlabError: there is none.
+    """
+    given = Path(path)
+    file = given / FILE_NAME if given.is_dir() else given
+    if not file.is_file():
+        expected = f"a run folder with {FILE_NAME} in it, or a .safetensors file"
+        raise GanlabError(f"no generator at {given}: expected {expected}")
+    return file
+
+
+def _config_of(file: Path, metadata: Mapping[str, str]) -> tuple[Config, int]:
+    if metadata.get("format") != FORMAT:
+        raise GanlabError(f"{file}: no generator of ganlab (metadata format {metadata.get('format')!r})")
+    try:
+        config = Config.model_validate_json(metadata["config"])
+        return config, int(json.loads(metadata.get("step", "0")))
+    except (KeyError, ValueError) as error:
+        raise GanlabError(f"{file}: the configuration inside is damaged: {error}") from error
