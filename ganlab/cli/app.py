@@ -54,12 +54,17 @@ class LazyGroup(TyperGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
-        except (GanlabError, KeyboardInterrupt, BrokenPipeError, ImportError, RuntimeError) as error:
-            raise typer.Exit(_report(error)) from error
+        except (typer.Exit, typer.Abort):
+            raise
+        except (GanlabError, KeyboardInterrupt, BrokenPipeError, ImportError, RuntimeError, OSError) as error:
+            status = _report(error)
+            if status is None:
+                raise
+            raise typer.Exit(status) from error
 
 
-def _report(error: BaseException) -> int:
-    """Print the error as users should see it and return the exit status; re-raise what is a bug."""
+def _report(error: BaseException) -> int | None:
+    """Print the error as users should see it and return the exit status; None for what is a bug."""
     if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -69,7 +74,7 @@ def _report(error: BaseException) -> int:
         return 1
     text = str(error) if isinstance(error, GanlabError) else _torch_pair(error)
     if text is None:
-        raise error
+        return None
     print(f"error: {text}", file=sys.stderr)
     return USAGE_ERROR
 

@@ -13,7 +13,7 @@ from ganlab.config.checks.problem import Problem
 from ganlab.config.dump import differences, dump, dump_mapping, flat, identity
 from ganlab.config.errors import ConfigError, Fault, Origin
 from ganlab.config.json_schema import json_schema
-from ganlab.config.load import Resolved, load, loads, resolve
+from ganlab.config.load import Resolved, from_mapping, load, loads, resolve
 from ganlab.config.schema import (
     Config,
     DataConfig,
@@ -50,6 +50,7 @@ __all__ = [
     "dump",
     "dump_mapping",
     "flat",
+    "from_mapping",
     "identity",
     "json_schema",
     "load",

@@ -31,7 +31,18 @@ def json_schema() -> dict[str, Any]:
         "type": "string",
         "description": "A preset, or a YAML file beside this one.",
     }
+    _require_unless_extended(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _require_unless_extended(schema: dict[str, Any]) -> None:
+    """What is required may stand in the parent."""
+    del schema["$defs"]["ModelConfig"]["required"]
+    schema["if"] = {"not": {"required": ["extends"]}}
+    schema["then"] = {
+        "required": schema.pop("required"),
+        "properties": {"model": {"required": ["upsampling"]}},
+    }
 
 
 def _name_values(node: dict[str, Any], valid: list[str]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ganlab.config.checks import problems
 from ganlab.config.checks.problem import Problem
 from ganlab.config.errors import ConfigError, Fault, Origins, key_path, origin_of
 from ganlab.config.merge import overlay
-from ganlab.config.overrides import Overrides, override_documents
+from ganlab.config.overrides import Overrides, override_documents, tuples
 from ganlab.config.schema import Config
 from ganlab.config.sources import RUN_CONFIG, locate, mapping, read, with_parents
 from ganlab.config.validate import repaired, validate
@@ -56,6 +58,16 @@ def loads(text: str, overrides: Overrides = (), name: str = "text") -> Config:
     return _finish(document, overrides, name).config
 
 
+def from_mapping(value: Mapping[str, Any], overrides: Overrides = (), name: str = "mapping") -> Config:
+    """A configuration from nested mappings, with the same checks and errors as a file; lists may be lists.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    document = with_parents(mapping(Document(name, tuples(value))), None)
+    return _finish(document, overrides, name).config
+
+
 def resolve(source: str | os.PathLike[str], overrides: Overrides = ()) -> Resolved:
     """Like `load`, with the warnings, the name for the run, and the origin of every key.
 
@@ -73,11 +85,20 @@ def _finish(document: Document, overrides: Overrides, name: str) -> Resolved:
     config, faults, wrong = validate(document)
     sound = config or repaired(document, wrong)
     found = problems(sound, ignore=wrong) if sound else []
-    errors = [*document.faults, *faults, *_faults(found, "error", document.origins)]
-    if errors or config is None:
-        raise ConfigError(errors)
+    structural = {fault.key for fault in document.faults if fault.key}
+    errors = [
+        fault
+        for fault in (*faults, *_faults(found, "error", document.origins))
+        if fault.key not in structural
+    ]
+    if document.faults or errors or config is None:
+        raise ConfigError(sorted([*document.faults, *errors], key=_place))
     warnings = tuple(str(fault) for fault in _faults(found, "warning", document.origins))
     return Resolved(config, name, warnings, document.origins)
+
+
+def _place(fault: Fault) -> tuple[str, int]:
+    return (fault.origin.source, fault.origin.line or 0) if fault.origin else ("", 0)
 
 
 def _faults(found: list[Problem], level: str, origins: Origins) -> list[Fault]:

@@ -36,14 +36,15 @@ def _from_text(text: str) -> Document:
 
 def _from_value(key: str, value: Any) -> Document:
     shown = dotted(key_path(key))
-    return _nested(f"override '{shown}'", shown, Document("", _tuples(value)))
+    return _nested(f"override '{shown}'", shown, Document("", tuples(value)))
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
+    """A value from a program as the YAML reader would give it: lists become tuples, mappings dicts."""
     if isinstance(value, list | tuple):
-        return tuple(_tuples(item) for item in value)
+        return tuple(tuples(item) for item in value)
     if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
+        return {key: tuples(item) for key, item in value.items()}
     return value
 
 

@@ -36,9 +36,9 @@ class DataConfig(Section):
     path: str | None = None
     """The pack, the image folder, or the root folder of a torchvision data set."""
     num_images: PositiveInt | None = None
-    """Use only the first so many images (dead_leaves: make so many; 10,000 when absent)."""
+    """Use only so many images, chosen by ``seed`` (dead_leaves: make so many; 10,000 when absent)."""
     seed: int = Field(0, ge=0)
-    """Seed of the dead-leaves images and of the split where the source brings none."""
+    """Seed of the dead-leaves images, of the split where the source has none, and of ``num_images``."""
     val_fraction: Fraction = 0.1
     """Held-out part where the source has no split of its own."""
     flip: bool = True

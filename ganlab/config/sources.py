@@ -97,7 +97,7 @@ def mapping(document: Document) -> Document:
     if not isinstance(document.value, dict):
         text = f"holds {shown(document.value)}; expected keys such as model: and training:"
         raise ConfigError([*document.faults, Fault(Origin(document.source, 1), "", text)])
-    document.origins.setdefault((), Origin(document.source, 1))
+    document.origins.setdefault((), Origin(document.source))
     return document
 
 

@@ -95,8 +95,13 @@ def expected(path: KeyPath) -> str:
     node = find(path)
     kind = NAMED.get(dotted(path)) or NAMED.get(dotted(path[:-1]))
     registered = names(kind) if kind else ()
-    words = _words(node or {})
-    return f"{words} (of {', '.join(registered)})" if registered else words
+    if not registered:
+        return _words(node or {})
+    options = [option.get("type") for option in (node or {}).get("anyOf", ())]
+    more = {"array": " or a list of them", "null": " or null"}
+    return f"one of {', '.join(registered)}" + "".join(
+        words for kind, words in more.items() if kind in options
+    )
 
 
 def _words(node: Node) -> str:

@@ -192,12 +192,20 @@ class _Builder:
             if key_node.tag != _TAG + "merge":
                 continue
             value = self.build(value_node, (*path, "<<"))
-            for part in value if isinstance(value, tuple) else (value,):
+            for index, part in enumerate(value if isinstance(value, tuple) else (value,)):
                 if isinstance(part, dict):
                     result = {**part, **result}
+                    self._keep_lines(path, index if isinstance(value, tuple) else None)
                 else:
                     self._fault(value_node, path, "'<<' merges mappings; expected an alias of a mapping")
         return result
+
+    def _keep_lines(self, path: KeyPath, index: int | None) -> None:
+        """What was merged in keeps the line where it is written, at its new place."""
+        inside = (*path, "<<") if index is None else (*path, "<<", index)
+        for place, origin in list(self.document.origins.items()):
+            if place[: len(inside)] == inside and place != inside:
+                self.document.origins.setdefault((*path, *place[len(inside) :]), origin)
 
     def _origin(self, node: yaml.Node, line: int | None = None) -> Origin:
         return Origin(self.document.source, line or node.start_mark.line + 1)

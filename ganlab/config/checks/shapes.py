@@ -18,8 +18,8 @@ def image_size(config: Config) -> Iterator[Problem]:
         listed = ", ".join(map(str, sizes))
         yield error(
             "model.image_size",
-            f"got {model.image_size}; {model.architecture} doubles a 4x4 (at 48 px: 6x6) map stage by stage; "
-            f"expected one of {listed}; the nearest is {nearest}",
+            f"got {model.image_size}; {model.architecture} reaches its size by doubling a small map stage by "
+            f"stage; expected one of {listed}; the nearest is {nearest}",
         )
 
 

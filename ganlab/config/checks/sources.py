@@ -80,11 +80,11 @@ def idle_options(config: Config) -> Iterator[Problem]:
 
 
 def _idle_split(data: DataConfig) -> Iterator[Problem]:
-    for name in ("seed", "val_fraction"):
+    """A split that the source brings along; ``seed`` still chooses when ``num_images`` are wanted."""
+    idle = ("val_fraction",) if data.num_images else ("val_fraction", "seed")
+    for name in idle:
         if getattr(data, name) != _default(name):
-            yield no_effect(
-                f"data.{name}", f"{data.source} brings its own split into training and validation"
-            )
+            yield no_effect(f"data.{name}", f"{data.source} brings its own training and validation part")
 
 
 def _default(name: str) -> object:
