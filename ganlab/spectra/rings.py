@@ -44,23 +44,32 @@ class RingRule:
     last: int = 0
     inscribed: bool = False
 
+    def __post_init__(self) -> None:
+        if self.plane == "odd" and self.centre == "half_pixel":
+            raise GanlabError("ring rule: the odd grid has its zero frequency in the middle; use centre='dc'")
+
 
 @dataclass(frozen=True)
 class RingPlan:
-    """Entries (cell of the rfft2 half plane, ring, weight) of one rule at one size, and the ring totals.
+    """One rule at one image size: the ring of every cell, and what the kept rings are.
+
+    A rule centred on the zero frequency gives the four coefficients (+-ky, +-kx) one ring, so that it works
+    on their sums (``orbit_sums``). Around the half-pixel centre conjugate partners lie in different rings;
+    then there are two passes over the half plane, one for the stored coefficients, one for their partners.
 
     Attributes:
-        cells: flat index into ``(H, W//2+1)`` of each entry, or None when entry i is cell i.
-        rings: ring of each entry; the number of rings kept stands for "not kept".
-        weights: how often each entry counts.
-        totals: sum of weights in each kept ring, ``(K,)``.
+        quarter: whether the cells are those of the quarter plane ``(H//2+1, W//2+1)`` of orbit sums, or those
+            of the half plane ``(H, W//2+1)``.
+        passes: ring of every cell, once or twice; K stands for "in no kept ring".
+        weights: how often a cell's value counts, or None when always once.
+        totals: number of coefficients that each kept ring counts, ``(K,)``.
         frequencies: mean radius of the members of each kept ring, cycles per pixel, ``(K,)``.
         numbers: the integer radius of each kept ring, ``(K,)``.
     """
 
-    cells: IntArray | None
-    rings: IntArray
-    weights: FloatArray
+    quarter: bool
+    passes: tuple[IntArray, ...]
+    weights: FloatArray | None
     totals: FloatArray
     frequencies: FloatArray
     numbers: IntArray
@@ -85,15 +94,6 @@ def _radii(rows: IntArray, columns: IntArray, height: int, width: int, rule: Rin
     return radii
 
 
-def _cells(rows: IntArray, columns: IntArray, height: int, width: int) -> IntArray:
-    """Flat half-plane index of every (row, column): itself, or the conjugate partner with the same power."""
-    y, x = np.broadcast_arrays(rows[:, None] % height, columns[None, :] % width)
-    mirrored = x > width // 2
-    y, x = np.where(mirrored, -y % height, y), np.where(mirrored, width - x, x)
-    cells: IntArray = y * (width // 2 + 1) + x
-    return cells
-
-
 def _kept(rings: IntArray, height: int, width: int, rule: RingRule) -> IntArray:
     """The integer radii that the rule keeps, empty ones left out."""
     numbers = np.unique(rings)
@@ -105,15 +105,45 @@ def _kept(rings: IntArray, height: int, width: int, rule: RingRule) -> IntArray:
     return kept
 
 
-def _merge(cells: IntArray, rings: IntArray, size: int, count: int) -> tuple[IntArray, IntArray, FloatArray]:
-    """Entries of equal cell and ring added up; returned in the order of cells."""
-    pairs, repeats = np.unique(cells.ravel() * (count + 1) + rings.ravel(), return_counts=True)
-    return pairs // (count + 1), pairs % (count + 1), repeats.astype(np.float64)
+def multiplicity(size: int) -> FloatArray:
+    """How many of the frequencies -k and k differ on a grid of ``size`` points: 2, but 1 at 0 and Nyquist."""
+    counts = np.full(size // 2 + 1, 2.0)
+    counts[0] = 1.0
+    if size % 2 == 0:
+        counts[-1] = 1.0
+    return counts
+
+
+def _quarter_pass(
+    rows: IntArray, columns: IntArray, rings: IntArray, height: int, width: int
+) -> tuple[tuple[IntArray, ...], FloatArray | None]:
+    stride = width // 2 + 1
+    cells = np.abs(rows)[:, None] * stride + np.abs(columns)[None, :]
+    ring_of = np.zeros((height // 2 + 1) * stride, dtype=np.int64)
+    ring_of[cells] = rings
+    orbits = np.outer(multiplicity(height), multiplicity(width)).ravel()
+    weights = np.bincount(cells.ravel(), minlength=len(orbits)) / orbits
+    return (ring_of,), None if bool((weights == 1).all()) else weights
+
+
+def _half_passes(
+    rows: IntArray, columns: IntArray, rings: IntArray, size: tuple[int, int], none: int
+) -> tuple[IntArray, ...]:
+    height, width = size
+    y, x = np.broadcast_arrays(rows[:, None] % height, columns[None, :] % width)
+    partner = x > width // 2
+    cells = np.where(partner, -y % height, y) * (width // 2 + 1) + np.where(partner, width - x, x)
+    passes = []
+    for chosen in (~partner, partner):
+        ring_of = np.full(height * (width // 2 + 1), none, dtype=np.int64)
+        ring_of[cells[chosen]] = rings[chosen]
+        passes.append(ring_of)
+    return tuple(passes)
 
 
 @functools.lru_cache(maxsize=128)
 def ring_plan(height: int, width: int, rule: RingRule) -> RingPlan:
-    """The entries of ``rule`` for ``height`` x ``width`` images, computed once and kept.
+    """The plan of ``rule`` for ``height`` x ``width`` images, computed once and kept.
 
     Raises:
         GanlabError: the images are so small that the rule keeps no ring.
@@ -122,48 +152,76 @@ def ring_plan(height: int, width: int, rule: RingRule) -> RingPlan:
     radii = _radii(rows, columns, height, width, rule)
     integer = (np.rint(radii) if rule.rounding == "nearest" else np.floor(radii)).astype(np.int64)
     numbers = _kept(integer, height, width, rule)
-    lookup = np.full(integer.max() + 1, len(numbers), dtype=np.int64)
-    lookup[numbers] = np.arange(len(numbers))
-    rings = lookup[integer]
-    half = height * (width // 2 + 1)
-    cells, merged, weights = _merge(_cells(rows, columns, height, width), rings, half, len(numbers))
+    new_number = np.full(integer.max() + 1, len(numbers), dtype=np.int64)
+    new_number[numbers] = np.arange(len(numbers))
+    rings = new_number[integer]
     cycles = np.hypot(rows[:, None] / height, columns[None, :] / width)
-    counts = np.bincount(rings.ravel(), minlength=len(numbers) + 1)[:-1]
-    sums = np.bincount(rings.ravel(), cycles.ravel(), minlength=len(numbers) + 1)[:-1]
-    complete = len(cells) == half and bool((cells == np.arange(half)).all())
-    return RingPlan(
-        None if complete else cells, merged, weights, counts.astype(np.float64), sums / counts, numbers
-    )
+    totals = np.bincount(rings.ravel(), minlength=len(numbers) + 1)[:-1].astype(np.float64)
+    means = np.bincount(rings.ravel(), cycles.ravel(), minlength=len(numbers) + 1)[:-1] / totals
+    if rule.centre == "dc":
+        passes, weights = _quarter_pass(rows, columns, rings, height, width)
+        return RingPlan(True, passes, weights, totals, means, numbers)
+    passes = _half_passes(rows, columns, rings, (height, width), len(numbers))
+    return RingPlan(False, passes, None, totals, means, numbers)
 
 
 @functools.lru_cache(maxsize=128)
 def _plan_tensors(
     height: int, width: int, rule: RingRule, device: torch.device, dtype: torch.dtype
-) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
+) -> tuple[tuple[Tensor, ...], Tensor | None, Tensor]:
     plan = ring_plan(height, width, rule)
     # A cached tensor made under inference_mode could never be used in a graph afterwards.
     with torch.inference_mode(False):
-        cells = None if plan.cells is None else torch.from_numpy(plan.cells).to(device)
-        rings = torch.from_numpy(plan.rings).to(device)
-        weights = torch.from_numpy(plan.weights).to(device, dtype)
-        totals = torch.from_numpy(plan.totals).to(device, dtype)
-    return cells, rings, weights, totals
+        passes = tuple(torch.from_numpy(rings).to(device) for rings in plan.passes)
+        weights = None if plan.weights is None else torch.from_numpy(plan.weights).to(device, dtype)
+        return passes, weights, torch.from_numpy(plan.totals).to(device, dtype)
 
 
-def ring_sums(values: Tensor, width: int, rule: RingRule) -> tuple[Tensor, Tensor]:
-    """Sums over rings of a quantity given on the half plane.
+def orbit_sums(half: Tensor, width: int) -> Tensor:
+    """Sums over the coefficients (+-ky, +-kx) of a quantity that is equal at conjugate frequencies.
 
     Args:
-        values: ``(M, H, W//2+1)`` real, equal at conjugate frequencies.
+        half: ``(M, H, W//2+1)``, the half plane of ``rfft2``.
+        width: W; the half plane alone does not tell odd from even.
+
+    Returns:
+        ``(M, H//2+1, W//2+1)``; the sum of all its cells is the sum over the full plane. Differentiable.
+    """
+    height = half.shape[1]
+    keep, pairs = height // 2 + 1, (height - 1) // 2
+    quarter = half[:, :keep].clone(memory_format=torch.contiguous_format)
+    quarter[:, 1 : 1 + pairs] += half[:, keep:].flip(1)
+    quarter[..., 1 : 1 + (width - 1) // 2] *= 2
+    return quarter
+
+
+def _add_up(cells: Tensor, passes: tuple[Tensor, ...], weights: Tensor | None, count: int) -> Tensor:
+    cells = cells if weights is None else cells * weights
+    sums = cells.new_zeros(len(cells), count + 1)
+    for rings in passes:
+        sums = sums.index_add(1, rings, cells)
+    return sums[:, :count]
+
+
+def ring_sums_of_orbits(quarter: Tensor, height: int, width: int, rule: RingRule) -> tuple[Tensor, Tensor]:
+    """As ``ring_sums``, from ``orbit_sums(half, width)``; for rules centred on the zero frequency only."""
+    passes, weights, totals = _plan_tensors(height, width, rule, quarter.device, quarter.dtype)
+    return _add_up(quarter.flatten(1), passes, weights, len(totals)), totals
+
+
+def ring_sums(half: Tensor, width: int, rule: RingRule) -> tuple[Tensor, Tensor]:
+    """Sums over rings of a quantity that is equal at conjugate frequencies.
+
+    Args:
+        half: ``(M, H, W//2+1)`` real, the half plane of ``rfft2``.
         width: W; the half plane alone does not tell odd from even.
         rule: how rings are cut.
 
     Returns:
-        ``(M, K)`` sums and ``(K,)`` totals of the weights; their quotient is the ring mean. Differentiable.
+        ``(M, K)`` sums and ``(K,)`` numbers of members; the quotient is the ring mean. Differentiable.
     """
-    height = values.shape[1]
-    cells, rings, weights, totals = _plan_tensors(height, width, rule, values.device, values.dtype)
-    flat = values.flatten(1)
-    entries = (flat if cells is None else flat[:, cells]) * weights
-    sums = entries.new_zeros(len(flat), len(totals) + 1).index_add(1, rings, entries)
-    return sums[:, :-1], totals
+    height = half.shape[1]
+    if rule.centre == "dc":
+        return ring_sums_of_orbits(orbit_sums(half, width), height, width, rule)
+    passes, weights, totals = _plan_tensors(height, width, rule, half.device, half.dtype)
+    return _add_up(half.flatten(1), passes, weights, len(totals)), totals

@@ -17,7 +17,7 @@ from ganlab.errors import GanlabError, lookup
 from ganlab.images import luma, to_uint8
 from ganlab.spectra.conventions import Measure, ProfileConvention
 from ganlab.spectra.registry import CONVENTIONS
-from ganlab.spectra.rings import ring_sums
+from ganlab.spectra.rings import multiplicity, orbit_sums, ring_sums
 from ganlab.spectra.windows import apply_window
 
 
@@ -99,24 +99,24 @@ def dct2(images: Tensor) -> Tensor:
     return rows @ planes @ columns.T
 
 
-def _edge_columns(half: Tensor, width: int) -> Tensor:
-    """Sum of the self-conjugate columns (0 and, for even widths, Nyquist): ``(..., H)``."""
-    return half[..., 0] + half[..., -1] if width % 2 == 0 and width > 1 else half[..., 0]
+@functools.lru_cache(maxsize=32)
+def _axis_divisors(
+    height: int, width: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    # A cached tensor made under inference_mode could never be used in a graph afterwards.
+    with torch.inference_mode(False):
+        horizontal = torch.from_numpy(multiplicity(width) * height).to(device, dtype)
+        return horizontal, torch.from_numpy(multiplicity(height) * width).to(device, dtype)
 
 
-def axis_means(half: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Half-plane power ``(M, H, W//2+1)`` -> means over the other axis's frequencies, full plane.
+def axis_means(quarter: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Orbit sums of the power ``(M, H//2+1, W//2+1)`` -> its means over the other axis's frequencies.
 
     Returns:
         horizontal ``(M, W//2+1)`` and vertical ``(M, H//2+1)``.
     """
-    height = half.shape[-2]
-    stored = half.sum(-1)
-    # Columns between 0 and Nyquist stand for their conjugates too, which lie in the mirrored row.
-    inner = stored - _edge_columns(half, width)
-    keep = height // 2 + 1
-    mirrored = torch.cat((inner[:, :1], inner[:, 1:].flip(1)), 1)
-    return half.mean(-2), (stored[:, :keep] + mirrored[:, :keep]) / width
+    horizontal, vertical = _axis_divisors(height, width, quarter.device, quarter.dtype)
+    return quarter.sum(1) / horizontal, quarter.sum(2) / vertical
 
 
 def axis_profiles(images: Tensor, window: str | None = None) -> tuple[Tensor, Tensor]:
@@ -137,7 +137,9 @@ def axis_profiles(images: Tensor, window: str | None = None) -> tuple[Tensor, Te
         GanlabError: wrong type, shape or channel count; unknown window.
     """
     grey = luma(check_images(images))
-    return axis_means(half_power(apply_window(grey, window)), grey.shape[-1])
+    height, width = grey.shape[-2:]
+    half = half_power(apply_window(grey, window))
+    return axis_means(orbit_sums(half, width), height, width)
 
 
 def _integer_grey(images: Tensor) -> Tensor:
@@ -237,7 +239,8 @@ def radial_profile(
     """
     rule = as_convention(convention)
     planes = apply_window(prepare(check_images(images), rule), window)
-    values = measure_half_plane(planes, rule.measure, rule.epsilon).mean(1)
+    values = measure_half_plane(planes, rule.measure, rule.epsilon)
+    values = values.mean(1) if planes.shape[1] > 1 else values[:, 0]
     sums, totals = ring_sums(values, planes.shape[-1], rule.rings)
     area = planes.shape[-2] * planes.shape[-1]
     profiles = sums / (totals if rule.reduction == "mean" else area)
