@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ganlab.data.batches import Batch, BatchReader
     from ganlab.data.dead_leaves import DeadLeaves
+    from ganlab.data.imageset import ImageSet, array_image_set, open_image_set
     from ganlab.data.load import TrainingImages, load_training_images
     from ganlab.data.pack import Pack, read_pack
     from ganlab.data.registry import SOURCES
     from ganlab.data.writer import PackWriter
 
 _HOME = {
+    "ImageSet": "imageset", "array_image_set": "imageset", "open_image_set": "imageset",
     "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Pack": "pack",
     "PackWriter": "writer", "SOURCES": "registry", "TrainingImages": "load", "load_training_images": "load",
     "read_pack": "pack",
 }  # fmt: skip
 
 __all__ = [
-    "SOURCES", "Batch", "BatchReader", "DeadLeaves", "Pack", "PackWriter", "TrainingImages",
-    "load_training_images", "read_pack",
+    "SOURCES", "Batch", "BatchReader", "DeadLeaves", "ImageSet", "Pack", "PackWriter", "TrainingImages",
+    "array_image_set", "load_training_images", "open_image_set", "read_pack",
 ]  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from ganlab.errors import GanlabError
 
 UInt8Array = npt.NDArray[np.uint8]
 
-IMAGES_EXPECTED = "expected uint8 of shape (N, H, W, 3)"
 _BROKEN = (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile, KeyError, SyntaxError)
 
 
@@ -75,20 +74,22 @@ def open_npy(path: str | os.PathLike[str], mmap: bool = True) -> npt.NDArray[Any
     return array
 
 
-def check_images(path: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Training images are uint8 (N, H, W, 3) with at least one image.
+def check_images(
+    path: object, shape: tuple[int, ...], dtype: np.dtype[Any], channels: tuple[int, ...] = (3,)
+) -> None:
+    """Images are uint8 (N, H, W, 3), with at least one; where ``channels`` allows it also (N, H, W, 1).
 
     Raises:
         GanlabError: anything else, with a hint where the cause is likely.
     """
-    if dtype == np.uint8 and len(shape) == 4 and shape[3] == 3 and min(shape) > 0:
+    if dtype == np.uint8 and len(shape) == 4 and shape[3] in channels and min(shape) > 0:
         return
     hint = ""
     if len(shape) == 4 and shape[1] == 3 and shape[3] != 3:
         hint = "; this looks like (N, C, H, W): transpose(0, 2, 3, 1)"
     elif dtype.kind == "f":
         hint = "; floats have no fixed range: convert with ganlab.images.to_uint8"
-    raise GanlabError(f"{path}: 'images' is {dtype} of shape {shape}, {IMAGES_EXPECTED}{hint}")
+    raise GanlabError(f"{path}: 'images' is {dtype} of shape {shape}, expected uint8 (N, H, W, 3){hint}")
 
 
 def integer_column(path: object, name: str, values: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:

@@ -160,12 +160,20 @@ def _in_reach(discs: Discs, low: tuple[float, float], high: tuple[float, float])
 
 
 def _fill(colour: npt.NDArray[np.uint32], holes: Ints, discs: Discs, leaves: DeadLeaves) -> Ints:
-    """Colour the holes that further discs cover; return those still bare."""
+    """Colour the holes that further discs cover; return those still bare.
+
+    Few holes are held against every disc; where that would be a large table, the block is painted instead.
+    """
     side = leaves.size * leaves.supersample
     x, y = (holes % side + 0.5) / leaves.supersample, (holes // side + 0.5) / leaves.supersample
     near = _in_reach(discs, (x.min(), y.min()), (x.max(), y.max()))
     if not len(near.x):
         return holes
+    if len(holes) * len(near.x) > SAMPLES_AT_ONCE // 4:
+        front = _paint(near, leaves)[holes]
+        hit = front < len(near.x)
+        colour[holes[hit]] = near.colour[front[hit]]
+        return holes[~hit]
     inside = (near.x[:, None] - x) ** 2 + (near.y[:, None] - y) ** 2 <= near.radius[:, None] ** 2
     hit = inside.any(axis=0)
     colour[holes[hit]] = near.colour[inside.argmax(axis=0)[hit]]

@@ -72,7 +72,7 @@ def _check_size(pack: Pack, image_size: int) -> None:
     if (height, width) != (image_size, image_size):
         raise GanlabError(
             f"{pack.path}: images are {height}x{width}, but model.image_size is {image_size}; packs are "
-            f"never resized: pack the original images with 'ganlab data pack FOLDER OUT --size {image_size}', "
+            f"never resized: pack the originals with 'ganlab data pack FOLDER OUT --size {image_size}', "
             f"or set model.image_size to {height if height == width else 'the size of a square pack'}"
         )
 

@@ -114,7 +114,7 @@ def _read_folder(path: Path) -> Pack:
     return _checked(path, images, columns, tuple(meta.get("class_names", ())), meta)
 
 
-def read_npz(path: Path) -> Pack:
+def read_npz(path: Path, channels: tuple[int, ...] = (3,)) -> Pack:
     """The pack in an ``.npz``; each member is decompressed once, none is unpickled.
 
     Raises:
@@ -123,7 +123,7 @@ def read_npz(path: Path) -> Pack:
 
     def read() -> dict[str, npt.NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
-            check_images(path, *npz_member(path, archive, "images"))
+            check_images(path, *npz_member(path, archive, "images"), channels)
             with np.load(path, allow_pickle=False) as arrays:
                 wanted = [k for k in ("images", "labels", "split", "class_names") if k in arrays.files]
                 return {name: arrays[name] for name in wanted}

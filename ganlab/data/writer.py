@@ -89,9 +89,8 @@ class PackWriter:
             GanlabError: another shape or type, or the disk refused.
         """
         if image.shape != (self.size, self.size, 3) or image.dtype != np.uint8:
-            raise GanlabError(
-                f"{file or 'image'}: {image.dtype} {image.shape}, expected uint8 ({self.size}, {self.size}, 3)"
-            )
+            expected = f"uint8 ({self.size}, {self.size}, 3)"
+            raise GanlabError(f"{file or 'image'}: {image.dtype} {image.shape}, expected {expected}")
         data = np.ascontiguousarray(image).data
         with self._os_errors():
             self._stream.write(data)

@@ -1,0 +1,119 @@
+"""One image file -> pixels: the rules for grey, palettes, transparency and 16 bits, in one place.
+
+* 1 and 8 bit grey stay grey; 16 bit grey becomes 8 bit by dividing by 257 and rounding.
+* Transparency is laid on white.
+* Palettes, CMYK, YCbCr and Lab become RGB by Pillow's conversion.
+* Of an animation the first frame is taken.
+* 32 bit integers and floats have no defined range and are refused.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from ganlab.errors import GanlabError
+
+UInt8Array = npt.NDArray[np.uint8]
+
+UNREADABLE = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
+    ZeroDivisionError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged or foreign files."""
+
+COLOUR_RULE = "RGB; grey repeated; transparency on white; 16 bit grey / 257 rounded; first frame"
+LOSSY = frozenset({"JPEG", "JPEG2000", "WEBP", "AVIF"})
+"""Formats that (may) have thrown information away; JPEG's 8x8 blocks stand in the spectrum."""
+_GREY = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N"})
+_NO_RANGE = frozenset({"I", "F"})
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why a file could not be read, without the repr of Python objects that Pillow puts into its messages."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is damaged, or of no format that Pillow knows"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before it is decoded."""
+
+    width: int
+    height: int
+    codec: str
+    """Pillow's format name (JPEG, PNG, ...)."""
+    grey: bool
+    """Whether the file has no colour."""
+    quantization: int = 0
+    """JPEG: sum of the luminance quantisation table (low = high quality); otherwise 0."""
+
+    @property
+    def size(self) -> str:
+        """``WIDTHxHEIGHT``."""
+        return f"{self.width}x{self.height}"
+
+
+def probe(stream: IO[bytes]) -> Header:
+    """Read a file's header.
+
+    Raises:
+        one of ``UNREADABLE``: no image, or damaged.
+    """
+    with Image.open(stream) as image:
+        tables = getattr(image, "quantization", None) or {}
+        codec = {"MPO": "JPEG"}.get(image.format or "", image.format or "unknown")
+        quantization = sum(tables[min(tables)]) if tables and codec == "JPEG" else 0
+        return Header(*image.size, codec=codec, grey=image.mode in _GREY, quantization=quantization)
+
+
+def decode(stream: IO[bytes], channels: int) -> UInt8Array:
+    """A file's pixels as stored: uint8 (H, W, channels), nothing resized, cropped or turned.
+
+    Raises:
+        one of ``UNREADABLE`` (GanlabError is one of them): no image, damaged, truncated, or no defined range.
+    """
+    with Image.open(stream) as image:
+        flat = to_grey(image) if channels == 1 else to_rgb(image)
+        pixels = np.asarray(flat)
+    return pixels[..., None] if channels == 1 else pixels
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The image in mode RGB by the rules above.
+
+    Raises:
+        GanlabError: 32 bit integers or floats.
+    """
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    return _eight_bit(image).convert("RGB")
+
+
+def to_grey(image: Image.Image) -> Image.Image:
+    """The image in mode L by the rules above (colour files: ITU-R BT.601 luma, Pillow's).
+
+    Raises:
+        GanlabError: 32 bit integers or floats.
+    """
+    return _eight_bit(image).convert("L")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """The image with 8 bits a channel and no transparency."""
+    if image.has_transparency_data:
+        colour = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
+    if image.mode.startswith("I;16"):
+        wide = np.asarray(image).astype(np.float64)
+        return Image.fromarray(np.rint(wide / 257.0).astype(np.uint8))
+    if image.mode in _NO_RANGE:
+        raise GanlabError(f"pixels are of mode {image.mode!r} (32 bit), which has no defined range")
+    return image

@@ -1,0 +1,211 @@
+"""Sets of images for analysis and detection: any storage, one interface, never resized, constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ganlab.data.arrays import UInt8Array
+from ganlab.data.listing import HELD_OUT, TRAIN
+from ganlab.data.pack import FORMAT
+from ganlab.data.stored import (
+    Stored,
+    in_memory,
+    stored_folder,
+    stored_npy,
+    stored_npz,
+    stored_pack,
+    stored_zip,
+)
+from ganlab.errors import GanlabError, nearest_name
+
+Indices = npt.NDArray[np.int64]
+
+PARTS = (TRAIN, *HELD_OUT)
+_OPENERS: dict[str, Callable[[Path], Stored]] = {".npz": stored_npz, ".npy": stored_npy, ".zip": stored_zip}
+
+
+class ImageSet:
+    """Images of one size in a fixed order, read in batches.
+
+    Args:
+        name: short name for tables and legends.
+        path: where the set is.
+        stored: its storage.
+        indices: which images of the storage belong to the set, in order.
+    """
+
+    def __init__(self, name: str, path: Path, stored: Stored, indices: Indices) -> None:
+        self.name = name
+        self.path = path
+        self._stored = stored
+        self._indices = indices
+        self._fingerprint: str | None = None
+
+    @property
+    def num_images(self) -> int:
+        """How many images."""
+        return len(self._indices)
+
+    def __len__(self) -> int:
+        return self.num_images
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of every image; C is 1 where all files are grey, otherwise 3."""
+        return self._stored.shape
+
+    @property
+    def codecs(self) -> frozenset[str]:
+        """File formats that occur (Pillow's names: PNG, JPEG, ...); ``raw`` for arrays and packs."""
+        return self._stored.codecs
+
+    @property
+    def quantization(self) -> frozenset[int]:
+        """Sums of the JPEG luminance quantisation tables that occur: equal sums, equal quality."""
+        return self._stored.quantization
+
+    @property
+    def recipe(self) -> dict[str, Any] | None:
+        """How the images were made (crop, resampling filter, ...), where a pack records it."""
+        return self._stored.recipe
+
+    @property
+    def labels(self) -> Indices | None:
+        """Class of each image, int64 (N,), or None."""
+        return None if self._stored.labels is None else self._stored.labels[self._indices]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, maybe none."""
+        return self._stored.class_names
+
+    @property
+    def paths(self) -> list[str]:
+        """Identity of each image: its path below the folder or in the zip, or ``FILE#index``."""
+        return [self._stored.names[int(index)] for index in self._indices]
+
+    def batches(self, size: int = 256) -> Iterator[UInt8Array]:
+        """All images in order: uint8 (n, H, W, C) with n <= size. A full pass also yields the fingerprint.
+
+        Raises:
+            GanlabError: a file is damaged; it is named.
+        """
+        digest = hashlib.sha256()
+        for images in self._stored.batches(self._indices, size):
+            digest.update(np.ascontiguousarray(images).data)
+            yield images
+        self._fingerprint = digest.hexdigest()
+
+    def read(self, indices: Sequence[int] | Indices) -> UInt8Array:
+        """The images at these places of the set, uint8 (n, H, W, C)."""
+        chosen = self._indices[np.asarray(indices, dtype=np.int64)]
+        return next(self._stored.batches(chosen, max(len(chosen), 1)), np.empty((0, *self.shape), np.uint8))
+
+    def subset(self, indices: Sequence[int] | Indices, name: str | None = None) -> ImageSet:
+        """The set of the images at these places, in this order."""
+        chosen = self._indices[np.asarray(indices, dtype=np.int64)]
+        return ImageSet(name or self.name, self.path, self._stored, chosen)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the pixels in order, the same for the same images in any lossless storage.
+
+        Taken from the pack's record, or from a pass that was made anyway, or else by reading the set once.
+        """
+        if self._fingerprint is None and self._is_whole():
+            self._fingerprint = self._stored.pixels_sha256
+        if self._fingerprint is None:
+            for _ in self.batches():
+                pass
+        assert self._fingerprint is not None
+        return self._fingerprint
+
+    def _is_whole(self) -> bool:
+        """Whether the set is all of its storage, in the storage's order."""
+        return np.array_equal(self._indices, np.arange(len(self._stored.names)))
+
+
+def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> ImageSet:
+    """Open a folder, pack, ``.npz``, ``.npy`` or StyleGAN zip for analysis. Nothing is resized or cropped.
+
+    ``PATH@train`` and ``PATH@val`` select one part where the set has a split (a pack's own, or train/ and
+    val/ subfolders). Without that all images are taken.
+
+    Args:
+        path: the set, with or without ``@train`` or ``@val`` (``@test`` is ``@val``).
+        limit: at most so many images, evenly spaced over the set (files are mostly ordered by class).
+
+    Raises:
+        GanlabError: nothing there, no images, damaged, several image sizes: says which file and what to do.
+    """
+    place, part = _split_off(os.fspath(path))
+    stored = _opened(place)
+    indices = _part_indices(place, stored, part)
+    if limit is not None and limit < len(indices):
+        indices = indices[np.arange(limit) * len(indices) // limit]
+    return ImageSet(place.stem + (f"@{part}" if part else ""), place, stored, indices)
+
+
+def array_image_set(images: UInt8Array, name: str) -> ImageSet:
+    """A set of images that are in memory: uint8 (N, H, W, C)."""
+    return ImageSet(name, Path(name), in_memory(images, name), np.arange(len(images)))
+
+
+def _split_off(text: str) -> tuple[Path, str | None]:
+    """(path, part) of ``PATH@part``; a path that exists is taken as it is."""
+    stem, mark, part = text.rpartition("@")
+    if not mark or Path(text).expanduser().exists():
+        return Path(text).expanduser(), None
+    if part not in PARTS:
+        raise GanlabError(
+            f"{text}: no such file or folder, and after '@' only {', '.join(PARTS)} can stand"
+            f"{nearest_name(part, PARTS)}"
+        )
+    return Path(stem).expanduser(), part
+
+
+def _opened(path: Path) -> Stored:
+    """The storage behind a path."""
+    if path.is_dir():
+        return _opened_folder(path)
+    if not path.exists():
+        nearby = sorted(entry.name for entry in path.parent.glob("*")) if path.parent.is_dir() else []
+        raise GanlabError(f"{path}: no such file or folder{nearest_name(path.name, nearby)}")
+    if path.suffix.lower() not in _OPENERS:
+        raise GanlabError(
+            f"{path}: expected a folder of images, a pack (folder), or a file ending in {', '.join(_OPENERS)}"
+        )
+    return _OPENERS[path.suffix.lower()](path)
+
+
+def _opened_folder(path: Path) -> Stored:
+    """A pack, or a folder of image files."""
+    return stored_pack(path) if is_pack(path) else stored_folder(path)
+
+
+def is_pack(path: Path) -> bool:
+    """Whether a folder's meta.json says that it is a pack."""
+    try:
+        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(meta, dict) and meta.get("format") == FORMAT
+
+
+def _part_indices(path: Path, stored: Stored, part: str | None) -> Indices:
+    """Indices of the images in a part."""
+    if part is None:
+        return np.arange(len(stored.names))
+    if stored.split is None:
+        raise GanlabError(f"{path} has no split, so that @{part} selects nothing; use {path} alone")
+    indices = np.flatnonzero(stored.split == (0 if part == TRAIN else 1))
+    if not len(indices):
+        raise GanlabError(f"{path}@{part}: no image is in this part of the set")
+    return indices

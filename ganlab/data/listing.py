@@ -1,0 +1,110 @@
+"""Which image files a folder holds, in a fixed order; classes and splits are read off its subfolders."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from ganlab.errors import GanlabError
+
+TRAIN = "train"
+HELD_OUT = ("val", "valid", "validation", "test")
+# Formats that Pillow only knows by name, or that need an external program
+_NO_PHOTOS = {"BUFR", "GRIB", "HDF5", "WMF", "MPEG", "EPS", "PDF", "FITS"}
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One file of a folder."""
+
+    name: str
+    """Path below the folder, with forward slashes: the image's identity."""
+    class_name: str | None
+    """First subfolder (below train/ or val/ where there are such), None for a loose file."""
+    split: int | None
+    """0 below train/, 1 below val/, valid/, validation/ or test/; None in a folder without these two."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The image files of a folder, sorted by name, and how many other files there are."""
+
+    root: Path
+    files: tuple[ImageFile, ...]
+    others: int
+    """Files whose name is not that of an image; hidden ones are not counted."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Sorted names of the classes; empty where any file is loose."""
+        names = {file.class_name for file in self.files}
+        return () if None in names else tuple(sorted(name for name in names if name))
+
+
+@functools.cache
+def image_suffixes() -> frozenset[str]:
+    """File name endings, lower case with the dot, of what Pillow can read."""
+    return frozenset(
+        suffix.lower()
+        for suffix, kind in Image.registered_extensions().items()
+        if kind in Image.OPEN and kind not in _NO_PHOTOS
+    )
+
+
+def list_images(root: Path) -> Listing:
+    """All image files below ``root``, sorted by their path; hidden files and folders are left out.
+
+    Raises:
+        GanlabError: no such folder, or no image file in it; says what is there instead.
+    """
+    if not root.is_dir():
+        raise GanlabError(f"{root}: no such folder; expected a folder of images")
+    names, others = _walk(root)
+    if not names:
+        raise GanlabError(f"{root}: no image in this folder or below; {_instead(others)}")
+    split = _has_split(names)
+    files = tuple(_classified(name, split) for name in names)
+    return Listing(root, files, sum(others.values()))
+
+
+def _walk(root: Path) -> tuple[list[str], Counter[str]]:
+    """(sorted names of images, how many other files of each ending)."""
+    suffixes, names, others = image_suffixes(), [], Counter[str]()
+    for folder, below, files in os.walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        place = Path(folder).relative_to(root)
+        for file in files:
+            ending = os.path.splitext(file)[1].lower()
+            if ending in suffixes and not file.startswith("."):
+                names.append((place / file).as_posix())
+            elif not file.startswith("."):
+                others[ending or "(no ending)"] += 1
+    return sorted(names), others
+
+
+def _instead(others: Counter[str]) -> str:
+    """What a folder without images holds."""
+    if not others:
+        return "it is empty"
+    kinds = ", ".join(f"{count} {ending}" for ending, count in others.most_common(4))
+    return f"it holds {sum(others.values())} other files ({kinds}); expected files such as .png or .jpg"
+
+
+def _has_split(names: list[str]) -> bool:
+    """Whether all images lie below train/ and a held-out folder, with at least one in each."""
+    tops = {PurePosixPath(name).parts[0].lower() for name in names if "/" in name}
+    loose = any("/" not in name for name in names)
+    return not loose and TRAIN in tops and len(tops) > 1 and tops <= {TRAIN, *HELD_OUT}
+
+
+def _classified(name: str, split: bool) -> ImageFile:
+    """A file with its class and split read off its path."""
+    folders = PurePosixPath(name).parts[:-1]
+    part = int(folders[0].lower() != TRAIN) if split else None
+    below = folders[1:] if split else folders
+    return ImageFile(name, below[0] if below else None, part)

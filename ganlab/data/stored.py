@@ -1,0 +1,245 @@
+"""Where a set's images are stored: an array, a folder of files, or a zip. One small class for each."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ganlab.data.arrays import UInt8Array, guarded, integer_column, open_npy
+from ganlab.data.decode import UNREADABLE, Header, decode, probe, why_unreadable
+from ganlab.data.listing import image_suffixes, list_images
+from ganlab.data.pack import Pack, read_npz, read_pack
+from ganlab.data.pool import ordered_map
+from ganlab.errors import GanlabError
+from ganlab.util.progress import bar
+
+BAR_FROM = 20_000
+"""Sets of more files than this get a bar while their headers are read."""
+CHANNELS = (1, 3)
+SMALL_PIXELS = 100 * 100
+"""Images below this are decoded by one thread: for them several cost more than they bring (measured)."""
+
+
+class Stored(Protocol):
+    """What an image set needs from its storage."""
+
+    shape: tuple[int, int, int]
+    """(H, W, C) of every image."""
+    names: Sequence[str]
+    """Identity of each image."""
+    codecs: frozenset[str]
+    """Formats of the files; ``raw`` for arrays."""
+    quantization: frozenset[int]
+    """JPEG: sums of the luminance quantisation tables that occur."""
+    labels: npt.NDArray[np.int64] | None
+    split: npt.NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+    recipe: dict[str, Any] | None
+    """How the images were made, where recorded."""
+    pixels_sha256: str | None
+    """Hash of all pixels in order, where recorded."""
+
+    def batches(self, indices: npt.NDArray[np.int64], size: int) -> Iterator[UInt8Array]:
+        """The images of these indices in order, uint8 (n, H, W, C), n <= size."""
+        ...
+
+
+class _Numbered(Sequence[str]):
+    """``FILE#0``, ``FILE#1``, ... without keeping them."""
+
+    def __init__(self, stem: str, count: int) -> None:
+        self._stem, self._count = stem, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        return f"{self._stem}#{range(self._count)[index]}"
+
+
+@dataclass
+class StoredArray:
+    """Images in one array, in memory or memory-mapped."""
+
+    images: UInt8Array
+    names: Sequence[str]
+    labels: npt.NDArray[np.int64] | None = None
+    split: npt.NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    recipe: dict[str, Any] | None = None
+    pixels_sha256: str | None = None
+    codecs: frozenset[str] = frozenset({"raw"})
+    quantization: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        height, width, channels = self.images.shape[1:]
+        self.shape = (height, width, channels)
+
+    def batches(self, indices: npt.NDArray[np.int64], size: int) -> Iterator[UInt8Array]:
+        """The images of these indices in order, uint8 (n, H, W, C), copies."""
+        for start in range(0, len(indices), size):
+            yield np.asarray(self.images[indices[start : start + size]])
+
+
+@dataclass
+class StoredFiles:
+    """Images in files, opened by name; their headers are read at once, their pixels when asked for."""
+
+    place: Path
+    names: Sequence[str]
+    open_file: Callable[[str], Any]
+    """Name -> binary stream."""
+    labels: npt.NDArray[np.int64] | None = None
+    split: npt.NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    recipe: dict[str, Any] | None = None
+    pixels_sha256: str | None = None
+    codecs: frozenset[str] = field(init=False)
+    quantization: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        headers = list(self._headers())
+        self._refuse_mixed_sizes(headers)
+        first = headers[0]
+        self.shape = (first.height, first.width, 1 if all(h.grey for h in headers) else 3)
+        self.codecs = frozenset(h.codec for h in headers)
+        self.quantization = frozenset(h.quantization for h in headers if h.quantization)
+
+    def _headers(self) -> Any:
+        found = (self._header(name) for name in self.names)
+        if len(self.names) < BAR_FROM:
+            return found
+        return bar(found, total=len(self.names), desc=f"reading {self.place.name}", unit="file")
+
+    def _header(self, name: str) -> Header:
+        header: Header = self._guarded(name, probe)
+        return header
+
+    def _guarded(self, name: str, read: Callable[[Any], Any]) -> Any:
+        """``read`` the file's stream; an unreadable file is named."""
+        try:
+            with self.open_file(name) as stream:
+                return read(stream)
+        except UNREADABLE as error:
+            raise GanlabError(f"{self.place}: {name} cannot be read: {why_unreadable(error)}") from error
+
+    def _refuse_mixed_sizes(self, headers: list[Header]) -> None:
+        """An analysis never resizes: it would put the resampling into the spectrum."""
+        first = headers[0].size
+        odd = next((i for i, header in enumerate(headers) if header.size != first), None)
+        if odd is None:
+            return
+        sizes = len({header.size for header in headers})
+        raise GanlabError(
+            f"{self.place}: images of {sizes} sizes; {self.names[odd]} is {headers[odd].size}, the first "
+            f"({self.names[0]}) is {first}; analysis never resizes: bring them to one size first, with "
+            f"'ganlab data pack {self.place} OUT --size N'"
+        )
+
+    def _decode(self, index: int) -> UInt8Array:
+        name = self.names[index]
+        pixels: UInt8Array = self._guarded(name, partial(decode, channels=self.shape[2]))
+        if pixels.shape != self.shape:
+            raise GanlabError(f"{self.place}: {name} decodes to {pixels.shape}, its header says {self.shape}")
+        return pixels
+
+    def batches(self, indices: npt.NDArray[np.int64], size: int) -> Iterator[UInt8Array]:
+        """The images of these indices in order, uint8 (n, H, W, C), decoded ahead by a few threads."""
+        threads = None if self.shape[0] * self.shape[1] >= SMALL_PIXELS else 1
+        decoded = ordered_map(self._decode, indices.tolist(), threads)
+        while part := list(islice(decoded, size)):
+            yield np.stack(part)
+
+
+def stored_folder(path: Path) -> StoredFiles:
+    """Image files of a folder and its subfolders; class folders give labels, train/ and val/ a split."""
+    listing = list_images(path)
+    names = [file.name for file in listing.files]
+    classes = listing.class_names
+    number = {name: i for i, name in enumerate(classes)}
+    labels = np.array([number[file.class_name or ""] for file in listing.files]) if classes else None
+    split = None
+    if listing.files[0].split is not None:
+        split = np.array([file.split for file in listing.files], dtype=np.int64)
+    return StoredFiles(path, names, lambda name: open(path / name, "rb"), labels, split, classes)
+
+
+def stored_zip(path: Path) -> StoredFiles:
+    """A zip of images (StyleGAN's dataset_tool): sorted names, labels from dataset.json if it has any."""
+    archive = guarded(path, "the zip", lambda: zipfile.ZipFile(path))
+    names = sorted(n for n in archive.namelist() if Path(n).suffix.lower() in image_suffixes())
+    if not names:
+        raise GanlabError(
+            f"{path}: no image in this zip; expected PNG files as StyleGAN's dataset_tool writes"
+        )
+    return StoredFiles(path, names, archive.open, zip_labels(path, archive, names))
+
+
+def zip_labels(path: Path, archive: zipfile.ZipFile, names: list[str]) -> npt.NDArray[np.int64] | None:
+    """Class of each image from ``dataset.json``: ``{"labels": [[name, class], ...]}`` or null.
+
+    Raises:
+        GanlabError: not JSON, or labels that do not cover the images.
+    """
+    if "dataset.json" not in archive.namelist():
+        return None
+
+    def read() -> npt.NDArray[np.int64] | None:
+        listed = json.loads(archive.read("dataset.json"))["labels"]
+        if listed is None:
+            return None
+        table = {str(name): label for name, label in listed}
+        return integer_column(path, "labels", np.array([table[name] for name in names]), len(names))
+
+    try:
+        return read()
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise GanlabError(
+            f"{path}: dataset.json cannot be used ({error!r}); expected "
+            '{"labels": [["00000/img00000000.png", 3], ...]} with every image, or {"labels": null}'
+        ) from error
+
+
+def stored_pack(path: Path) -> StoredArray:
+    """A pack folder; the identity of an image is the file it was made from, where recorded."""
+    return _from_pack(read_pack(path))
+
+
+def _from_pack(pack: Pack) -> StoredArray:
+    names = pack.files or _Numbered(pack.path.name, len(pack.images))
+    return StoredArray(
+        pack.images, names, pack.labels, pack.split, pack.class_names,
+        pack.meta.get("recipe"), pack.meta.get("images_sha256"),
+    )  # fmt: skip
+
+
+def stored_npz(path: Path) -> StoredArray:
+    """An ``.npz`` with ``images`` (N, H, W, 3) or grey (N, H, W, 1), and what else a pack may hold."""
+    return _from_pack(read_npz(path, CHANNELS))
+
+
+def stored_npy(path: Path) -> StoredArray:
+    """A ``.npy`` of uint8 (N, H, W, C), or (N, H, W) grey; memory-mapped."""
+    images = open_npy(path)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in CHANNELS or not images.size:
+        raise GanlabError(
+            f"{path}: {images.dtype} of shape {images.shape}, expected uint8 (N, H, W, 3), (N, H, W, 1) or "
+            "(N, H, W); floats in [-1, 1] become bytes with ganlab.images.to_uint8"
+        )
+    return StoredArray(images, _Numbered(path.name, len(images)))
+
+
+def in_memory(images: UInt8Array, name: str) -> StoredArray:
+    """An array that is already there: uint8 (N, H, W, C)."""
+    return StoredArray(images, _Numbered(name, len(images)))
