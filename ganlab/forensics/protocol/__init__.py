@@ -1,0 +1,1 @@
+"""The honest part: image identities, splits, guards, metrics with intervals, null controls."""

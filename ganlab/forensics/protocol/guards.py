@@ -1,0 +1,215 @@
+"""What makes a detector look good for the wrong reason: size, codec, resampling, duplicates.
+
+Every guard refuses by default and can be switched off by its name. The reasons are measured: one process cut
+to two sizes is separated perfectly by a profile classifier, and so are PNG and JPEG of one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ganlab.errors import GanlabError, nearest_name
+from ganlab.forensics.protocol.hashes import Hashes, set_hashes, shared
+from ganlab.forensics.protocol.sets import ImageSet
+from ganlab.forensics.protocol.split import PARTS, Split
+from ganlab.images import UInt8Array, luma, to_float
+from ganlab.spectra import radial_profile
+
+GUARDS = ("size", "codec", "jpeg_grid", "resampling", "duplicates", "leakage", "count")
+LOSSY = {"JPEG", "JPG", "WEBP", "MPO", "JPEG2000"}
+SAMPLE = 512
+"""Images that the measured guards look at."""
+GRID_LIMIT = 1.05
+"""Steps across the 8-pixel grid over the neighbouring steps; 1 but for chance where there was no JPEG."""
+ENLARGED_LIMIT = 0.025
+"""Power at 0.45 to 0.5 cycles per pixel over that at 0.2 to 0.25. Photographs: 0.04 to 0.1; enlarged
+1.5 times (bicubic): 0.014, twice: 0.001."""
+MINIMUM = 10
+MEASURED_MINIMUM = 64
+"""Below so many images the measured guards say nothing: chance would speak."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason not to trust a comparison.
+
+    Attributes:
+        guard: its name in `GUARDS`, which switches it off.
+        message: what was found, where, and what would be right.
+    """
+
+    guard: str
+    message: str
+
+
+def check_sets(
+    real: ImageSet, fakes: Sequence[ImageSet], allow: Collection[str] = ()
+) -> tuple[list[Finding], dict[str, Hashes]]:
+    """Hold a real set against fake sets before anything is measured.
+
+    Args:
+        real: the real images.
+        fakes: one or more fake sets.
+        allow: names of `GUARDS` whose findings are returned instead of raised.
+
+    Returns:
+        The findings that were allowed, and the exact hashes of every set by its name.
+
+    Raises:
+        GanlabError: an unknown guard in ``allow``, two sets of one name, or any finding not allowed.
+    """
+    _check_names(allow)
+    sets = [real, *fakes]
+    if len({one.name for one in sets}) < len(sets):
+        raise GanlabError(f"sets need different names; got {', '.join(one.name for one in sets)}")
+    hashes = {one.name: set_hashes(one) for one in sets}
+    findings = [
+        *_sizes(sets),
+        *_counts(sets, hashes),
+        *_codecs(sets),
+        *_measured(real),
+        *_twins(sets, hashes),
+    ]
+    return enforce(findings, allow), hashes
+
+
+def enforce(findings: Sequence[Finding], allow: Collection[str]) -> list[Finding]:
+    """The findings, when all of them are allowed.
+
+    Raises:
+        GanlabError: naming every finding that is not, and how to allow it.
+    """
+    refused = [one for one in findings if one.guard not in allow]
+    if refused:
+        lines = "\n".join(f"  {one.guard}: {one.message}" for one in refused)
+        names = ", ".join(sorted({one.guard for one in refused}))
+        raise GanlabError(f"the comparison is not fair:\n{lines}\nallow it by name ({names}) to go on anyway")
+    return list(findings)
+
+
+def _check_names(allow: Collection[str]) -> None:
+    for name in allow:
+        if name not in GUARDS:
+            hint = nearest_name(name, GUARDS)
+            raise GanlabError(f"unknown guard {name!r}: expected one of {', '.join(GUARDS)}{hint}")
+
+
+def _sizes(sets: Sequence[ImageSet]) -> Iterator[Finding]:
+    real = sets[0]
+    for fake in sets[1:]:
+        if fake.shape != real.shape:
+            yield Finding(
+                "size",
+                f"{fake.name} is {_size(fake)}, {real.name} is {_size(real)}; give all sets one size by "
+                "cropping (resizing leaves traces of its own)",
+            )
+
+
+def _size(one: ImageSet) -> str:
+    height, width, channels = one.shape
+    return f"{width}x{height} with {channels} channel{'s' if channels > 1 else ''}"
+
+
+def _counts(sets: Sequence[ImageSet], hashes: Mapping[str, Hashes]) -> Iterator[Finding]:
+    for one in sets:
+        different = len(np.unique(hashes[one.name]))
+        if different < MINIMUM:
+            yield Finding(
+                "count", f"{one.name} has {different} different images; at least {MINIMUM} are needed"
+            )
+
+
+def _codecs(sets: Sequence[ImageSet]) -> Iterator[Finding]:
+    real = sets[0]
+    for one in sets:
+        lossy = {codec.upper() for codec in one.codecs} & LOSSY
+        if lossy:
+            yield Finding(
+                "codec", f"{one.name} holds {', '.join(sorted(lossy))}: a codec has a spectrum of its own"
+            )
+        elif real.codecs & LOSSY and not lossy:
+            yield Finding("codec", f"{one.name} is lossless while {real.name} is not")
+
+
+def _measured(real: ImageSet) -> Iterator[Finding]:
+    """What the pixels of the reals say. Of fakes nothing is asked: there the same signs are the subject."""
+    sample = next(iter(real.batches(SAMPLE)))
+    if len(sample) < MEASURED_MINIMUM:
+        return
+    grid = jpeg_grid_strength(sample)
+    if grid > GRID_LIMIT:
+        yield Finding(
+            "jpeg_grid",
+            f"{real.name}: steps across an 8-pixel grid are {grid:.2f} times those elsewhere; "
+            "the images were JPEG files once",
+        )
+    power = high_frequency_ratio(sample)
+    if power < ENLARGED_LIMIT:
+        yield Finding(
+            "resampling",
+            f"{real.name}: almost no power near the highest frequency (ratio {power:.1e}); "
+            "the images look enlarged",
+        )
+
+
+def jpeg_grid_strength(images: UInt8Array) -> float:
+    """Mean luma step across the borders of 8 x 8 blocks over the two steps on either side; 1 without a grid.
+
+    The larger of the two axes, grid at the image's origin, uint8 ``(N, H, W, C)``.
+    """
+    grey = luma(to_float(images)).numpy()
+    return max(_grid_ratio(np.abs(np.diff(grey, axis=axis)).mean((0, 3 - axis))) for axis in (1, 2))
+
+
+def _grid_ratio(steps: npt.NDArray[np.float32]) -> float:
+    """Steps ``(L - 1,)`` along one axis; step i lies between pixels i and i + 1."""
+    border = np.arange(7, len(steps) - 2, 8)
+    if not len(border):
+        return 1.0
+    beside = np.mean([steps[border + offset] for offset in (-2, -1, 1, 2)])
+    return float(steps[border].mean() / beside) if beside > 0 else 1.0
+
+
+def high_frequency_ratio(images: UInt8Array) -> float:
+    """Mean luma power at 0.45 to 0.5 cycles per pixel over that at 0.2 to 0.25, uint8 ``(N, H, W, C)``.
+
+    A Hann window keeps the image's borders out of it.
+    """
+    profile = radial_profile(to_float(images), window="hann").double().mean(0).numpy()
+    frequency = np.arange(len(profile)) / min(images.shape[1:3])
+    high = profile[frequency >= 0.45].mean()
+    middle = profile[(frequency >= 0.2) & (frequency <= 0.25)].mean()
+    return float(high / middle) if middle > 0 else 1.0
+
+
+def _twins(sets: Sequence[ImageSet], hashes: Mapping[str, Hashes]) -> Iterator[Finding]:
+    for i, left in enumerate(sets):
+        for right in sets[i + 1 :]:
+            common = len(shared(hashes[left.name], hashes[right.name]))
+            if common:
+                yield Finding("duplicates", f"{left.name} and {right.name} share {common} identical images")
+
+
+def check_leakage(
+    splits: Mapping[str, Split], hashes: Mapping[str, Hashes], allow: Collection[str] = ()
+) -> list[Finding]:
+    """Refuse a split in which one image lies in two parts, within a set or between sets.
+
+    Raises:
+        GanlabError: an identity is in more than one of train, val and test, unless "leakage" is allowed.
+    """
+    members = {
+        part: np.unique(np.concatenate([hashes[name][split.part(part)] for name, split in splits.items()]))
+        for part in PARTS
+    }
+    findings = []
+    for i, first in enumerate(PARTS):
+        for second in PARTS[i + 1 :]:
+            common = len(shared(members[first], members[second]))
+            if common:
+                findings.append(Finding("leakage", f"{common} images lie in {first} and in {second}"))
+    return enforce(findings, allow)

@@ -1,0 +1,179 @@
+"""How well scores separate two classes, with bootstrap intervals computed all at once.
+
+Label 1 is fake, and the score is the probability of fake. Every metric is a function of weighted counts, so
+one bootstrap resample is one vector of weights and a thousand of them are one matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ganlab.errors import GanlabError
+
+Floats = npt.NDArray[np.float64]
+
+METRICS = ("balanced_accuracy", "roc_auc", "average_precision", "tpr_at_1", "tpr_at_5", "ece", "brier")
+"""In the order of tables. ``tpr_at_1``: true-positive rate where at most 1 % of the reals are called fake."""
+
+CHANCE = {"balanced_accuracy": 0.5, "roc_auc": 0.5, "average_precision": 0.5}
+"""Value of a detector that knows nothing, for equally many reals and fakes."""
+
+CALIBRATION_BINS = 10
+CELLS_AT_ONCE = 2**22
+"""Resamples times images held at once (32 MiB of float64 for each intermediate)."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured value and its percentile bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def contains(self, value: float) -> bool:
+        """Whether ``value`` lies in the interval, ends included."""
+        return self.low <= value <= self.high
+
+    def as_list(self) -> list[float]:
+        """[value, low, high] for JSON."""
+        return [self.value, self.low, self.high]
+
+
+def evaluate(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """All of `METRICS` with stratified bootstrap intervals.
+
+    Reals and fakes are resampled each for themselves, so the class balance is that of the data.
+
+    Args:
+        labels: ``(N,)``, 1 fake, 0 real; both occur.
+        scores: ``(N,)`` probabilities of fake in [0, 1].
+        resamples: bootstrap draws; 0 gives intervals of no width.
+        level: of the interval.
+        seed: of the draws.
+
+    Raises:
+        GanlabError: one class only, different lengths, or scores that are no probabilities.
+    """
+    truth, probability = _checked(labels, scores)
+    order = np.argsort(-probability, kind="stable")
+    truth, probability = truth[order], probability[order]
+    value = _metrics(truth, probability, np.ones((1, len(truth))))
+    if resamples == 0:
+        return {name: Interval(*[float(value[name][0])] * 3) for name in METRICS}
+    drawn = [_metrics(truth, probability, w) for w in _resample_weights(truth, resamples, seed)]
+    tail = 100 * (1 - level) / 2
+    result = {}
+    for name in METRICS:
+        low, high = np.percentile(np.concatenate([part[name] for part in drawn]), [tail, 100 - tail])
+        result[name] = Interval(float(value[name][0]), float(low), float(high))
+    return result
+
+
+def _checked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Floats]:
+    truth, probability = np.asarray(labels), np.asarray(scores, np.float64)
+    if truth.ndim != 1 or truth.shape != probability.shape:
+        raise GanlabError(f"labels {truth.shape} and scores {probability.shape} must be two equal vectors")
+    if set(np.unique(truth)) != {0, 1}:
+        raise GanlabError("metrics need both classes: labels 0 (real) and 1 (fake)")
+    if not (np.isfinite(probability).all() and probability.min() >= 0 and probability.max() <= 1):
+        raise GanlabError("scores are probabilities of fake: finite and in [0, 1]")
+    return truth.astype(bool), probability
+
+
+def _resample_weights(truth: npt.NDArray[np.bool_], resamples: int, seed: int) -> Iterator[Floats]:
+    """Blocks of ``(R, N)`` multiplicities; each class keeps its total."""
+    rng = np.random.default_rng(seed)
+    block = max(1, CELLS_AT_ONCE // len(truth))
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        weights = np.zeros((rows, len(truth)))
+        for members in (np.flatnonzero(truth), np.flatnonzero(~truth)):
+            drawn = rng.integers(len(members), size=(rows, len(members)))
+            flat = drawn + len(members) * np.arange(rows)[:, None]
+            counts = np.bincount(flat.ravel(), minlength=rows * len(members))
+            weights[:, members] = counts.reshape(rows, -1)
+        yield weights
+
+
+def _metrics(truth: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> dict[str, Floats]:
+    """Every metric for every row of weights ``(R, N)``; scores descend."""
+    fakes, reals = np.where(truth, weights, 0.0), np.where(truth, 0.0, weights)
+    ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # equal scores are one step of the curve
+    true, false = np.cumsum(fakes, 1)[:, ends], np.cumsum(reals, 1)[:, ends]
+    total_true, total_false = true[:, -1:], false[:, -1:]
+    recall, alarm = true / total_true, false / total_false
+    called = scores >= 0.5
+    return {
+        "balanced_accuracy": (
+            fakes[:, called].sum(1) / total_true[:, 0] + reals[:, ~called].sum(1) / total_false[:, 0]
+        )
+        / 2,
+        "roc_auc": _area(alarm, recall),
+        "average_precision": _average_precision(true, false, recall),
+        "tpr_at_1": _recall_at(alarm, recall, 0.01),
+        "tpr_at_5": _recall_at(alarm, recall, 0.05),
+        "ece": _calibration_error(truth, scores, weights),
+        "brier": (weights * (scores - truth) ** 2).sum(1) / weights.sum(1),
+    }
+
+
+def _from_zero(values: Floats) -> Floats:
+    return np.concatenate([np.zeros((len(values), 1)), values], axis=1)
+
+
+def _area(alarm: Floats, recall: Floats) -> Floats:
+    area: Floats = np.asarray(np.trapezoid(_from_zero(recall), _from_zero(alarm), axis=1))
+    return area
+
+
+def _average_precision(true: Floats, false: Floats, recall: Floats) -> Floats:
+    called = true + false
+    precision = np.divide(true, called, out=np.ones_like(true), where=called > 0)
+    total: Floats = (np.diff(_from_zero(recall), axis=1) * precision).sum(axis=1)
+    return total
+
+
+def _recall_at(alarm: Floats, recall: Floats, limit: float) -> Floats:
+    best: Floats = np.where(alarm <= limit, recall, 0.0).max(axis=1)
+    return best
+
+
+def _calibration_error(truth: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
+    """Mean distance between predicted probability and share of fakes, over equal-width bins."""
+    bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    member = (bins[:, None] == np.arange(CALIBRATION_BINS)).astype(np.float64)
+    excess = weights @ (member * (scores - truth)[:, None])
+    error: Floats = np.abs(excess).sum(1) / weights.sum(1)
+    return error
+
+
+def summarise(repetitions: list[dict[str, Interval]]) -> dict[str, dict[str, float]]:
+    """Mean, standard deviation and extremes of the values over several seeds.
+
+    Raises:
+        GanlabError: nothing to summarise.
+    """
+    if not repetitions:
+        raise GanlabError("no repetition to summarise")
+    table: dict[str, Any] = {}
+    for name in repetitions[0]:
+        values = np.array([one[name].value for one in repetitions])
+        table[name] = {
+            "mean": float(values.mean()),
+            "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+            "low": min(one[name].low for one in repetitions),
+            "high": max(one[name].high for one in repetitions),
+        }
+    return table

@@ -1,0 +1,292 @@
+"""Identities, splits, guards and metrics: against scikit-learn, by construction, and by simulation."""
+
+import json
+
+import numpy as np
+import pytest
+from forensics_images import natural, smoothed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from ganlab.errors import GanlabError
+from ganlab.forensics import (
+    METRICS,
+    ArraySet,
+    check_leakage,
+    check_sets,
+    evaluate,
+    exact_hashes,
+    load_splits,
+    make_perturbation,
+    perceptual_hashes,
+    perturb,
+    save_splits,
+    set_hashes,
+    split_by_identity,
+    summarise,
+)
+from ganlab.forensics.protocol import guards, hashes, metrics
+
+# ----------------------------------------------------------------------------------------------- identities
+
+
+def test_exact_hashes_tell_every_pixel_and_the_shape():
+    images = natural(4)
+    other = images.copy()
+    other[2, 5, 5, 1] ^= 1
+    same = exact_hashes(images) == exact_hashes(other)
+    assert same.tolist() == [True, True, False, True]
+    flat = np.zeros((1, 4, 8, 3), np.uint8)
+    assert exact_hashes(flat)[0] != exact_hashes(flat.reshape(1, 8, 4, 3))[0]
+
+
+def test_perceptual_hashes_survive_a_codec_and_tell_images_apart():
+    images = natural(40, 64)
+    coded = perturb(images, make_perturbation("jpeg", quality=60))
+    before, after = perceptual_hashes(images), perceptual_hashes(coded)
+    assert np.bitwise_count(before ^ after).mean() < 4
+    others = np.bitwise_count(before[:, None] ^ before[None])[~np.eye(40, dtype=bool)]
+    assert others.min() > 8
+    pairs = hashes.hamming_pairs(before, after, 8)
+    np.testing.assert_array_equal(pairs, np.stack([np.arange(40)] * 2, 1))
+
+
+def test_set_hashes_do_not_depend_on_the_batch(monkeypatch):
+    images = natural(10)
+    whole = set_hashes(ArraySet("a", images))
+    monkeypatch.setattr(hashes, "BATCH", 3)
+    np.testing.assert_array_equal(set_hashes(ArraySet("a", images)), whole)
+    assert len(set_hashes(ArraySet("a", images), perceptual=True)) == 10
+
+
+# --------------------------------------------------------------------------------------------------- splits
+
+
+@given(
+    values=st.lists(st.integers(0, 50), min_size=3, max_size=120).filter(lambda v: len(set(v)) >= 3),
+    seed=st.integers(0, 1000),
+    fractions=st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.1, 0.1), (0.1, 0.1, 0.8)]),
+)
+@settings(max_examples=60, deadline=None)
+def test_split_is_a_partition_by_identity(values, seed, fractions):
+    identities = np.array(values, np.uint64)
+    split = split_by_identity(identities, seed, fractions)
+    parts = [split.train, split.val, split.test]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(values)))
+    members = [set(identities[part].tolist()) for part in parts]
+    assert all(members)
+    assert sum(map(len, members)) == len(set().union(*members))
+    again = split_by_identity(identities, seed, fractions)
+    np.testing.assert_array_equal(again.train, split.train)
+    shuffled = np.random.default_rng(seed).permutation(len(values))
+    moved = split_by_identity(identities[shuffled], seed, fractions)
+    assert set(identities[shuffled][moved.test].tolist()) == members[2]
+
+
+def test_split_sizes_seeds_and_nested_training_sets():
+    identities = exact_hashes(natural(200, 8))
+    split = split_by_identity(identities, 0)
+    assert [len(split.part(p)) for p in ("train", "val", "test")] == [120, 40, 40]
+    other = split_by_identity(identities, 1)
+    assert 0.4 < np.isin(other.train, split.train).mean() < 0.8
+    # the training order itself is random: the first half does not consist of the first files
+    assert 60 < split.train[:60].mean() < 140
+
+
+def test_splits_are_stored_and_protected(tmp_path):
+    path = tmp_path / "splits.json"
+    split = split_by_identity(exact_hashes(natural(20, 8)), 5)
+    save_splits(path, {"real": split})
+    read = load_splits(path)["real"]
+    assert read.seed == 5
+    assert read.fingerprint == split.fingerprint
+    np.testing.assert_array_equal(read.train, split.train)
+    record = json.loads(path.read_text())
+    record["sets"]["real"]["test"].append(record["sets"]["real"]["train"].pop())
+    path.write_text(json.dumps(record))
+    with pytest.raises(GanlabError, match="changed after"):
+        load_splits(path)
+    path.write_text("[]")
+    with pytest.raises(GanlabError, match="holds no splits"):
+        load_splits(path)
+
+
+def test_impossible_splits_are_explained():
+    with pytest.raises(GanlabError, match="3 different images; this set has 1"):
+        split_by_identity(np.ones(50, np.uint64))
+    with pytest.raises(GanlabError, match="sum to 1"):
+        split_by_identity(np.arange(9, dtype=np.uint64), fractions=(0.6, 0.2, 0.1))
+    with pytest.raises(GanlabError, match="train, val, test"):
+        split_by_identity(np.arange(9, dtype=np.uint64)).part("dev")
+
+
+# --------------------------------------------------------------------------------------------------- guards
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return natural(300)
+
+
+def test_fair_sets_pass_and_hashes_come_back(photos):
+    findings, found = check_sets(ArraySet("real", photos[:150]), [ArraySet("fake", photos[150:])])
+    assert findings == []
+    np.testing.assert_array_equal(found["fake"], exact_hashes(photos[150:]))
+
+
+class Coded(ArraySet):
+    """A set whose files are JPEG."""
+
+    @property
+    def codecs(self):
+        return {"JPEG"}
+
+
+def coded(photos):
+    return perturb(photos, make_perturbation("jpeg", quality=50, subsampling="4:4:4"))
+
+
+def enlarged(photos):
+    return smoothed(smoothed(photos.repeat(2, 1).repeat(2, 2)))[:, 8:40, 8:40]
+
+
+@pytest.mark.parametrize(
+    ("guard", "make"),
+    [
+        ("size", lambda p: (ArraySet("real", p[:150]), [ArraySet("fake", p[150:, :30])])),
+        ("size", lambda p: (ArraySet("real", p[:150]), [ArraySet("fake", p[150:, :, :, :1])])),
+        ("codec", lambda p: (ArraySet("real", p[:150]), [Coded("fake", p[150:])])),
+        ("codec", lambda p: (Coded("real", p[:150]), [ArraySet("fake", p[150:])])),
+        ("jpeg_grid", lambda p: (ArraySet("real", coded(p[:150])), [ArraySet("fake", p[150:])])),
+        ("resampling", lambda p: (ArraySet("real", enlarged(p[:150])), [ArraySet("fake", p[150:])])),
+        ("duplicates", lambda p: (ArraySet("real", p[:150]), [ArraySet("fake", p[149:])])),
+        ("duplicates", lambda p: (ArraySet("real", p), [ArraySet("again", p)])),
+        ("count", lambda p: (ArraySet("real", p[:150]), [ArraySet("fake", p[150:153])])),
+    ],
+)
+def test_every_guard_refuses_and_can_be_allowed(photos, guard, make):
+    real, fakes = make(photos)
+    with pytest.raises(GanlabError, match=rf"(?s)not fair.*{guard}"):
+        check_sets(real, fakes)
+    findings, _ = check_sets(real, fakes, allow=guards.GUARDS)
+    assert guard in {one.guard for one in findings}
+
+
+def test_guards_are_named(photos):
+    real, fake = ArraySet("real", photos[:150]), ArraySet("fake", photos[150:])
+    with pytest.raises(GanlabError, match="did you mean 'codec'"):
+        check_sets(real, [fake], allow=["codecs"])
+    with pytest.raises(GanlabError, match="different names"):
+        check_sets(real, [fake, fake])
+    with pytest.raises(GanlabError, match="uint8"):
+        ArraySet("floats", photos.astype(np.float32))
+
+
+def test_leakage_between_sets_is_found(photos):
+    found = {"a": exact_hashes(photos[:100]), "b": exact_hashes(photos[:100][::-1])}
+    fair = {name: split_by_identity(found[name], 0) for name in found}
+    assert check_leakage(fair, found) == []
+    unfair = {"a": fair["a"], "b": split_by_identity(found["b"], 1)}
+    with pytest.raises(GanlabError, match="leakage"):
+        check_leakage(unfair, found)
+    assert check_leakage(unfair, found, allow=["leakage"])
+
+
+# -------------------------------------------------------------------------------------------------- metrics
+
+
+def weighted_reference(truth, scores, weight):
+    called = scores >= 0.5
+    alarm, recall, _ = reference.roc_curve(truth, scores, sample_weight=weight, drop_intermediate=False)
+    return {
+        "balanced_accuracy": reference.balanced_accuracy_score(truth, called, sample_weight=weight),
+        "roc_auc": reference.roc_auc_score(truth, scores, sample_weight=weight),
+        "average_precision": reference.average_precision_score(truth, scores, sample_weight=weight),
+        "tpr_at_1": recall[alarm <= 0.01].max(),
+        "tpr_at_5": recall[alarm <= 0.05].max(),
+        "brier": reference.brier_score_loss(truth, scores, sample_weight=weight),
+    }
+
+
+@given(count=st.integers(4, 80), ties=st.booleans(), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_metrics_equal_scikit_learn_for_any_weights(count, ties, seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.permutation(np.arange(count) % 2 == 0)
+    scores = rng.integers(0, 5, count) / 4 if ties else rng.random(count)
+    weight = rng.integers(0, 4, count).astype(float)
+    weight[np.argmax(truth)] = weight[np.argmin(truth)] = 1.0
+    order = np.argsort(-scores, kind="stable")
+    ours = metrics._metrics(truth[order], scores[order], weight[order][None])
+    for name, value in weighted_reference(truth, scores, weight).items():
+        assert ours[name][0] == pytest.approx(value, abs=1e-12), name
+
+
+def test_calibration_error_by_hand():
+    labels, scores = [1, 0, 1, 0, 0], [0.95, 0.95, 0.65, 0.15, 0.05]
+    expected = abs(1.9 - 1) / 5 + abs(0.65 - 1) / 5 + 0.15 / 5 + 0.05 / 5
+    assert evaluate(labels, scores, resamples=0)["ece"].value == pytest.approx(expected)
+
+
+def test_perfect_and_useless_detectors():
+    labels = np.arange(400) % 2
+    perfect = evaluate(labels, labels.astype(float))
+    assert all(perfect[name].value == 1.0 for name in METRICS[:5])
+    assert perfect["ece"].value == perfect["brier"].value == 0.0
+    constant = evaluate(labels, np.full(400, 0.5))
+    assert constant["roc_auc"].as_list() == [0.5, 0.5, 0.5]
+    assert constant["balanced_accuracy"].value == 0.5
+    blind = evaluate(labels, np.random.default_rng(0).random(400))
+    assert blind["roc_auc"].contains(0.5)
+    assert blind["balanced_accuracy"].contains(0.5)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    """Normal scores one deviation apart: the true area is Phi(1 / sqrt 2)."""
+    from scipy.stats import norm
+
+    truth, rng, covered = norm.cdf(1 / np.sqrt(2)), np.random.default_rng(0), 0
+    labels = np.arange(200) % 2
+    for trial in range(120):
+        scores = norm.cdf(rng.standard_normal(200) + labels)
+        covered += evaluate(labels, scores, resamples=300, seed=trial)["roc_auc"].contains(truth)
+    assert 0.87 * 120 <= covered <= 120
+
+
+def test_bootstrap_keeps_the_class_balance_and_blocks_agree(monkeypatch):
+    truth = np.arange(50) % 5 == 0
+    for weights in metrics._resample_weights(truth, 20, 0):
+        assert np.all(weights[:, truth].sum(1) == 10)
+        assert np.all(weights[:, ~truth].sum(1) == 40)
+    scores = np.random.default_rng(1).random(50)
+    whole = evaluate(truth, scores, resamples=200)["roc_auc"]
+    monkeypatch.setattr(metrics, "CELLS_AT_ONCE", 50 * 7)
+    blocks = evaluate(truth, scores, resamples=200)["roc_auc"]
+    assert blocks.value == whole.value
+    assert blocks.low == pytest.approx(whole.low, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "word"),
+    [
+        ([1, 1, 1], [0.1, 0.2, 0.3], "both classes"),
+        ([0, 1], [0.1, 1.2], "probabilities"),
+        ([0, 1], [0.1, float("nan")], "probabilities"),
+        ([0, 1, 1], [0.1, 0.2], "equal vectors"),
+    ],
+)
+def test_bad_scores_are_explained(labels, scores, word):
+    with pytest.raises(GanlabError, match=word):
+        evaluate(labels, scores)
+
+
+def test_summary_over_seeds():
+    labels = np.arange(100) % 2
+    runs = [evaluate(labels, np.random.default_rng(s).random(100), resamples=20) for s in range(4)]
+    table = summarise(runs)
+    values = [run["roc_auc"].value for run in runs]
+    assert table["roc_auc"]["mean"] == pytest.approx(np.mean(values))
+    assert table["roc_auc"]["std"] == pytest.approx(np.std(values, ddof=1))
+    with pytest.raises(GanlabError, match="no repetition"):
+        summarise([])
