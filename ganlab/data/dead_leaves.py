@@ -171,12 +171,11 @@ def _fill(colour: npt.NDArray[np.uint32], holes: Ints, discs: Discs, leaves: Dea
         return holes
     if len(holes) * len(near.x) > SAMPLES_AT_ONCE // 4:
         front = _paint(near, leaves)[holes]
-        hit = front < len(near.x)
-        colour[holes[hit]] = near.colour[front[hit]]
-        return holes[~hit]
-    inside = (near.x[:, None] - x) ** 2 + (near.y[:, None] - y) ** 2 <= near.radius[:, None] ** 2
-    hit = inside.any(axis=0)
-    colour[holes[hit]] = near.colour[inside.argmax(axis=0)[hit]]
+    else:
+        inside = (near.x[:, None] - x) ** 2 + (near.y[:, None] - y) ** 2 <= near.radius[:, None] ** 2
+        front = np.where(inside.any(axis=0), inside.argmax(axis=0), len(near.x))
+    hit = front < len(near.x)
+    colour[holes[hit]] = near.colour[front[hit]]
     return holes[~hit]
 
 

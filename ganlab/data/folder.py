@@ -1,0 +1,348 @@
+"""Image files -> a pack: turned upright, RGB, centre square, antialiased resize; the recipe is written down."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ganlab.config.schema import DataConfig
+from ganlab.data.arrays import UInt8Array
+from ganlab.data.cache import cache_folder, cached_pack
+from ganlab.data.decode import COLOUR_RULE, LOSSY, UNREADABLE, Header, probe, to_rgb, why_unreadable
+from ganlab.data.listing import Listing, list_images
+from ganlab.data.pack import Pack
+from ganlab.data.pool import ordered_map
+from ganlab.data.split import split_indices
+from ganlab.data.writer import PackWriter
+from ganlab.errors import GanlabError
+from ganlab.util.hashing import sha256_json
+from ganlab.util.progress import bar
+
+OnError = Literal["skip", "fail"]
+SHOWN = 5
+"""How many files a message lists by name."""
+
+
+class DataWarning(UserWarning):
+    """Something about the images that can be seen in their spectrum, or that was left out."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file to be packed."""
+
+    name: str
+    """Its identity in messages and in the pack."""
+    open: Callable[[], IO[bytes]]
+    """Opens it."""
+    label: int | None = None
+    split: int | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that is not in the pack, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What became of a folder."""
+
+    path: Path
+    num_images: int
+    skipped: tuple[Refused, ...]
+    notes: tuple[str, ...]
+    """Sentences about codecs and sizes that a user should know."""
+
+
+def resize_recipe(size: int) -> dict[str, Any]:
+    """How a photograph becomes a training image. Plain JSON values."""
+    return {
+        "kind": "resize", "version": 1, "size": size, "orientation": "EXIF applied", "colour": COLOUR_RULE,
+        "crop": "centre square of the shorter side, offset rounded down",
+        "resize": "Lanczos (a = 3), antialiased, on the stored (gamma-encoded) 8 bit values",
+        "upscaling": "refused",
+    }  # fmt: skip
+
+
+def prepare(image: Image.Image, size: int) -> UInt8Array:
+    """One image by the recipe: uint8 (size, size, 3).
+
+    An image whose centre square already has the size is copied, not resampled.
+
+    Raises:
+        GanlabError: it would have to be enlarged, or its pixels have no defined range.
+    """
+    upright = to_rgb(ImageOps.exif_transpose(image))
+    width, height = upright.size
+    side = min(width, height)
+    if side < size:
+        raise GanlabError(f"{width}x{height} would have to be enlarged to {size}x{size}")
+    left, top = (width - side) // 2, (height - side) // 2
+    square = upright.crop((left, top, left + side, top + side))
+    if side != size:
+        square = square.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(square)
+
+
+def pack_items(
+    writer: PackWriter, items: Sequence[Item], place: str, on_error: OnError = "fail"
+) -> PackReport:
+    """Put files into an open pack, in order, with a bar; the report is also written into the pack.
+
+    All headers are read first, so that sizes and formats are known before the long work starts.
+
+    Args:
+        writer: the open pack; its ``size`` is the target.
+        items: the files.
+        place: the folder's name, for messages.
+        on_error: ``fail``: the first unreadable or too small file stops; ``skip``: it is counted.
+
+    Raises:
+        GanlabError: unreadable or too small files under ``fail``, or nothing is left.
+    """
+    headers = list(_with_bar(ordered_map(_header, items), len(items), "reading headers"))
+    refused = _refused(items, headers, writer.size)
+    _fail_if_asked(refused, len(items), place, on_error)
+    good = [(item, header) for item, header in zip(items, headers, strict=True) if _fits(header, writer.size)]
+    notes = _notes([header for _, header in good if isinstance(header, Header)], writer.size)
+    kept = [item for item, _ in good]
+    for item, result in _decoded(kept, writer.size):
+        if isinstance(result, Refused):
+            refused.append(result)
+            _fail_if_asked([result], len(items), place, on_error)
+        else:
+            writer.add(result, item.label, item.split, item.name)
+    if not writer.count:
+        raise GanlabError(f"{place}: none of {len(items)} images could be used; {_listed(refused)}")
+    writer.meta["skipped"] = [[one.name, one.reason] for one in refused]
+    writer.meta["notes"] = notes
+    return PackReport(writer.path, writer.count, tuple(refused), tuple(notes))
+
+
+def _with_bar(results: Iterator[Any], total: int, what: str) -> Iterator[Any]:
+    return bar(results, total=total, desc=what, unit="image")
+
+
+def _header(item: Item) -> Header | Refused:
+    """The file's header, or why it has none."""
+    try:
+        with item.open() as stream:
+            return probe(stream)
+    except UNREADABLE as error:
+        return Refused(item.name, why_unreadable(error))
+
+
+def _decoded(items: Sequence[Item], size: int) -> Iterator[tuple[Item, UInt8Array | Refused]]:
+    """Each file with its pixels, or with why it has none."""
+    results = _with_bar(ordered_map(partial(_pixels, size), items), len(items), "packing")
+    return zip(items, results, strict=True)
+
+
+def _pixels(size: int, item: Item) -> UInt8Array | Refused:
+    """The file's pixels by the recipe, or why it has none."""
+    try:
+        with item.open() as stream, Image.open(stream) as image:
+            return prepare(image, size)
+    except UNREADABLE as error:
+        return Refused(item.name, why_unreadable(error))
+
+
+def _fits(header: Header | Refused, size: int) -> bool:
+    return isinstance(header, Header) and min(header.width, header.height) >= size
+
+
+def _refused(items: Sequence[Item], headers: list[Header | Refused], size: int) -> list[Refused]:
+    """Unreadable files first, then those that are too small, the smallest ahead."""
+    broken = [header for header in headers if isinstance(header, Refused)]
+    small = [
+        (min(header.width, header.height), Refused(item.name, f"{header.size} is smaller than {size}x{size}"))
+        for item, header in zip(items, headers, strict=True)
+        if isinstance(header, Header) and not _fits(header, size)
+    ]
+    return broken + [refused for _, refused in sorted(small, key=lambda pair: pair[0])]
+
+
+def _fail_if_asked(refused: list[Refused], total: int, place: str, on_error: OnError) -> None:
+    """Under ``fail`` the refused files become one error."""
+    if refused and on_error == "fail":
+        raise GanlabError(
+            f"{place}: {len(refused)} of {total} images cannot be used: {_listed(refused)}; "
+            "on_error: skip leaves them out (images are never enlarged)"
+        )
+
+
+def _listed(refused: Sequence[Refused]) -> str:
+    """The first few files with their reasons, and how many more."""
+    shown = ", ".join(f"{one.name} ({one.reason})" for one in refused[:SHOWN])
+    return shown + (f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else "")
+
+
+def _notes(headers: list[Header], size: int) -> list[str]:
+    """What the mixture of formats and sizes will leave in the spectrum."""
+    return [
+        note
+        for note in (_codec_note(headers), _native_note(headers, size), _size_note(headers, size))
+        if note
+    ]
+
+
+def _codec_note(headers: list[Header]) -> str:
+    codecs = Counter(header.codec for header in headers)
+    lossy = {codec for codec in codecs if codec in LOSSY}
+    if not lossy or len(codecs) == 1:
+        return ""
+    counts = ", ".join(f"{count} {codec}" for codec, count in codecs.most_common())
+    return (
+        f"files of several formats ({counts}): lossy compression leaves its own trace in the spectrum (JPEG: "
+        "8x8 blocks), so part of the set differs from the rest for a reason that is not the scene"
+    )
+
+
+def _native_note(headers: list[Header], size: int) -> str:
+    native = sum(min(header.width, header.height) == size for header in headers)
+    if native in (0, len(headers)):
+        return ""
+    return (
+        f"{native} of {len(headers)} images already have the size {size} and are copied, the others are reduced: "
+        "the two kinds differ in their high frequencies"
+    )
+
+
+def _size_note(headers: list[Header], size: int) -> str:
+    sides = sorted(min(header.width, header.height) for header in headers)
+    if not sides or sides[0] == sides[-1]:
+        return ""
+    return (
+        f"images of several sizes: shorter sides {sides[0]} to {sides[-1]} px, so that each is reduced by its own "
+        f"factor ({sides[0] / size:.2f} to {sides[-1] / size:.2f})"
+    )
+
+
+def folder_items(listing: Listing) -> list[Item]:
+    """The files of a folder as items; classes are numbered in the order of their sorted names.
+
+    Raises:
+        GanlabError: some images lie in class folders and others do not.
+    """
+    loose = [file.name for file in listing.files if file.class_name is None]
+    if loose and len(loose) < len(listing.files):
+        raise GanlabError(
+            f"{listing.root}: {len(loose)} images lie beside the class folders (the first: {loose[0]}); expected "
+            "all images in one folder, or all in class folders"
+        )
+    number = {name: label for label, name in enumerate(listing.class_names)}
+    return [
+        Item(
+            file.name,
+            partial(open, listing.root / file.name, "rb"),
+            number.get(file.class_name or ""),
+            file.split,
+        )
+        for file in listing.files
+    ]
+
+
+def pack_folder(
+    folder: Path,
+    out: Path,
+    size: int,
+    on_error: OnError = "fail",
+    val_fraction: float | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> PackReport:
+    """Pack a folder of images: flat, in class folders, or either below train/ and val/ (or test/).
+
+    Args:
+        folder: the images, anything Pillow reads.
+        out: the pack's folder, made now.
+        size: side of the packed images in pixels.
+        on_error: what to do with unreadable and too small files.
+        val_fraction: hold out so much, by ``seed``; only for a folder without a split of its own.
+        seed: see ``val_fraction``.
+        overwrite: replace a pack at ``out``.
+
+    Raises:
+        GanlabError: no images, unusable images, or something is at ``out``.
+    """
+    listing = list_images(folder)
+    items = folder_items(listing)
+    if val_fraction is not None:
+        items = _with_split(items, val_fraction, seed, folder)
+    with PackWriter(out, size, overwrite=overwrite) as writer:
+        return _fill_from(writer, listing, items, on_error)
+
+
+def _with_split(items: list[Item], val_fraction: float, seed: int, folder: Path) -> list[Item]:
+    """The items with a seeded split."""
+    if items[0].split is not None:
+        raise GanlabError(f"{folder} has train/ and held-out subfolders already; leave val_fraction out")
+    held_out = set(split_indices(len(items), None, val_fraction, seed)[1].tolist())
+    return [replace(item, split=int(index in held_out)) for index, item in enumerate(items)]
+
+
+def _fill_from(writer: PackWriter, listing: Listing, items: list[Item], on_error: OnError) -> PackReport:
+    """Fill an open pack from a folder and describe it."""
+    writer.meta.update(
+        recipe=resize_recipe(writer.size),
+        class_names=list(listing.class_names),
+        source={
+            "kind": "folder",
+            "files": len(listing.files),
+            "other_files": listing.others,
+            "names_sha256": sha256_json([file.name for file in listing.files]),
+        },
+    )
+    return pack_items(writer, items, str(listing.root), on_error)
+
+
+def warn_about(pack: Pack) -> None:
+    """Say once more what was noted and left out when the pack was made."""
+    for note in pack.meta.get("notes", ()):
+        warnings.warn(f"{pack.path.name}: {note}", DataWarning, stacklevel=2)
+    skipped = [Refused(*one) for one in pack.meta.get("skipped", ())]
+    if skipped:
+        warnings.warn(
+            f"{pack.path.name}: {len(skipped)} images were left out: {_listed(skipped)}",
+            DataWarning,
+            stacklevel=2,
+        )
+
+
+def folder_source(data: DataConfig, image_size: int) -> Pack:
+    """A folder of images, flat or in class folders; packed on first use: RGB, centre crop, Lanczos."""
+    if data.path is None:
+        raise GanlabError("data.source is folder: data.path must name the folder of images")
+    listing = list_images(Path(data.path).expanduser())
+    return packed_listing(listing, data, image_size, listing.root.name or "folder")
+
+
+def packed_listing(listing: Listing, data: DataConfig, image_size: int, name: str) -> Pack:
+    """The cached pack of a folder's files; made again when a name, a size or a time of change differs."""
+    key = {"recipe": resize_recipe(image_size), "on_error": data.on_error, "files": _state(listing)}
+
+    def build(path: Path) -> None:
+        with PackWriter(path, image_size, yield_to_existing=True) as writer:
+            _fill_from(writer, listing, folder_items(listing), data.on_error)
+
+    pack = cached_pack(cache_folder(data.cache), f"{name}_{image_size}", key, build)
+    warn_about(pack)
+    return pack
+
+
+def _state(listing: Listing) -> str:
+    """Hash of names, sizes and times of change of the files."""
+    stats = [(file.name, (listing.root / file.name).stat()) for file in listing.files]
+    return sha256_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
