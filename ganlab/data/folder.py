@@ -1,4 +1,4 @@
-"""Image files -> a pack: turned upright, RGB, centre square, antialiased resize; the recipe is written down."""
+"""Image files -> a pack: upright, RGB, centre square, antialiased resize; the recipe is written down."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from ganlab.util.progress import bar
 OnError = Literal["skip", "fail"]
 SHOWN = 5
 """How many files a message lists by name."""
+TOO_SMALL = " is smaller than "
 
 
 class DataWarning(UserWarning):
@@ -132,7 +133,7 @@ def pack_items(
 
 
 def _with_bar(results: Iterator[Any], total: int, what: str) -> Iterator[Any]:
-    return bar(results, total=total, desc=what, unit="image")
+    return iter(bar(results, total=total, desc=what, unit="image"))
 
 
 def _header(item: Item) -> Header | Refused:
@@ -167,7 +168,7 @@ def _refused(items: Sequence[Item], headers: list[Header | Refused], size: int) 
     """Unreadable files first, then those that are too small, the smallest ahead."""
     broken = [header for header in headers if isinstance(header, Refused)]
     small = [
-        (min(header.width, header.height), Refused(item.name, f"{header.size} is smaller than {size}x{size}"))
+        (min(header.width, header.height), Refused(item.name, f"{header.size}{TOO_SMALL}{size}x{size}"))
         for item, header in zip(items, headers, strict=True)
         if isinstance(header, Header) and not _fits(header, size)
     ]
@@ -175,12 +176,19 @@ def _refused(items: Sequence[Item], headers: list[Header | Refused], size: int) 
 
 
 def _fail_if_asked(refused: list[Refused], total: int, place: str, on_error: OnError) -> None:
-    """Under ``fail`` the refused files become one error."""
-    if refused and on_error == "fail":
-        raise GanlabError(
-            f"{place}: {len(refused)} of {total} images cannot be used: {_listed(refused)}; "
-            "on_error: skip leaves them out (images are never enlarged)"
+    """Under ``fail`` the refused files become one error: unreadable ones and too small ones apart."""
+    if not refused or on_error != "fail":
+        return
+    small = [one for one in refused if TOO_SMALL in one.reason]
+    broken = [one for one in refused if TOO_SMALL not in one.reason]
+    parts = []
+    if broken:
+        parts.append(f"{len(broken)} of {total} images cannot be read: {_listed(broken)}")
+    if small:
+        parts.append(
+            f"{len(small)} of {total} images are too small and are never enlarged; the smallest: {_listed(small)}"
         )
+    raise GanlabError(f"{place}: {'; '.join(parts)}. on_error: skip (--on-error skip) leaves them out")
 
 
 def _listed(refused: Sequence[Refused]) -> str:
@@ -215,8 +223,8 @@ def _native_note(headers: list[Header], size: int) -> str:
     if native in (0, len(headers)):
         return ""
     return (
-        f"{native} of {len(headers)} images already have the size {size} and are copied, the others are reduced: "
-        "the two kinds differ in their high frequencies"
+        f"{native} of {len(headers)} images already have the size {size} and are copied, the others are "
+        "reduced: the two kinds differ in their high frequencies"
     )
 
 
@@ -225,9 +233,13 @@ def _size_note(headers: list[Header], size: int) -> str:
     if not sides or sides[0] == sides[-1]:
         return ""
     return (
-        f"images of several sizes: shorter sides {sides[0]} to {sides[-1]} px, so that each is reduced by its own "
-        f"factor ({sides[0] / size:.2f} to {sides[-1] / size:.2f})"
+        f"images of several sizes: shorter sides {sides[0]} to {sides[-1]} px, so that each is reduced by its "
+        f"own factor ({sides[0] / size:.2f} to {sides[-1] / size:.2f})"
     )
+
+
+def _open_binary(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def folder_items(listing: Listing) -> list[Item]:
@@ -239,14 +251,14 @@ def folder_items(listing: Listing) -> list[Item]:
     loose = [file.name for file in listing.files if file.class_name is None]
     if loose and len(loose) < len(listing.files):
         raise GanlabError(
-            f"{listing.root}: {len(loose)} images lie beside the class folders (the first: {loose[0]}); expected "
-            "all images in one folder, or all in class folders"
+            f"{listing.root}: {len(loose)} images lie beside the class folders (the first: {loose[0]}); "
+            "expected all images in one folder, or all in class folders"
         )
     number = {name: label for label, name in enumerate(listing.class_names)}
     return [
         Item(
             file.name,
-            partial(open, listing.root / file.name, "rb"),
+            partial(_open_binary, listing.root / file.name),
             number.get(file.class_name or ""),
             file.split,
         )
