@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from ganlab.config import from_mapping, load
 from ganlab.config.architecture import discriminator_norm, shape, uses_spectral_norm
 from ganlab.config.schema import Config, LossConfig, ModelConfig
 from ganlab.errors import GanlabError, lookup
@@ -63,12 +63,9 @@ def _sections(config: ConfigLike) -> tuple[ModelConfig, LossConfig]:
 
 
 def _loaded(config: Mapping[str, Any] | str | os.PathLike[str]) -> Config:
-    from ganlab.config.load import load, loads
-
     if not isinstance(config, Mapping):
         return load(config)
-    # JSON is YAML 1.2, so a mapping takes the same road as a file, with the same errors.
-    return loads(json.dumps(config if "model" in config else {"model": dict(config)}), name="mapping")
+    return from_mapping(config if "model" in config else {"model": dict(config)})
 
 
 def _possible(model: ModelConfig) -> ModelConfig:

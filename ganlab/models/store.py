@@ -11,13 +11,14 @@ import safetensors
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ganlab.config.schema import Config
+from ganlab.config import Config, from_mapping
 from ganlab.errors import GanlabError
 from ganlab.models.build import build_generator
 from ganlab.models.generator import Generator
 from ganlab.util.atomic import atomic_path
 
 FILE_NAME = "generator.safetensors"
+METADATA = "ganlab"
 FORMAT = "ganlab-generator-1"
 WEIGHTS = ("ema", "raw")
 
@@ -39,9 +40,19 @@ def save_generator(
         for kind, state in zip(WEIGHTS, (ema, raw), strict=True)
         for name, value in state.items()
     }
-    metadata = {"format": FORMAT, "config": config.model_dump_json(), "step": str(step)}
+    # One key only: safetensors writes several in an order that changes from call to call.
+    about = {
+        "format": FORMAT,
+        "step": step,
+        "config": config.model_copy(update={"out": None}).model_dump(mode="json"),
+    }
+    metadata = {METADATA: json.dumps(about)}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except safetensors.SafetensorError as error:
+            # its writer reports a full disk as an error of its own
+            raise OSError(str(error)) from error
 
 
 def load_generator(path: str | os.PathLike[str], weights: str = "ema") -> Generator:
@@ -105,10 +116,12 @@ def generator_file(path: str | os.PathLike[str]) -> Path:
 
 
 def _config_of(file: Path, metadata: Mapping[str, str]) -> tuple[Config, int]:
-    if metadata.get("format") != FORMAT:
-        raise GanlabError(f"{file}: no generator of ganlab (metadata format {metadata.get('format')!r})")
     try:
-        config = Config.model_validate_json(metadata["config"])
-        return config, int(json.loads(metadata.get("step", "0")))
-    except (KeyError, ValueError) as error:
+        about = json.loads(metadata.get(METADATA, "{}"))
+        if about.get("format") != FORMAT:
+            raise GanlabError(f"{file}: no generator of ganlab (format {about.get('format')!r})")
+        return from_mapping(about["config"]), int(about["step"])
+    except GanlabError:
+        raise
+    except (KeyError, ValueError, AttributeError) as error:
         raise GanlabError(f"{file}: the configuration inside is damaged: {error}") from error

@@ -223,11 +223,15 @@ def test_damaged_files_are_named(tmp_path):
     save_file({"x": torch.ones(1)}, file)
     with pytest.raises(GanlabError, match="no generator of ganlab"):
         load_generator(file)
-    save_file({"ema.x": torch.ones(1)}, file, metadata={"format": "ganlab-generator-1", "config": "{"})
+    save_file({"ema.x": torch.ones(1)}, file, metadata={"ganlab": "{"})
     with pytest.raises(GanlabError, match="damaged"):
         load_generator(file)
-    good = Config(model=small("dcgan")).model_dump_json()
-    save_file({"ema.x": torch.ones(1)}, file, metadata={"format": "ganlab-generator-1", "config": good})
+    good = {
+        "format": "ganlab-generator-1",
+        "step": 1,
+        "config": Config(model=small("dcgan")).model_dump(mode="json"),
+    }
+    save_file({"ema.x": torch.ones(1)}, file, metadata={"ganlab": json.dumps(good)})
     with pytest.raises(GanlabError, match="do not fit"):
         load_generator(file)
 
@@ -249,4 +253,4 @@ def test_metadata_is_readable_without_ganlab(tmp_path):
     saved(tmp_path)
     data = (tmp_path / "generator.safetensors").read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    assert json.loads(header["__metadata__"]["config"])["model"]["upsampling"]["name"] == "bilinear"
+    assert json.loads(header["__metadata__"]["ganlab"])["config"]["model"]["upsampling"]["name"] == "bilinear"

@@ -1,0 +1,41 @@
+"""``ganlab train CONFIG [key.path=value ...]``."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from ganlab.cli.show import print_warnings
+from ganlab.config import dump, resolve
+
+SIGNALLED = 128
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="YAML file, preset name or run folder.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.path=value, as often as needed.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")] = False,
+    stop_at: Annotated[
+        int | None, typer.Option(min=1, help="Stop cleanly after this step; the same command goes on.")
+    ] = None,
+) -> None:
+    """Train the generator that a configuration describes.
+
+    The run folder is ``out``, by default ``runs/<name>``. The same command again resumes an unfinished run
+    and leaves a finished one alone. Ctrl-C and SIGTERM save first.
+    """
+    resolved = resolve(config, overrides or ())
+    if int(os.environ.get("RANK", "0")) == 0:
+        print_warnings(resolved)
+    folder = resolved.config.out or os.path.join("runs", resolved.name)
+    if dry_run:
+        print(dump(resolved.config), end="")
+        print(f"# would train in {folder}")
+        return
+    from ganlab.training import train as run
+
+    result = run(resolved.config, folder, stop_at)
+    if result.signal is not None and not result.finished:
+        raise typer.Exit(SIGNALLED + result.signal)

@@ -1,0 +1,99 @@
+"""The two networks with their optimizers and the generator's average: everything a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ganlab.config.schema import Config, OptimizerConfig
+from ganlab.models import Discriminator, Generator, build_discriminator, build_generator
+from ganlab.models.norm import has_batch_norm
+from ganlab.training.device import Placement
+from ganlab.training.distributed import World, parallel, synchronised
+from ganlab.training.ema import MovingAverage
+from ganlab.util.seeding import derive_seed
+
+
+@dataclass
+class Players:
+    """Networks, their DDP or compiled faces, optimizers, moving average."""
+
+    generator: Generator
+    discriminator: Discriminator
+    generator_call: nn.Module
+    discriminator_call: nn.Module
+    generator_optimizer: torch.optim.Adam
+    discriminator_optimizer: torch.optim.Adam
+    average: MovingAverage[Generator]
+    concatenate: bool
+    """Whether reals and fakes go through the discriminator in one call (no batch norm couples them)."""
+
+    def state(self) -> dict[str, Any]:
+        """State dicts by name, for ``torch.save``."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "average": self.average.network,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+        }
+
+
+def make_players(config: Config, placement: Placement, world: World) -> Players:
+    """Build both networks from the run's seed and put them in place."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "init"))
+        generator, discriminator = build_generator(config), build_discriminator(config)
+    average = MovingAverage(generator, config.training.ema_decay, config.training.ema_start)
+    concatenate = not has_batch_norm(discriminator)
+    generator, discriminator = synchronised(generator, world), synchronised(discriminator, world)
+    for network in (generator, discriminator, average.network):
+        network.to(placement.device).to(memory_format=placement.memory_format)
+    options = config.optimizer
+    return Players(
+        generator,
+        discriminator,
+        _callable(generator, config, placement, world),
+        _callable(discriminator, config, placement, world),
+        adam(generator, options.lr, options, placement),
+        adam(discriminator, options.lr_discriminator or options.lr, options, placement),
+        average,
+        concatenate,
+    )
+
+
+def adam(network: nn.Module, lr: float, options: OptimizerConfig, placement: Placement) -> torch.optim.Adam:
+    """Adam in one fused kernel where the device has one."""
+    fused = placement.device.type in ("cpu", "cuda")
+    return torch.optim.Adam(network.parameters(), lr=lr, betas=options.betas, fused=fused)
+
+
+def set_learning_rates(players: Players, config: Config, step: int) -> None:
+    """Linear decay to zero at the last step, from ``decay_start``; nothing under a constant schedule."""
+    options = config.optimizer
+    if options.schedule == "constant":
+        return
+    left = (config.training.steps - step) / (config.training.steps - options.decay_start)
+    factor = min(1.0, left)
+    for optimizer, lr in (
+        (players.generator_optimizer, options.lr),
+        (players.discriminator_optimizer, options.lr_discriminator or options.lr),
+    ):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * factor
+
+
+def _callable(network: nn.Module, config: Config, placement: Placement, world: World) -> nn.Module:
+    face = parallel(network, world, placement.device)
+    return torch.compile(face) if config.training.compile else face  # type: ignore[return-value]
