@@ -7,7 +7,6 @@ from ganlab.forensics.perturbations.severity import LEVELS, SEVERITIES, make_per
 from ganlab.forensics.protocol.guards import GUARDS, Finding, check_leakage, check_sets
 from ganlab.forensics.protocol.hashes import exact_hashes, perceptual_hashes, set_hashes
 from ganlab.forensics.protocol.metrics import METRICS, Interval, evaluate, summarise
-from ganlab.forensics.protocol.sets import ArraySet, ImageSet
 from ganlab.forensics.protocol.split import Split, load_splits, save_splits, split_by_identity
 from ganlab.forensics.registry import PERTURBATIONS
 from ganlab.forensics.traces import Traces, convolutional_traces
@@ -18,9 +17,7 @@ __all__ = [
     "METRICS",
     "PERTURBATIONS",
     "SEVERITIES",
-    "ArraySet",
     "Finding",
-    "ImageSet",
     "Interval",
     "Split",
     "Traces",

@@ -7,12 +7,13 @@ import pytest
 from forensics_images import natural, smoothed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn import metrics as reference
 
+from ganlab.data.imageset import array_image_set, open_image_set
 from ganlab.errors import GanlabError
 from ganlab.forensics import (
     METRICS,
-    ArraySet,
     check_leakage,
     check_sets,
     evaluate,
@@ -54,10 +55,10 @@ def test_perceptual_hashes_survive_a_codec_and_tell_images_apart():
 
 def test_set_hashes_do_not_depend_on_the_batch(monkeypatch):
     images = natural(10)
-    whole = set_hashes(ArraySet("a", images))
+    whole = set_hashes(named("a", images))
     monkeypatch.setattr(hashes, "BATCH", 3)
-    np.testing.assert_array_equal(set_hashes(ArraySet("a", images)), whole)
-    assert len(set_hashes(ArraySet("a", images), perceptual=True)) == 10
+    np.testing.assert_array_equal(set_hashes(named("a", images)), whole)
+    assert len(set_hashes(named("a", images), perceptual=True)) == 10
 
 
 # --------------------------------------------------------------------------------------------------- splits
@@ -130,17 +131,21 @@ def photos():
 
 
 def test_fair_sets_pass_and_hashes_come_back(photos):
-    findings, found = check_sets(ArraySet("real", photos[:150]), [ArraySet("fake", photos[150:])])
+    findings, found = check_sets(named("real", photos[:150]), [named("fake", photos[150:])])
     assert findings == []
     np.testing.assert_array_equal(found["fake"], exact_hashes(photos[150:]))
 
 
-class Coded(ArraySet):
-    """A set whose files are JPEG."""
+def named(name, images):
+    return array_image_set(images, name)
 
-    @property
-    def codecs(self):
-        return {"JPEG"}
+
+def jpeg_files(name, images, folder):
+    """A set whose files are JPEG."""
+    (folder / name).mkdir()
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(folder / name / f"{i:03d}.jpg", quality=95)
+    return open_image_set(folder / name)
 
 
 def coded(photos):
@@ -154,15 +159,13 @@ def enlarged(photos):
 @pytest.mark.parametrize(
     ("guard", "make"),
     [
-        ("size", lambda p: (ArraySet("real", p[:150]), [ArraySet("fake", p[150:, :30])])),
-        ("size", lambda p: (ArraySet("real", p[:150]), [ArraySet("fake", p[150:, :, :, :1])])),
-        ("codec", lambda p: (ArraySet("real", p[:150]), [Coded("fake", p[150:])])),
-        ("codec", lambda p: (Coded("real", p[:150]), [ArraySet("fake", p[150:])])),
-        ("jpeg_grid", lambda p: (ArraySet("real", coded(p[:150])), [ArraySet("fake", p[150:])])),
-        ("resampling", lambda p: (ArraySet("real", enlarged(p[:150])), [ArraySet("fake", p[150:])])),
-        ("duplicates", lambda p: (ArraySet("real", p[:150]), [ArraySet("fake", p[149:])])),
-        ("duplicates", lambda p: (ArraySet("real", p), [ArraySet("again", p)])),
-        ("count", lambda p: (ArraySet("real", p[:150]), [ArraySet("fake", p[150:153])])),
+        ("size", lambda p: (named("real", p[:150]), [named("fake", p[150:, :30])])),
+        ("size", lambda p: (named("real", p[:150]), [named("fake", p[150:, :, :, :1])])),
+        ("jpeg_grid", lambda p: (named("real", coded(p[:150])), [named("fake", p[150:])])),
+        ("resampling", lambda p: (named("real", enlarged(p[:150])), [named("fake", p[150:])])),
+        ("duplicates", lambda p: (named("real", p[:150]), [named("fake", p[149:])])),
+        ("duplicates", lambda p: (named("real", p), [named("again", p)])),
+        ("count", lambda p: (named("real", p[:150]), [named("fake", p[150:153])])),
     ],
 )
 def test_every_guard_refuses_and_can_be_allowed(photos, guard, make):
@@ -173,14 +176,22 @@ def test_every_guard_refuses_and_can_be_allowed(photos, guard, make):
     assert guard in {one.guard for one in findings}
 
 
+@pytest.mark.parametrize("lossy", ["real", "fake"])
+def test_codecs_are_compared(photos, tmp_path, lossy):
+    parts = {"real": photos[:20], "fake": photos[20:40]}
+    sets = {n: jpeg_files(n, p, tmp_path) if n == lossy else named(n, p) for n, p in parts.items()}
+    with pytest.raises(GanlabError, match="codec"):
+        check_sets(sets["real"], [sets["fake"]])
+    findings, _ = check_sets(sets["real"], [sets["fake"]], allow=["codec"])
+    assert {one.guard for one in findings} == {"codec"}
+
+
 def test_guards_are_named(photos):
-    real, fake = ArraySet("real", photos[:150]), ArraySet("fake", photos[150:])
+    real, fake = named("real", photos[:150]), named("fake", photos[150:])
     with pytest.raises(GanlabError, match="did you mean 'codec'"):
         check_sets(real, [fake], allow=["codecs"])
     with pytest.raises(GanlabError, match="different names"):
         check_sets(real, [fake, fake])
-    with pytest.raises(GanlabError, match="uint8"):
-        ArraySet("floats", photos.astype(np.float32))
 
 
 def test_leakage_between_sets_is_found(photos):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError, nearest_name
 from ganlab.forensics.protocol.hashes import Hashes, set_hashes, shared
-from ganlab.forensics.protocol.sets import ImageSet
 from ganlab.forensics.protocol.split import PARTS, Split
 from ganlab.images import UInt8Array, luma, to_float
 from ganlab.spectra import radial_profile

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch.nn.functional as F
 
+from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
-from ganlab.forensics.protocol.sets import ImageSet
 from ganlab.images import UInt8Array, luma, to_float
 
 Hashes = npt.NDArray[np.uint64]
