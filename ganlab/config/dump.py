@@ -21,10 +21,17 @@ def _flow_list(dumper: Any, value: Any) -> yaml.Node:
     return node
 
 
+def _text(dumper: Any, value: str) -> yaml.Node:
+    # Line breaks of other alphabets survive only as escapes.
+    style = '"' if any(char in value for char in "\n\r\x85\u2028\u2029") else None
+    node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+    return node
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes text that YAML 1.1 or 1.2 would read as something else; lists stay on one line."""
 
-    yaml_representers = {**yaml.SafeDumper.yaml_representers, tuple: _flow_list, list: _flow_list}  # noqa: RUF012
+    yaml_representers = {**yaml.SafeDumper.yaml_representers, tuple: _flow_list, list: _flow_list, str: _text}  # noqa: RUF012
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]

@@ -32,7 +32,8 @@ def _merge(
         _replace_origins(path, origins, fresh)
         return new
     result = dict(old)
-    origins.update({path: fresh[path]} if path in fresh else {})
+    if path in fresh:
+        origins.setdefault(path, fresh[path])
     for key, value in new.items():
         result[key] = _merge(old.get(key), value, (*path, key), origins, fresh)
     return result

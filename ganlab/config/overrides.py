@@ -55,8 +55,9 @@ def _nested(source: str, key: str, parsed: Document) -> Document:
     for part in reversed(path):
         value = {part: value}
     origin = Origin(source)
-    origins: dict[KeyPath, Origin] = {(*path, *inner): origin for inner in ((), *parsed.origins)}
-    faults = [Fault(origin, key, fault.text) for fault in parsed.faults]
+    origins: dict[KeyPath, Origin] = {path[:length]: origin for length in range(1, len(path) + 1)}
+    origins |= {(*path, *inner): origin for inner in parsed.origins}
+    faults = [Fault(origin, ".".join(filter(None, (key, fault.key))), fault.text) for fault in parsed.faults]
     return Document(source, value, origins, faults)
 
 

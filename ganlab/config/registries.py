@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import itertools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,8 +104,7 @@ class _Definition:
 def _find(file: Path, name: str) -> _Definition | None:
     """Where ``name`` is defined, following ``from x import name`` through files of this package."""
     tree = _parsed(file)
-    following = [*tree.body[1:], None]
-    for statement, after in zip(tree.body, following, strict=True):
+    for statement, after in itertools.pairwise([*tree.body, None]):
         if isinstance(statement, ast.ClassDef | ast.FunctionDef) and statement.name == name:
             return _Definition(file, ast.get_docstring(statement) or "")
         if isinstance(statement, ast.Assign | ast.AnnAssign) and name in _targets(statement):

@@ -53,7 +53,7 @@ def locate(
 def _absent(text: str, path: Path) -> str:
     presets = preset_names()
     nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-    if path.is_dir():
+    if text and path.is_dir():
         what = f"the folder {text!r} holds no {RUN_CONFIG}, so it is no run folder"
     else:
         what = f"no such configuration{f' {text!r}' if text else ''}"

@@ -37,9 +37,18 @@ def repaired(document: Document, wrong: list[KeyPath]) -> Config | None:
     for path in wrong:
         value = _without(value, path)
     try:
-        return Config.model_validate(value)
+        return Config.model_validate(_with_required(value))
     except ValidationError:
         return None
+
+
+def _with_required(value: dict[str, Any]) -> dict[str, Any]:
+    """Any upsampler where there is none: checks that read it are left out, the others need a whole config."""
+    model = value.get("model", {})
+    upsampling = model.get("upsampling", {})
+    if not isinstance(upsampling, dict):
+        return value
+    return {**value, "model": {**model, "upsampling": {"name": "nearest", **upsampling}}}
 
 
 def _without(value: Any, path: KeyPath) -> Any:

@@ -129,12 +129,16 @@ class _Builder:
         if id(node) in self.open:
             return self._fault(node, path, "an alias inside its own anchor; expected a value that ends")
         if self.count > MAX_NODES:
-            return self._fault(node, (), f"more than {MAX_NODES} values after expanding aliases")
+            return self._too_many(node)
         self.open.append(id(node))
         try:
             return self._dispatch(node, path)
         finally:
             self.open.pop()
+
+    def _too_many(self, node: yaml.Node) -> None:
+        if self.count == MAX_NODES + 1:
+            self._fault(node, (), f"more than {MAX_NODES} values after expanding aliases")
 
     def _dispatch(self, node: yaml.Node, path: KeyPath) -> Any:
         name = str(node.tag).removeprefix(_TAG)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ganlab.config.architecture import shape, stage_names
 from ganlab.config.checks.problem import Problem, no_effect, warning
-from ganlab.config.schema import Config, LoggingConfig, UpsamplingConfig
+from ganlab.config.schema import Config, GeneratorConfig, LoggingConfig, UpsamplingConfig
 
 
 def loss_options(config: Config) -> Iterator[Problem]:
@@ -45,7 +45,7 @@ def widths(config: Config) -> Iterator[Problem]:
             continue
         if options.width is not None:
             yield no_effect(f"model.{side}.width", f"model.{side}.widths says every width")
-        if options.max_width != type(options).model_fields["max_width"].default:
+        if options.max_width != GeneratorConfig.model_fields["max_width"].default:
             yield no_effect(f"model.{side}.max_width", f"model.{side}.widths says every width")
 
 

@@ -1,0 +1,185 @@
+"""What answers without torch, what the help lists, and how errors reach the user."""
+
+import subprocess
+import sys
+
+import pytest
+
+import ganlab as package
+from ganlab.cli.verbs import VERBS, Verb
+
+HEAVY = [
+    "torch",
+    "torchvision",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "numpy",
+    "rich",
+    "tensorboard",
+    "PIL",
+]
+LISTED = [name for name, verb in VERBS.items() if verb.exists]
+PROBE = """
+import sys
+from ganlab.cli import main
+try:
+    main()
+finally:
+    print("HEAVY", [name for name in %r if name in sys.modules], file=sys.stderr)
+""" % (HEAVY,)  # noqa: UP031
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"],
+        ["-h"],
+        [],
+        ["--version"],
+        ["list"],
+        ["schema"],
+        ["show", "dcgan32"],
+        ["show", "dcgan32", "optimizer.lr=fast"],
+        ["nonsense"],
+        *([name, "--help"] for name in LISTED),
+    ],
+    ids=" ".join,
+)
+def test_no_heavy_import(ganlab, args):
+    result = ganlab(*args, code=PROBE)
+    assert result.stderr.splitlines()[-1] == "HEAVY []", result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_lists_the_verbs_in_order_without_importing_them(ganlab):
+    code = PROBE.replace(repr(HEAVY), repr([f"ganlab.cli.{verb.module}" for verb in VERBS.values()]))
+    result = ganlab("--help", code=code)
+    listed = [line.split()[0] for line in result.stdout.split("Commands:")[1].splitlines() if line.strip()]
+    assert listed == LISTED
+    assert result.stderr.splitlines()[-1] == "HEAVY []"
+    for name in LISTED:
+        assert VERBS[name].help in result.stdout
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_every_verb_loads_and_has_help(name):
+    command = VERBS[name].load(name)
+    assert command.help
+    for parameter in command.params:
+        assert parameter.name
+
+
+def test_a_verb_whose_file_is_absent_is_not_listed():
+    assert not Verb("not_written:f", "").exists
+
+
+def test_version(ganlab):
+    assert ganlab("--version").stdout == f"ganlab {package.__version__}\n"
+
+
+def test_without_arguments_the_help_is_shown(ganlab):
+    result = ganlab()
+    assert "Usage: ganlab" in result.stdout + result.stderr
+
+
+def test_an_unknown_verb_suggests_the_nearest(ganlab):
+    result = ganlab("shwo", "dcgan32")
+    assert result.returncode == 2
+    assert "no verb 'shwo'; expected one of" in result.stderr
+    assert "did you mean 'show'?" in result.stderr
+
+
+@pytest.mark.parametrize("args", [["show"], ["show", "dcgan32", "--nonsense"], ["list", "a", "b"]])
+def test_wrong_usage_exits_with_2(ganlab, args):
+    result = ganlab(*args)
+    assert result.returncode == 2
+    assert result.stderr.startswith("Usage:")
+    assert "Traceback" not in result.stderr
+
+
+def test_user_errors_have_no_traceback_and_exit_with_2(ganlab):
+    result = ganlab("show", "dcgan46")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: dcgan46: no such configuration")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("args", [["--debug", "show", "dcgan46"], ["show", "dcgan46", "--debug"]])
+def test_debug_shows_the_traceback(ganlab, args):
+    result = ganlab(*args)
+    assert result.returncode != 0
+    assert "Traceback" in result.stderr
+    assert "ConfigError" in result.stderr
+
+
+RAISING = """
+import ganlab.cli.verbs as verbs
+class Broken:
+    exists, help = True, "x"
+    def load(self, name):
+        def broken():
+            "Fails."
+            raise {error}
+        import typer
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        single.command(name)(broken)
+        return typer.main.get_command(single)
+verbs.VERBS["broken"] = Broken()
+from ganlab.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        ("KeyboardInterrupt", 130, "interrupted"),
+        ("__import__('ganlab.errors').errors.GanlabError('plain words')", 2, "error: plain words"),
+        (
+            "RuntimeError('operator torchvision::nms does not exist')",
+            2,
+            "pip install --upgrade torch torchvision",
+        ),
+        ("__import__('typer').Exit(7)", 7, ""),
+    ],
+)
+def test_errors_from_a_verb(ganlab, error, status, text):
+    result = ganlab("broken", code=RAISING.format(error=error))
+    assert result.returncode == status
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == bool(text)
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('a bug')", "ImportError('a bug')", "KeyError('a bug')"])
+def test_bugs_keep_their_traceback(ganlab, error):
+    result = ganlab("broken", code=RAISING.format(error=error))
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "a bug" in result.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    code = "from ganlab.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.wait(60)
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_python_m_works(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "ganlab.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert result.stdout.startswith("ganlab ")

@@ -1,0 +1,121 @@
+"""The frozen list of configuration keys: adding or removing one is a decision, made here as well."""
+
+from ganlab.config import Config, json_schema
+from ganlab.config.errors import dotted
+from ganlab.config.registries import names
+from ganlab.config.tree import expected, find, keys, suggestion
+
+KEYS = [
+    "seed",
+    "out",
+    "data",
+    "data.source",
+    "data.path",
+    "data.num_images",
+    "data.seed",
+    "data.val_fraction",
+    "data.flip",
+    "data.dequantize",
+    "data.on_error",
+    "data.cache",
+    "data.download",
+    "model",
+    "model.architecture",
+    "model.image_size",
+    "model.upsampling",
+    "model.upsampling.name",
+    "model.upsampling.last",
+    "model.upsampling.kernel",
+    "model.upsampling.border",
+    "model.upsampling.icnr",
+    "model.upsampling.shuffle_first",
+    "model.upsampling.tail",
+    "model.upsampling.tail.convs",
+    "model.upsampling.tail.kernel",
+    "model.upsampling.tail.activation",
+    "model.num_classes",
+    "model.generator",
+    "model.generator.z_dim",
+    "model.generator.width",
+    "model.generator.widths",
+    "model.generator.max_width",
+    "model.discriminator",
+    "model.discriminator.width",
+    "model.discriminator.widths",
+    "model.discriminator.max_width",
+    "model.discriminator.norm",
+    "model.discriminator.spectral_norm",
+    "loss",
+    "loss.adversarial",
+    "loss.penalty",
+    "loss.penalty_weight",
+    "optimizer",
+    "optimizer.lr",
+    "optimizer.lr_discriminator",
+    "optimizer.betas",
+    "optimizer.schedule",
+    "optimizer.decay_start",
+    "training",
+    "training.steps",
+    "training.batch_size",
+    "training.generator_batch_size",
+    "training.n_dis",
+    "training.ema_decay",
+    "training.ema_start",
+    "training.device",
+    "training.precision",
+    "training.compile",
+    "training.channels_last",
+    "training.threads",
+    "logging",
+    "logging.log_every",
+    "logging.samples_every",
+    "logging.checkpoint_every",
+    "logging.keep_checkpoints",
+    "logging.milestone_every",
+    "logging.tensorboard",
+]
+
+
+def test_the_keys_are_these():
+    assert [dotted(key) for key in keys()] == KEYS
+
+
+def test_every_key_is_described():
+    assert [dotted(key) for key in keys() if not (find(key) or {}).get("description")] == []
+
+
+def test_required_keys():
+    required = [key for key in KEYS if "default" not in (find(tuple(key.split("."))) or {})]
+    assert required == ["model", "model.upsampling", "model.upsampling.name"]
+
+
+def test_json_schema_knows_names_short_forms_and_extends():
+    schema = json_schema()
+    upsampling = schema["$defs"]["UpsamplingConfig"]["properties"]
+    assert upsampling["name"]["anyOf"][0]["enum"] == list(names("upsamplers"))
+    assert upsampling["name"]["anyOf"][1]["items"]["enum"] == list(names("upsamplers"))
+    short = schema["$defs"]["ModelConfig"]["properties"]["upsampling"]["anyOf"]
+    assert short[0] == {"$ref": "#/$defs/UpsamplingConfig"}
+    assert [option.get("type") for option in short[1:]] == ["string", "array"]
+    assert schema["then"]["properties"]["model"]["required"] == ["upsampling"]
+    assert schema["properties"]["extends"]["type"] == "string"
+    assert schema["$defs"]["LossConfig"]["properties"]["penalty"]["enum"] == list(names("penalties"))
+    assert "enum" not in Config.model_json_schema()["$defs"]["LossConfig"]["properties"]["penalty"]
+
+
+def test_words_for_what_is_expected():
+    assert expected(("training", "n_dis")) == "an integer >= 1"
+    assert expected(("training", "device")) == "one of auto, cpu, cuda, mps"
+    assert expected(("optimizer", "betas")) == "a list of 2: a number >= 0 and < 1, a number >= 0 and < 1"
+    assert expected(("model", "generator", "widths")) == "a list, each an integer >= 1 or null"
+    assert expected(("model", "upsampling", "name")).endswith("bilinear_align_corners or a list of them")
+    assert expected(("model", "upsampling", "last")).endswith("bilinear_align_corners or null")
+    assert expected(("out",)) == "text or null"
+
+
+def test_suggestions():
+    assert suggestion(("training", "batchsize")) == "; did you mean 'batch_size'?"
+    assert suggestion(("betas",)) == "; did you mean 'optimizer.betas'?"
+    assert suggestion(("model", "n-dis")) == "; did you mean 'training.n_dis'?"
+    assert suggestion(("zzzzqq",)) == ""
