@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ganlab.data.batches import Batch, BatchReader
     from ganlab.data.dead_leaves import DeadLeaves
+    from ganlab.data.folder import DataWarning, PackReport, pack_folder
+    from ganlab.data.guards import SetWarning, compare_sets, require_comparable
     from ganlab.data.imageset import ImageSet, array_image_set, open_image_set
     from ganlab.data.load import TrainingImages, load_training_images
     from ganlab.data.pack import Pack, read_pack
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from ganlab.data.writer import PackWriter
 
 _HOME = {
+    "DataWarning": "folder", "PackReport": "folder", "pack_folder": "folder",
+    "SetWarning": "guards", "compare_sets": "guards", "require_comparable": "guards",
     "ImageSet": "imageset", "array_image_set": "imageset", "open_image_set": "imageset",
     "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Pack": "pack",
     "PackWriter": "writer", "SOURCES": "registry", "TrainingImages": "load", "load_training_images": "load",
@@ -25,9 +29,25 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "SOURCES", "Batch", "BatchReader", "DeadLeaves", "ImageSet", "Pack", "PackWriter", "TrainingImages",
-    "array_image_set", "load_training_images", "open_image_set", "read_pack",
-]  # fmt: skip
+    "SOURCES",
+    "Batch",
+    "BatchReader",
+    "DataWarning",
+    "DeadLeaves",
+    "ImageSet",
+    "Pack",
+    "PackReport",
+    "PackWriter",
+    "SetWarning",
+    "TrainingImages",
+    "array_image_set",
+    "compare_sets",
+    "load_training_images",
+    "open_image_set",
+    "pack_folder",
+    "read_pack",
+    "require_comparable",
+]
 
 
 def __getattr__(name: str) -> Any:

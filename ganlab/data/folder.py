@@ -185,9 +185,8 @@ def _fail_if_asked(refused: list[Refused], total: int, place: str, on_error: OnE
     if broken:
         parts.append(f"{len(broken)} of {total} images cannot be read: {_listed(broken)}")
     if small:
-        parts.append(
-            f"{len(small)} of {total} images are too small and are never enlarged; the smallest: {_listed(small)}"
-        )
+        what = "images are too small and are never enlarged; the smallest"
+        parts.append(f"{len(small)} of {total} {what}: {_listed(small)}")
     raise GanlabError(f"{place}: {'; '.join(parts)}. on_error: skip (--on-error skip) leaves them out")
 
 
@@ -233,8 +232,8 @@ def _size_note(headers: list[Header], size: int) -> str:
     if not sides or sides[0] == sides[-1]:
         return ""
     return (
-        f"images of several sizes: shorter sides {sides[0]} to {sides[-1]} px, so that each is reduced by its "
-        f"own factor ({sides[0] / size:.2f} to {sides[-1] / size:.2f})"
+        f"images of several sizes: shorter sides {sides[0]} to {sides[-1]} px, so that each is reduced by "
+        f"its own factor ({sides[0] / size:.2f} to {sides[-1] / size:.2f})"
     )
 
 

@@ -24,7 +24,7 @@ class TrainingImages:
     images: UInt8Array
     """uint8 (N, H, W, 3), memory-mapped when large; not only the used ones."""
     labels: npt.NDArray[np.int64] | None
-    """Class of each image (N,), or None."""
+    """Class of each image (N,), or None (also where only some images have one)."""
     class_names: tuple[str, ...]
     """Names of the classes, maybe none."""
     train: npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ def load_training_images(data: DataConfig, image_size: int) -> TrainingImages:
     train, held_out = limit_indices(train, held_out, data.num_images, data.seed)
     return TrainingImages(
         images=pack.images,
-        labels=pack.labels,
+        labels=None if pack.labels is None or pack.labels.min() < 0 else pack.labels,
         class_names=pack.class_names,
         train=train,
         val=held_out,
