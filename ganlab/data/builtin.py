@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ganlab.config.schema import DataConfig
 from ganlab.data.cache import cache_folder, cached_pack
-from ganlab.data.dead_leaves import DeadLeaves, dead_leaves
+from ganlab.data.dead_leaves import DeadLeaves
+from ganlab.data.leaf_workers import dead_leaves
 from ganlab.data.pack import Pack, read_pack
 from ganlab.data.writer import PackWriter
 from ganlab.errors import GanlabError

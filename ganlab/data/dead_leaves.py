@@ -5,17 +5,14 @@ radii proportional to r^-3 every octave of sizes covers the same area, which giv
 and the roughly power-law spectrum of photographs (Matheron 1968; Lee, Mumford and Huang, "Occlusion models
 for natural images", IJCV 2001). No file, no licence, any size.
 
-Image ``i`` depends on ``(seed, i)`` and the recipe alone: not on how many are made, in which chunks, or by
-how many threads. No torch.
+Image ``i`` depends on ``(seed, i)`` and the recipe alone: not on how many are made, or by how many processes
+(:mod:`ganlab.data.leaf_workers`). No torch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -206,20 +203,3 @@ def render(leaves: DeadLeaves, index: int) -> npt.NDArray[np.uint8]:
     while len(holes):
         holes = _fill(colour, holes, draw_discs(bits, leaves), leaves)
     return _box_mean(colour, leaves)
-
-
-def dead_leaves(leaves: DeadLeaves, indices: range, workers: int = 1) -> Iterator[npt.NDArray[np.uint8]]:
-    """The images of ``indices`` in order, one by one: uint8 (size, size, 3).
-
-    Args:
-        leaves: the recipe.
-        indices: which images; any range gives the same image for the same index.
-        workers: threads; they help where images are large.
-    """
-    make = partial(render, leaves)
-    if workers <= 1:
-        yield from map(make, indices)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(indices), 16 * workers):
-            yield from pool.map(make, indices[start : start + 16 * workers])

@@ -298,6 +298,8 @@ def pack_folder(
 
 def _with_split(items: list[Item], val_fraction: float, seed: int, folder: Path) -> list[Item]:
     """The items with a seeded split."""
+    if not 0 < val_fraction < 1:
+        raise GanlabError(f"val_fraction is {val_fraction}; expected a part between 0 and 1")
     if items[0].split is not None:
         raise GanlabError(f"{folder} has train/ and held-out subfolders already; leave val_fraction out")
     held_out = set(split_indices(len(items), None, val_fraction, seed)[1].tolist())

@@ -78,7 +78,7 @@ def _size(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
         return
     yield SetWarning(
         "size", "error",
-        f"{real.name} has images of {w1}x{h1}, {fake.name} of {w2}x{h2}: a detector would find the resampling",
+        f"{real.name} has images of {w1}x{h1}, {fake.name} of {w2}x{h2}: a detector finds the resampling",
         "make both the same way at one size ('ganlab data pack FOLDER OUT --size N' for the originals)",
     )  # fmt: skip
 
@@ -113,7 +113,7 @@ def _quality(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
         return
     yield SetWarning(
         "quality", "warning",
-        f"{_both(real, fake)} are JPEG of different quality (other quantisation tables), and so are their spectra",
+        f"{_both(real, fake)} are JPEG of different quality (quantisation tables), which spectra show",
         "save both sides losslessly, or with the same quality from lossless originals",
     )  # fmt: skip
 

@@ -38,7 +38,7 @@ Part = tuple[UInt8Array, Labels | None, int]
 """Images (N, H, W, 3), labels, split number."""
 
 IMAGEWOOF_URL = "https://s3.amazonaws.com/fast-ai-imageclas/imagewoof2-320.tgz"
-# MD5 as in catalyst-team/catalyst, catalyst/contrib/datasets/imagewoof.py (commit 649e082), and the same in two
+# MD5 as in catalyst-team/catalyst, catalyst/contrib/datasets/imagewoof.py (commit 649e082), the same in two
 # other public loaders. Read there, not computed from a download of ours.
 IMAGEWOOF_MD5 = "0f46d997ec2264e97609196c95897a44"
 IMAGEWOOF_NAMES = {

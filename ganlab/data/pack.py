@@ -111,7 +111,15 @@ def _read_folder(path: Path) -> Pack:
         for name in ("labels", "split")
         if (path / f"{name}.npy").is_file()
     }
-    return _checked(path, images, columns, tuple(meta.get("class_names", ())), meta)
+    return _checked(path, images, columns, _class_names(path, meta), meta)
+
+
+def _class_names(path: Path, meta: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the classes in meta.json."""
+    names = meta.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise GanlabError(f"{path}/meta.json: 'class_names' is {names!r}, expected a list of names")
+    return tuple(names)
 
 
 def read_npz(path: Path, channels: tuple[int, ...] = (3,)) -> Pack:
