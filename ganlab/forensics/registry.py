@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ganlab.forensics.features.base import Feature
+from ganlab.forensics.features.decay import Decay
+from ganlab.forensics.features.images import ConvolutionalTraces, Cooccurrence, NeighbouringPixels, Pixels
+from ganlab.forensics.features.profiles import BothAxes, Horizontal, Radial, Vertical, durall_80, durall_300
+from ganlab.forensics.features.spectral import Dct, Dft, HighPass
+from ganlab.forensics.features.wavelets import WaveletPackets
 from ganlab.forensics.perturbations.base import Perturbation
 from ganlab.forensics.perturbations.codec import Jpeg
 from ganlab.forensics.perturbations.filters import GaussianBlur, GaussianNoise, Median
@@ -42,4 +48,22 @@ PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {
     "frank_jpeg_released": frank_jpeg_released,
     "frank_combined_released": frank_combined_released,
     "yu_combined": yu_combined,
+}
+
+FEATURES: dict[str, Callable[..., Feature]] = {
+    "pixels": Pixels,
+    "dft": Dft,
+    "dct": Dct,
+    "radial": Radial,
+    "durall_80": durall_80,
+    "durall_300": durall_300,
+    "horizontal": Horizontal,
+    "vertical": Vertical,
+    "both": BothAxes,
+    "decay": Decay,
+    "traces": ConvolutionalTraces,
+    "npr": NeighbouringPixels,
+    "highpass": HighPass,
+    "wavelets": WaveletPackets,
+    "cooccurrence": Cooccurrence,
 }
