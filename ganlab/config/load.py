@@ -13,7 +13,7 @@ from ganlab.config.errors import ConfigError, Fault, Origins, key_path, origin_o
 from ganlab.config.merge import overlay
 from ganlab.config.overrides import Overrides, override_documents, tuples
 from ganlab.config.schema import Config
-from ganlab.config.sources import RUN_CONFIG, locate, mapping, read, with_parents
+from ganlab.config.sources import PRESET_LABEL, RUN_CONFIG, locate, mapping, read, with_parents
 from ganlab.config.validate import repaired, validate
 from ganlab.config.yaml12 import Document, parse
 
@@ -85,20 +85,25 @@ def _finish(document: Document, overrides: Overrides, name: str) -> Resolved:
     config, faults, wrong = validate(document)
     sound = config or repaired(document, wrong)
     found = problems(sound, ignore=wrong) if sound else []
-    structural = {fault.key for fault in document.faults if fault.key}
-    errors = [
-        fault
-        for fault in (*faults, *_faults(found, "error", document.origins))
-        if fault.key not in structural
-    ]
+    errors = [*faults, *_faults(found, "error", document.origins)]
     if document.faults or errors or config is None:
-        raise ConfigError(sorted([*document.faults, *errors], key=_place))
-    warnings = tuple(str(fault) for fault in _faults(found, "warning", document.origins))
+        raise ConfigError(_sorted(document.faults, errors))
+    chosen = [problem for problem in found if not _presets_own(problem, document.origins)]
+    warnings = tuple(str(fault) for fault in _faults(chosen, "warning", document.origins))
     return Resolved(config, name, warnings, document.origins)
 
 
-def _place(fault: Fault) -> tuple[str, int]:
-    return (fault.origin.source, fault.origin.line or 0) if fault.origin else ("", 0)
+def _sorted(structural: list[Fault], others: list[Fault]) -> list[Fault]:
+    """By file and line; a key that is written wrongly needs no second fault about its value."""
+    known = {fault.key for fault in structural if fault.key}
+    faults = [*structural, *(fault for fault in others if fault.key not in known)]
+    return sorted(faults, key=lambda f: (f.origin.source, f.origin.line or 0) if f.origin else ("", 0))
+
+
+def _presets_own(problem: Problem, origins: Origins) -> bool:
+    """An option of a preset that the user's choices made moot is nothing the user should change."""
+    origin = origin_of(origins, key_path(problem.key))
+    return problem.idle and origin is not None and origin.source.startswith(PRESET_LABEL)
 
 
 def _faults(found: list[Problem], level: str, origins: Origins) -> list[Fault]:

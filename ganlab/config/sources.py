@@ -12,6 +12,7 @@ from ganlab.config.yaml12 import Document, parse
 from ganlab.errors import nearest_name
 
 PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
+PRESET_LABEL = "preset "
 RUN_CONFIG = "config.yaml"
 """The resolved configuration in a run folder."""
 
@@ -65,7 +66,7 @@ def _absent(text: str, path: Path) -> str:
 def label(path: Path) -> str:
     """How messages name the file: ``preset dcgan64``, or the path as short as it can be."""
     if path.parent == PRESET_FOLDER:
-        return f"preset {path.stem}"
+        return f"{PRESET_LABEL}{path.stem}"
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") and path.is_absolute() else relative
 

@@ -96,7 +96,7 @@ def expected(path: KeyPath) -> str:
     kind = NAMED.get(dotted(path)) or NAMED.get(dotted(path[:-1]))
     registered = names(kind) if kind else ()
     if not registered:
-        return _words(node or {})
+        return words_of(node or {})
     options = [option.get("type") for option in (node or {}).get("anyOf", ())]
     more = {"array": " or a list of them", "null": " or null"}
     return f"one of {', '.join(registered)}" + "".join(
@@ -104,9 +104,11 @@ def expected(path: KeyPath) -> str:
     )
 
 
-def _words(node: Node) -> str:
+def words_of(node: Node) -> str:
+    """What a schema node expects, in words, without the names of registries."""
     if "anyOf" in node:
-        return " or ".join(_words(option) for option in node["anyOf"])
+        lists = any(option.get("type") == "array" for option in node["anyOf"])
+        return (", or " if lists else " or ").join(words_of(option) for option in node["anyOf"])
     if "enum" in node:
         return "one of " + ", ".join(str(value) for value in node["enum"])
     if "properties" in node:
@@ -119,11 +121,11 @@ def _words(node: Node) -> str:
 
 def _list_words(node: Node) -> str:
     if "prefixItems" in node:
-        return f"a list of {len(node['prefixItems'])}: " + ", ".join(map(_words, node["prefixItems"]))
-    return f"a list, each {_words(node.get('items', {}))}"
+        return f"a list of {len(node['prefixItems'])}: " + ", ".join(map(words_of, node["prefixItems"]))
+    return f"a list, each {words_of(node.get('items', {}))}"
 
 
 def _range_words(node: Node) -> str:
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    limits = [f"{sign} {node[name]:g}" for name, sign in signs.items() if name in node]
+    limits = [f"{sign} {node[name]}" for name, sign in signs.items() if name in node]
     return " " + " and ".join(limits) if limits else ""

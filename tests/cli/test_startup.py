@@ -44,6 +44,7 @@ finally:
         ["show", "dcgan32", "optimizer.lr=fast"],
         ["nonsense"],
         *([name, "--help"] for name in LISTED),
+        ["data", "pack", "--help"],
     ],
     ids=" ".join,
 )

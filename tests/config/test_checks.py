@@ -156,9 +156,13 @@ NO_EFFECT = {
         "model.upsampling.tail.activation",
         "nothing between",
     ),
-    "width and widths": (["model.generator.widths=[8, 8, 8]"], "model.generator.width", "says every width"),
+    "width and widths": (
+        ["model.generator={widths: [8, 8, 8], width: 8}"],
+        "model.generator.width",
+        "says every width",
+    ),
     "width and widths of D": (
-        ["model.discriminator.widths=[8, 8, 8]"],
+        ["model.discriminator={widths: [8, 8, 8], width: 8}"],
         "model.discriminator.width",
         "says every width",
     ),
@@ -199,6 +203,13 @@ def test_options_without_effect_are_said(kind):
     assert f": {key}: has no effect" in text
     assert part in text
     assert text.startswith(("override '", "preset dcgan32:"))
+
+
+def test_options_of_a_preset_made_moot_are_not_the_users_concern():
+    pack = ["data.source=pack", "data.path=x"]
+    assert resolve("sngan32-pfnet", pack).warnings == ()
+    (text,) = resolve("sngan32-pfnet", [*pack, "data.download=true"]).warnings
+    assert "override 'data.download=true': data.download: has no effect" in text
 
 
 def test_the_resnet_with_dcgans_settings_is_doubtful():

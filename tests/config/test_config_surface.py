@@ -108,7 +108,7 @@ def test_words_for_what_is_expected():
     assert expected(("training", "n_dis")) == "an integer >= 1"
     assert expected(("training", "device")) == "one of auto, cpu, cuda, mps"
     assert expected(("optimizer", "betas")) == "a list of 2: a number >= 0 and < 1, a number >= 0 and < 1"
-    assert expected(("model", "generator", "widths")) == "a list, each an integer >= 1 or null"
+    assert expected(("model", "generator", "widths")) == "a list, each an integer >= 1, or null"
     assert expected(("model", "upsampling", "name")).endswith("bilinear_align_corners or a list of them")
     assert expected(("model", "upsampling", "last")).endswith("bilinear_align_corners or null")
     assert expected(("out",)) == "text or null"

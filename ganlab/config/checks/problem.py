@@ -18,6 +18,8 @@ class Problem:
     level: Literal["error", "warning"]
     text: str
     """What is wrong and what would be right."""
+    idle: bool = False
+    """The option changes nothing; not shown when a preset set it and somebody's own choice made it moot."""
 
 
 Check = Callable[[Config], Iterator[Problem]]
@@ -35,4 +37,4 @@ def warning(key: str, text: str) -> Problem:
 
 def no_effect(key: str, reason: str) -> Problem:
     """The warning for an option that changes nothing."""
-    return warning(key, f"has no effect: {reason}")
+    return Problem(key, "warning", f"has no effect: {reason}", idle=True)
