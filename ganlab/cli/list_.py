@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "conventions": "spectrum conventions (--convention)",
     "features": "features (detect --features)",
     "detectors": "detectors (detect --detectors)",
+    "perturbations": "perturbations (detect --perturbations)",
 }
 
 
@@ -29,7 +30,9 @@ def list_(
     """List every name that a configuration or an option accepts, with one line about each."""
     chosen = KINDS if kind is None else {kind: lookup(KINDS, kind, "kind of names")}
     for name, title in chosen.items():
-        _print_group(title, _entries(name))
+        found = _entries(name)
+        if found or kind is not None:
+            _print_group(title, found)
 
 
 def _entries(kind: str) -> dict[str, str]:
@@ -37,10 +40,8 @@ def _entries(kind: str) -> dict[str, str]:
 
 
 def _print_group(title: str, lines: dict[str, str]) -> None:
-    if not lines:
-        return
-    width = max(map(len, lines))
-    print(f"{title}:")
+    print(f"{title}:" if lines else f"{title}: none")
+    width = max(map(len, lines), default=0)
     for name, text in lines.items():
         print(f"  {name:<{width}}  {text}".rstrip())
     print()

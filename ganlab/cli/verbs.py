@@ -14,6 +14,7 @@ A verb whose file is not there is not listed.
 from __future__ import annotations
 
 import importlib
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class Verb:
         if isinstance(found, typer.Typer):
             return typer.main.get_group(found)
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        single.command(name)(found)
+        single.command(name, help=(inspect.getdoc(found) or "").replace("``", ""))(found)
         return typer.main.get_command(single)
 
 

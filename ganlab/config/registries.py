@@ -39,6 +39,7 @@ REGISTRIES: dict[str, Registry] = {
     "conventions": Registry("spectra", "CONVENTIONS", "spectrum convention"),
     "features": Registry("forensics", "FEATURES", "feature"),
     "detectors": Registry("forensics", "DETECTORS", "detector"),
+    "perturbations": Registry("forensics", "PERTURBATIONS", "perturbation"),
 }
 
 

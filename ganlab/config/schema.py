@@ -34,13 +34,13 @@ class DataConfig(Section):
     source: str = "dead_leaves"
     """A name of ``ganlab list``: dead_leaves, pack, folder, or a torchvision data set."""
     path: str | None = None
-    """The pack, the image folder, or the root folder of a torchvision data set."""
+    """The pack, the image folder, or the root folder of a torchvision data set (by default in the cache)."""
     num_images: PositiveInt | None = None
     """Use only so many images, chosen by ``seed`` (dead_leaves: make so many; 10,000 when absent)."""
     seed: int = Field(0, ge=0)
     """Seed of the dead-leaves images, of the split where the source has none, and of ``num_images``."""
     val_fraction: Fraction = 0.1
-    """Held-out part where the source has no split of its own."""
+    """Held-out part where the source brings no split of its own."""
     flip: bool = True
     """Mirror every training image left-right with probability 1/2."""
     dequantize: bool = False

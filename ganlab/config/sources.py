@@ -43,8 +43,9 @@ def locate(
     if text in preset_names():
         return PRESET_FOLDER / f"{text}.yaml"
     path = (folder or Path()) / text
-    candidate = path / RUN_CONFIG if path.is_dir() else path
-    if candidate.is_file():
+    # os.path's tests say no where Path's raise, for example for a name that is too long.
+    candidate = path / RUN_CONFIG if os.path.isdir(path) else path
+    if os.path.isfile(candidate):
         return candidate
     raise ConfigError(
         [Fault(asked_by or Origin(text or "''"), "extends" if asked_by else "", _absent(text, path))]
@@ -53,8 +54,8 @@ def locate(
 
 def _absent(text: str, path: Path) -> str:
     presets = preset_names()
-    nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-    if text and path.is_dir():
+    nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if os.path.isdir(path.parent) else []
+    if text and os.path.isdir(path):
         what = f"the folder {text!r} holds no {RUN_CONFIG}, so it is no run folder"
     else:
         what = f"no such configuration{f' {text!r}' if text else ''}"

@@ -66,9 +66,9 @@ def test_list_names_everything(ganlab):
 @pytest.mark.parametrize("kind", KINDS)
 def test_list_one_kind(ganlab, kind):
     lines = ganlab("list", kind).stdout.splitlines()
-    assert lines[0] == KINDS[kind] + ":"
-    listed = tuple(line.split()[0] for line in lines[1:] if line)
-    assert listed == (preset_names() if kind == "presets" else names(kind))
+    expected = preset_names() if kind == "presets" else names(kind)
+    assert lines[0] == KINDS[kind] + (":" if expected else ": none")
+    assert tuple(line.split()[0] for line in lines[1:] if line) == expected
 
 
 def test_list_an_unknown_kind(ganlab):

@@ -68,6 +68,7 @@ def test_help_lists_the_verbs_in_order_without_importing_them(ganlab):
 def test_every_verb_loads_and_has_help(name):
     command = VERBS[name].load(name)
     assert command.help
+    assert "``" not in command.help
     for parameter in command.params:
         assert parameter.name
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from ganlab.config import ConfigError, from_mapping, load, problems, resolve
-from ganlab.config.checks import CHECKS, names
+from ganlab.config.checks import CHECKS, names, sources
 from ganlab.config.checks.sources import FACTS
 from ganlab.config.errors import key_path
 from ganlab.config.registries import names as registered
@@ -98,6 +98,11 @@ ERRORS = {
         "expected fp32, or device: cuda",
     ),
     "bf16 on mps": (["training.precision=bf16", "training.device=mps"], "training.precision", "not on mps"),
+    "too large for the source": (
+        ["data.source=cifar10", "model.image_size=64"],
+        "model.image_size",
+        "cifar10 has 32x32 and is never enlarged; expected 32 or less",
+    ),
     "classes without labels": (["model.num_classes=10"], "model.num_classes", "dead_leaves has no labels"),
     "wrong number of classes": ([*LABELS, "model.num_classes=9"], "model.num_classes", "has 10 classes"),
 }
@@ -113,12 +118,27 @@ def test_error(kind):
     assert found[key].startswith(("override '", "preset dcgan32:"))
 
 
-@pytest.mark.parametrize("source", [name for name, facts in FACTS.items() if facts.needs_path])
+@pytest.mark.parametrize("source", ["pack", "folder"])
 def test_sources_in_files_need_a_path(source):
-    found = errors(f"data.source={source}")
-    assert f"override 'data.source={source}'" not in found.get("data.path", "")
-    assert "data.path: missing" in found["data.path"]
-    assert source in found["data.path"]
+    text = errors(f"data.source={source}")["data.path"]
+    assert f"data.path: missing; with source: {source} expected the" in text
+
+
+@pytest.mark.parametrize("source", [name for name, facts in FACTS.items() if facts.path == "optional"])
+def test_official_sources_find_their_own_folder(source):
+    assert warnings(f"data.source={source}") == ()
+    assert warnings(f"data.source={source}", "data.path=x") == ()
+
+
+@pytest.mark.parametrize("source", [name for name, facts in FACTS.items() if facts.native])
+def test_images_are_never_enlarged(source):
+    native = FACTS[source].native or 0
+    # A size without a network is a second error at the same key, so this asks the check alone.
+    model = load("dcgan32").model.model_copy(update={"image_size": native + 1})
+    config = load("dcgan32", [f"data.source={source}"]).model_copy(update={"model": model})
+    (found,) = sources.native_size(config)
+    assert f"expected {native} or less" in found.text
+    assert not list(sources.native_size(load("dcgan32", [f"data.source={source}"])))
 
 
 NO_EFFECT = {

@@ -66,6 +66,8 @@ def test_missing_sources_list_what_is_there(folder):
     assert message("dcgan46").endswith("did you mean 'dcgan64'?")
     assert "no such configuration" in message("")
     assert message("").startswith("'': ")
+    assert "no such configuration" in message("a" * 5000)
+    assert "no such configuration" in message("a\0b")
     (folder / "empty").mkdir()
     assert "holds no config.yaml, so it is no run folder" in message("empty")
 

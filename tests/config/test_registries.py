@@ -7,6 +7,7 @@ import pytest
 
 from ganlab.config import registries
 from ganlab.config.registries import REGISTRIES, Registry, entries, first_line, names
+from ganlab.config.tree import NAMED
 
 SOURCE = '''
 from functools import partial
@@ -129,9 +130,11 @@ def test_the_text_agrees_with_the_imported_dict(kind):
 
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_every_entry_is_described(kind):
-    found = entries(kind)
-    assert found
-    assert [name for name, text in found.items() if not text] == []
+    assert [name for name, text in entries(kind).items() if not text] == []
+
+
+def test_the_rooms_of_a_configuration_have_names():
+    assert [kind for kind in set(NAMED.values()) if not names(kind)] == []
 
 
 def test_first_line():

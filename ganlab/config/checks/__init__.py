@@ -32,6 +32,7 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     processes.batch_parts: ("training.batch_size", "training.generator_batch_size"),
     processes.discriminator_batch_norm: ("loss.penalty", "model.architecture", "model.discriminator"),
     sources.path: ("data.source", "data.path"),
+    sources.native_size: ("data.source", "model.image_size"),
     sources.classes: ("data.source", "model.num_classes"),
     sources.idle_options: ("data",),
     idle.loss_options: ("loss",),

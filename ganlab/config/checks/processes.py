@@ -30,11 +30,11 @@ def batch_parts(config: Config) -> Iterator[Problem]:
 
 
 def discriminator_batch_norm(config: Config) -> Iterator[Problem]:
-    """Batch norm sees only its own process's images."""
+    """Batch norm over several processes has to exchange its statistics."""
     processes = world_size()
     if processes > 1 and discriminator_norm(config.model, config.loss) == "batch":
         yield warning(
             "model.discriminator.norm",
-            f"batch norm in the discriminator under {processes} processes: each normalises over its own part "
-            "of the batch, so the result depends on the number of processes; layer or spectral norm do not",
+            f"batch norm in the discriminator under {processes} processes: every layer waits for the others' "
+            "statistics in every pass (the result is one process's); layer or spectral norm wait for nothing",
         )

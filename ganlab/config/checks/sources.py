@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ganlab.config.checks.problem import Problem, error, no_effect
 from ganlab.config.schema import Config, DataConfig
@@ -13,40 +14,51 @@ from ganlab.config.schema import Config, DataConfig
 class SourceFacts:
     """What a built-in source does with the options; None where it depends on the files."""
 
-    needs_path: bool = True
+    path: Literal["needed", "optional", "unused"] = "optional"
     own_split: bool | None = True
     classes: int | None = 0
+    native: int | None = None
     downloads: bool = True
     cached: bool = True
-    reads_files: bool = False
+    reads_files: bool = True
 
 
 FACTS: dict[str, SourceFacts] = {
-    "dead_leaves": SourceFacts(needs_path=False, own_split=False, downloads=False),
-    "pack": SourceFacts(own_split=None, classes=None, downloads=False, cached=False),
-    "folder": SourceFacts(own_split=False, classes=None, downloads=False, reads_files=True),
-    "cifar10": SourceFacts(classes=10),
-    "cifar100": SourceFacts(classes=100),
-    "stl10": SourceFacts(classes=10),
-    "celeba": SourceFacts(),
-    "lsun_bedroom": SourceFacts(downloads=False),
+    "dead_leaves": SourceFacts("unused", own_split=False, downloads=False, reads_files=False),
+    "pack": SourceFacts("needed", None, None, downloads=False, cached=False, reads_files=False),
+    "folder": SourceFacts("needed", None, None, downloads=False),
+    "cifar10": SourceFacts(classes=10, native=32, reads_files=False),
+    "cifar100": SourceFacts(classes=100, native=32, reads_files=False),
+    "stl10": SourceFacts(native=96, reads_files=False),
+    "celeba": SourceFacts(native=178),
+    "lsun_bedroom": SourceFacts(native=256, downloads=False),
     "imagenette": SourceFacts(classes=10),
-    "imagewoof": SourceFacts(classes=10),
+    "imagewoof": SourceFacts(classes=10, native=320),
 }
-"""Sources that are not listed (registered by a plug-in) are not checked."""
+"""Facts about what ``ganlab.data`` registers; sources that are not listed (a plug-in's) are not checked."""
 
 
 def path(config: Config) -> Iterator[Problem]:
-    """A source that lives in files needs its path; dead leaves are made."""
+    """A pack or folder needs its path; dead leaves are made; the others have a folder in the cache."""
     facts, data = FACTS.get(config.data.source), config.data
     if facts is None:
         return
-    if facts.needs_path and data.path is None:
-        what = {"pack": "the .npz or pack", "folder": "the image folder"}
-        wanted = what.get(data.source, "the folder that holds the data set")
-        yield error("data.path", f"missing; the source {data.source} expected {wanted} here")
-    if not facts.needs_path and data.path is not None:
+    if facts.path == "needed" and data.path is None:
+        wanted = {"pack": "the .npz or the pack", "folder": "the image folder"}[data.source]
+        yield error("data.path", f"missing; with source: {data.source} expected {wanted} here")
+    if facts.path == "unused" and data.path is not None:
         yield no_effect("data.path", f"{data.source} makes its images and reads no files")
+
+
+def native_size(config: Config) -> Iterator[Problem]:
+    """Images are never enlarged: interpolation would leave its own trace in the spectrum."""
+    facts, wanted = FACTS.get(config.data.source), config.model.image_size
+    if facts is not None and facts.native is not None and wanted > facts.native:
+        source, native = config.data.source, facts.native
+        text = (
+            f"got {wanted}; {source} has {native}x{native} and is never enlarged; expected {native} or less"
+        )
+        yield error("model.image_size", text)
 
 
 def classes(config: Config) -> Iterator[Problem]:
