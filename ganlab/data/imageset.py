@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganlab.data.arrays import UInt8Array
+from ganlab.data.generated import generated_part
 from ganlab.data.listing import HELD_OUT, TRAIN
 from ganlab.data.pack import FORMAT
 from ganlab.data.stored import (
@@ -135,6 +136,8 @@ class ImageSet:
 def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> ImageSet:
     """Open a folder, pack, ``.npz``, ``.npy`` or StyleGAN zip for analysis. Nothing is resized or cropped.
 
+    A folder of ``ganlab generate`` with one set in it means that set; with several, one must be named.
+
     ``PATH@train`` and ``PATH@val`` select one part where the set has a split (a pack's own, or train/ and
     val/ subfolders). Without that all images are taken.
 
@@ -186,8 +189,11 @@ def _opened(path: Path) -> Stored:
 
 
 def _opened_folder(path: Path) -> Stored:
-    """A pack, or a folder of image files."""
-    return stored_pack(path) if is_pack(path) else stored_folder(path)
+    """A pack, a folder that ``ganlab generate`` made, or a folder of image files."""
+    if is_pack(path):
+        return stored_pack(path)
+    meant = generated_part(path)
+    return stored_folder(path) if meant == path else _opened(meant)
 
 
 def is_pack(path: Path) -> bool:

@@ -280,3 +280,56 @@ def test_large_images_are_decoded_by_several_threads_in_order(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (40, 110, 100, 3), dtype=np.uint8)
     found = open_image_set(as_folder(images, tmp_path / "big"))
     assert np.array_equal(np.concatenate(list(found.batches(7))), images)
+
+
+def generated(folder, form, parts):
+    """A folder as ``ganlab generate`` leaves it, as far as reading needs it."""
+    for path in parts:
+        pixels = np.full((2, 4, 4, 3), len(path), np.uint8)
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        {"folder": as_folder, "zip": as_zip, "npy": as_npy}[form](pixels, target)
+    plan = {"format": form, "parts": [{"path": path} for path in parts]}
+    (folder / "manifest.json").write_text(json.dumps({"plan": plan}))
+    return folder
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "npy"])
+def test_a_generated_folder_means_its_only_set(tmp_path, form):
+    found = open_image_set(generated(tmp_path / "fakes", form, ["nearest"]))
+    assert found.num_images == 2
+    assert found.name == "fakes"
+    assert not any("nearest" in path for path in found.paths) or form == "npy"
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "npy"])
+def test_reals_and_fakes_are_never_taken_for_one_set(tmp_path, form):
+    folder = generated(tmp_path / "fakes", form, ["nearest", "real"])
+    with pytest.raises(GanlabError, match=r"holds 2 sets of images; name one.*fakes/nearest.*fakes/real"):
+        open_image_set(folder)
+    assert (
+        open_image_set(folder / ("real" + {"folder": "", "zip": ".zip", "npy": ".npy"}[form])).num_images == 2
+    )
+
+
+def test_generated_train_and_test_parts_are_a_split(tmp_path):
+    folder = generated(tmp_path / "fakes", "folder", ["train/x", "test/x"])
+    assert open_image_set(folder).num_images == 4
+    assert open_image_set(f"{folder}@test").paths == ["test/x/000.png", "test/x/001.png"]
+    with pytest.raises(GanlabError, match="holds 4 sets"):
+        open_image_set(
+            generated(tmp_path / "two", "folder", ["train/x", "train/real", "test/x", "test/real"])
+        )
+
+
+def test_an_unfinished_generated_set_is_refused(tmp_path, save):
+    save(tmp_path / "fakes" / "a.png")
+    (tmp_path / "fakes" / ".unfinished").mkdir()
+    with pytest.raises(GanlabError, match="unfinished set"):
+        open_image_set(tmp_path / "fakes")
+
+
+def test_any_other_manifest_is_no_matter(tmp_path, save):
+    save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "manifest.json").write_text('{"plan": 3}')
+    assert open_image_set(tmp_path / "in").num_images == 1
