@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganlab.config.registries import names
-from ganlab.config.schema import Config
-from ganlab.config.tree import NAMED
+from ganlab.config.tree import NAMED, plain_schema
 
 _OWNER = {
     "data": "DataConfig",
@@ -18,7 +17,7 @@ _OWNER = {
 
 def json_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a configuration file, with its short forms and ``extends``."""
-    schema = Config.model_json_schema()
+    schema = plain_schema()
     definitions = schema["$defs"]
     for key, kind in NAMED.items():
         section, _, name = key.rpartition(".")

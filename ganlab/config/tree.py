@@ -27,10 +27,20 @@ NAMED: dict[str, str] = {
 @functools.cache
 def root() -> Node:
     """JSON schema of `Config` with its references resolved."""
-    schema = Config.model_json_schema()
+    schema = plain_schema()
     resolved = _resolve(schema, schema.get("$defs", {}))
     assert isinstance(resolved, dict)
     return resolved
+
+
+def plain_schema() -> Node:
+    """Pydantic's JSON schema of `Config`, references always as ``$ref`` (before 2.9: ``allOf``)."""
+    schema = Config.model_json_schema()
+    sections = [schema, *schema["$defs"].values()]
+    for node in (node for section in sections for node in section["properties"].values()):
+        if "allOf" in node:
+            node.update(node.pop("allOf")[0])
+    return schema
 
 
 def _resolve(node: Any, definitions: Node) -> Any:
@@ -127,5 +137,9 @@ def _list_words(node: Node) -> str:
 
 def _range_words(node: Node) -> str:
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    limits = [f"{sign} {node[name]}" for name, sign in signs.items() if name in node]
+    limits = [f"{sign} {_plain(node[name])}" for name, sign in signs.items() if name in node]
     return " " + " and ".join(limits) if limits else ""
+
+
+def _plain(limit: float) -> str:
+    return str(int(limit)) if limit == int(limit) else str(limit)

@@ -11,7 +11,7 @@ import pytest
 def ganlab(tmp_path):
     """``ganlab("show", "dcgan32") -> CompletedProcess`` in an empty folder."""
 
-    def run(*args, code="from ganlab.cli import main; main()", path="", **environment):
+    def run(*args, code="from ganlab.cli import main; main()", **environment):
         return subprocess.run(
             [sys.executable, "-c", code, *args],
             capture_output=True,
@@ -19,7 +19,7 @@ def ganlab(tmp_path):
             cwd=tmp_path,
             timeout=120,
             check=False,
-            env={**os.environ, "PYTHONPATH": str(path), "COLUMNS": "200", **environment},
+            env={**os.environ, "COLUMNS": "200", **environment},
         )
 
     return run

@@ -16,7 +16,6 @@ HEAVY = [
     "scipy",
     "pandas",
     "numpy",
-    "rich",
     "tensorboard",
     "PIL",
 ]
