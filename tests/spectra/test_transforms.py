@@ -46,13 +46,18 @@ def test_a_sine_lies_in_its_bin(row, column):
     assert rest.max() < 1e-9  # phases near 50 radians are only good to about 1e-12
 
 
-@pytest.mark.parametrize("size", [(8, 8), (7, 12), (33, 20)])
+@pytest.mark.parametrize("size", [(8, 8), (7, 12), (33, 20), (128, 65), (67, 129)])
 def test_dct_is_scipys(size, rng):
     images = rng.normal(size=(2, 3, *size))
     expected = scipy.fft.dctn(images, axes=(2, 3), norm="ortho")
     np.testing.assert_allclose(dct2(torch.from_numpy(images)).numpy(), expected, atol=1e-12)
     single = dct2(torch.from_numpy(images).float())
     np.testing.assert_allclose(single.numpy(), expected, atol=1e-5)
+
+
+def test_gradient_of_the_dct_by_fft():
+    images = torch.randn(1, 1, 2, 66, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(dct2, (images,))
 
 
 @pytest.mark.parametrize("function", [power_spectrum, dct2, lambda x: power_spectrum(x, "kaiser")])

@@ -1,0 +1,350 @@
+"""Sums over images, from which means, deviations and standard errors follow: pure functions of tensors.
+
+Every entry of a state is a float64 sum (or a minimum, a maximum, a sample of fixed size), so that states of
+disjoint image sets add up to the state of their union, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.errors import GanlabError, lookup
+from ganlab.images import luma
+from ganlab.spectra.conventions import ProfileConvention
+from ganlab.spectra.reservoir import bands, empty_reservoir, merge_reservoirs, sample
+from ganlab.spectra.rings import FloatArray
+from ganlab.spectra.summary import Spectra, chunks, spectra_of
+from ganlab.spectra.transforms import as_convention, check_images, dct2, radial_profile
+from ganlab.spectra.windows import WINDOWS
+
+POWER_FLOOR = 1e-12
+"""Power below this counts as this in logarithms (-120 dB; the rounding of 8-bit images lies near -53 dB)."""
+
+PROFILES = ("radial", "horizontal", "vertical", "diagonal")
+"""Linear luma profiles that every state holds, in the "ganlab" convention."""
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a state adds up.
+
+    Attributes:
+        window: None or "none", "hann", "kaiser"; for the power and every profile, not for the DCT.
+        conventions: names of further radial profiles, beside "ganlab" which is always there.
+        dct: whether to add up the DCT of the luma.
+        reservoir: number of images whose profiles are kept as a uniform random sample, for percentiles.
+    """
+
+    window: str | None = None
+    conventions: tuple[str, ...] = ()
+    dct: bool = True
+    reservoir: int = 0
+
+    def __post_init__(self) -> None:
+        if self.window is not None:
+            lookup(WINDOWS, self.window, "window")
+        for name in self.conventions:
+            as_convention(name)
+        if self.reservoir < 0:
+            raise GanlabError(f"reservoir is a number of images, 0 or more; got {self.reservoir}")
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The conventions besides "ganlab", once each."""
+        return tuple(dict.fromkeys(name for name in self.conventions if name != "ganlab"))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean, spread and logarithms of one quantity over images.
+
+    Attributes:
+        count: number of images.
+        mean: arithmetic mean.
+        std: standard deviation over images (n - 1); NaN for one image.
+        mean_log: mean of the natural logarithm, None where the quantity is no power.
+        std_log: standard deviation of the natural logarithm over images, None where it was not added up.
+    """
+
+    count: int
+    mean: FloatArray
+    std: FloatArray
+    mean_log: FloatArray | None = None
+    std_log: FloatArray | None = None
+
+    @property
+    def standard_error(self) -> FloatArray:
+        """Of the mean: ``std / sqrt(count)``."""
+        error: FloatArray = self.std / np.sqrt(self.count)
+        return error
+
+    @property
+    def db(self) -> FloatArray:
+        """The mean power in dB, ``10 log10(mean)``, no lower than the floor of -120 dB."""
+        level: FloatArray = 10 * np.log10(np.maximum(self.mean, POWER_FLOOR))
+        return level
+
+    @property
+    def mean_db(self) -> FloatArray:
+        """Mean over images of the power in dB: the log first, then the mean.
+
+        Raises:
+            GanlabError: the quantity is no power.
+        """
+        if self.mean_log is None:
+            raise GanlabError("this quantity is no linear power: it has no decibels")
+        level: FloatArray = self.mean_log * (10 / np.log(10))
+        return level
+
+
+@dataclass(frozen=True)
+class SpectrumStatistics:
+    """Statistics of the spectra of a set of images; powers are linear luma power of images in [-1, 1].
+
+    Attributes:
+        count: number of images.
+        height: H, pixels.
+        width: W, pixels.
+        window: name of the window, "none" without.
+        power: ``(H, W//2+1)`` un-shifted, as ``power_spectrum``.
+        radial: profile by name of the convention; "ganlab" is always there.
+        horizontal: ``(W//2+1)`` and
+        vertical: ``(H//2+1)`` as ``axis_profiles``.
+        diagonal: ``(min(H, W)//2+1)`` power at equal frequencies on both axes.
+        dct: signed coefficients ``(H, W)``, or None.
+        minimum: smallest luma seen, and
+        maximum: the largest.
+        bands: percentiles 5, 25, 50, 75, 95 of each profile over a random sample of the images, or None;
+            keys as in ``PROFILES``, arrays ``(5, K)``.
+        band_count: number of images in that sample.
+    """
+
+    count: int
+    height: int
+    width: int
+    window: str
+    power: Moments
+    radial: dict[str, Moments]
+    horizontal: Moments
+    vertical: Moments
+    diagonal: Moments
+    dct: Moments | None
+    minimum: float
+    maximum: float
+    bands: dict[str, FloatArray] | None = field(default=None)
+    band_count: int = 0
+
+    def frequencies(self, profile: str) -> FloatArray:
+        """Frequencies of a profile in cycles per pixel.
+
+        Args:
+            profile: "horizontal", "vertical", "diagonal" (frequency along each axis) or the name of a
+                convention ("radial" stands for "ganlab").
+
+        Raises:
+            GanlabError: unknown name.
+        """
+        steps = {"horizontal": self.width, "vertical": self.height, "diagonal": min(self.height, self.width)}
+        if profile in steps:
+            return np.arange(steps[profile] // 2 + 1) / steps[profile]
+        convention = as_convention("ganlab" if profile == "radial" else profile)
+        return np.array(convention.frequencies(self.height, self.width))
+
+
+def _lengths(height: int, width: int, settings: Settings) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {
+        "power": (height, width // 2 + 1),
+        "radial": (min(height, width) // 2 + 1,),
+        "horizontal": (width // 2 + 1,),
+        "vertical": (height // 2 + 1,),
+        "diagonal": (min(height, width) // 2 + 1,),
+    }
+    if settings.dct:
+        shapes["dct"] = (height, width)
+    for name in settings.extra:
+        shapes[name] = (as_convention(name).length(height, width),)
+    return shapes
+
+
+def is_power(convention: ProfileConvention) -> bool:
+    """Whether a convention gives linear power, whose logarithm means something."""
+    return convention.measure in ("power", "raw_power")
+
+
+def _sums_of(name: str) -> tuple[str, ...]:
+    if name == "power":
+        return ("sum", "square", "log")
+    if name in PROFILES or (name != "dct" and is_power(as_convention(name))):
+        return ("sum", "square", "log", "log_square")
+    return ("sum", "square")
+
+
+def empty_state(height: int, width: int, settings: Settings, device: torch.device | str = "cpu") -> State:
+    """The state of no image of ``height`` x ``width``, float64 on ``device``.
+
+    Raises:
+        GanlabError: the images are too small for a convention asked for.
+    """
+    shapes = _lengths(height, width, settings)
+    state = {"count": torch.zeros((), dtype=torch.float64)}
+    for name, shape in shapes.items():
+        for kind in _sums_of(name):
+            state[f"{name}.{kind}"] = torch.zeros(shape, dtype=torch.float64)
+    state["minimum"] = torch.tensor(float("inf"), dtype=torch.float64)
+    state["maximum"] = torch.tensor(float("-inf"), dtype=torch.float64)
+    if settings.reservoir:
+        state["reservoir"] = empty_reservoir(settings.reservoir, sum(shapes[name][0] for name in PROFILES))
+    return {name: value.to(device) for name, value in state.items()}
+
+
+def _sum_of_logs(power: Tensor) -> Tensor:
+    """Sum over images of ``ln power``: the log of products of eight, which takes an eighth of the logs.
+
+    float64 holds a product of eight float32 numbers, or of eight powers at the floor, without overflow.
+    """
+    floored = power.clamp_min(POWER_FLOOR)
+    whole = len(floored) // 8 * 8
+    products = floored[:whole].reshape(-1, 8, *power.shape[1:]).prod(1, dtype=torch.float64)
+    rest: Tensor = floored[whole:].double().log().sum(0)
+    return products.log().sum(0) + rest
+
+
+def _power_sums(half: Tensor) -> State:
+    return {
+        "power.sum": half.sum(0, dtype=torch.float64),
+        "power.square": half.square().sum(0, dtype=torch.float64),
+        "power.log": _sum_of_logs(half),
+    }
+
+
+def _moment_sums(name: str, values: Tensor) -> State:
+    exact = values.double()
+    sums = {f"{name}.sum": exact.sum(0), f"{name}.square": exact.square().sum(0)}
+    if "log" in _sums_of(name):
+        logs = exact.clamp_min(POWER_FLOOR).log()
+        sums |= {f"{name}.log": logs.sum(0), f"{name}.log_square": logs.square().sum(0)}
+    return sums
+
+
+def _chunk_state(images: Tensor, settings: Settings) -> tuple[State, dict[str, Tensor]]:
+    grey = luma(images)
+    spectra: Spectra = spectra_of(grey, settings.window)
+    profiles = dict(zip(PROFILES, spectra.profiles(), strict=True))
+    for name in settings.extra:
+        profiles[name] = radial_profile(images, name, settings.window)
+    state = {"count": torch.tensor(float(len(images)), dtype=torch.float64, device=images.device)}
+    state |= _power_sums(spectra.half)
+    for name, values in profiles.items():
+        state |= _moment_sums(name, values)
+    if settings.dct:
+        state |= _moment_sums("dct", dct2(grey.unsqueeze(1))[:, 0])
+    low, high = torch.aminmax(grey)
+    state |= {"minimum": low.double(), "maximum": high.double()}
+    if settings.reservoir:
+        state["reservoir"] = sample(torch.cat([profiles[name] for name in PROFILES], 1), settings.reservoir)
+    return state, profiles
+
+
+def merge_states(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> State:
+    """The state of both sets of images together.
+
+    Raises:
+        GanlabError: the states are of different image sizes or settings.
+    """
+    sizes = [{name: tuple(value.shape) for name, value in state.items()} for state in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise GanlabError(
+            "spectra of different image sizes or settings cannot be merged: "
+            f"{sizes[0].get('power.sum')} and {sizes[1].get('power.sum')}"
+        )
+    special: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "minimum": torch.minimum,
+        "maximum": torch.maximum,
+        "reservoir": merge_reservoirs,
+    }
+    return {name: special.get(name, torch.add)(value, second[name]) for name, value in first.items()}
+
+
+@torch.no_grad()
+def update_state(
+    state: Mapping[str, Tensor], images: Tensor, settings: Settings
+) -> tuple[State, dict[str, Tensor]]:
+    """The state with these images added, and the profiles of each of them.
+
+    Args:
+        state: of images of the same size.
+        images: float ``(N, 1 or 3, H, W)`` in [-1, 1].
+        settings: those the state was made with.
+
+    Returns:
+        The new state (the old one is left alone) and name -> ``(N, K)`` profiles in the images' precision.
+
+    Raises:
+        GanlabError: wrong type, shape, channel count or size.
+    """
+    checked = check_images(images)
+    total, kept = dict(state), []
+    for chunk in chunks(checked) if len(checked) else ():
+        added, profiles = _chunk_state(chunk, settings)
+        moved = {name: value.to(total["count"].device) for name, value in added.items()}
+        total = merge_states(total, moved)
+        kept.append(profiles)
+    names = kept[0] if kept else {}
+    return total, {name: torch.cat([profiles[name] for profiles in kept]) for name in names}
+
+
+def _moments(state: Mapping[str, Tensor], name: str) -> Moments:
+    count = state["count"]
+    sums = {kind: state[f"{name}.{kind}"] / count for kind in _sums_of(name)}
+
+    def spread(mean: Tensor, square: Tensor) -> FloatArray:
+        variance = (square - mean.square()).clamp_min(0) * (count / (count - 1))
+        deviation: FloatArray = variance.sqrt().cpu().numpy()
+        return deviation
+
+    logs: dict[str, Any] = {}
+    if "log" in sums:
+        logs["mean_log"] = sums["log"].cpu().numpy()
+    if "log_square" in sums:
+        logs["std_log"] = spread(sums["log"], sums["log_square"])
+    mean = sums["sum"]
+    return Moments(int(count), mean.cpu().numpy(), spread(mean, sums["square"]), **logs)
+
+
+def summarise(state: Mapping[str, Tensor], height: int, width: int, settings: Settings) -> SpectrumStatistics:
+    """Means, deviations and standard errors from a state.
+
+    Raises:
+        GanlabError: no image was added.
+    """
+    if not int(state["count"]):
+        raise GanlabError("no image was added: there are no statistics")
+    moments = {name: _moments(state, name) for name in _lengths(height, width, settings)}
+    percentiles, band_count = None, 0
+    if settings.reservoir:
+        lengths = {name: len(moments[name].mean) for name in PROFILES}
+        percentiles, band_count = bands(state["reservoir"], lengths)
+    return SpectrumStatistics(
+        count=int(state["count"]),
+        height=height,
+        width=width,
+        window=settings.window or "none",
+        power=moments["power"],
+        radial={"ganlab": moments["radial"], **{name: moments[name] for name in settings.extra}},
+        horizontal=moments["horizontal"],
+        vertical=moments["vertical"],
+        diagonal=moments["diagonal"],
+        dct=moments.get("dct"),
+        minimum=float(state["minimum"]),
+        maximum=float(state["maximum"]),
+        bands=percentiles,
+        band_count=band_count,
+    )

@@ -1,0 +1,124 @@
+"""One FFT for everything: the mean power, the radial and the axis profiles of a batch in one pass."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.errors import GanlabError
+from ganlab.images import luma
+from ganlab.spectra.conventions import GANLAB
+from ganlab.spectra.rings import multiplicity, orbit_sums, ring_sums_of_orbits
+from ganlab.spectra.transforms import axis_means, check_images, half_power
+from ganlab.spectra.windows import apply_window
+
+CHUNK_PIXELS = 2**20
+"""Pixels transformed at a time, so that what follows the FFT finds its data in the cache."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one pass over a batch gives, all linear luma power in the "ganlab" convention.
+
+    Attributes:
+        mean_power: mean of ``|rfft2|^2/(H W)`` over the batch, float64 ``(H, W//2+1)``.
+        radial: ``(N, min(H, W)//2+1)``, equal to ``radial_profile(images)``.
+        horizontal: ``(N, W//2+1)``, and
+        vertical: ``(N, H//2+1)``, equal to ``axis_profiles(images)``.
+        diagonal: ``(N, min(H, W)//2+1)`` power at equal horizontal and vertical frequency, mean of both
+            diagonals; for non-square images at the nearest stored coefficient.
+    """
+
+    mean_power: Tensor
+    radial: Tensor
+    horizontal: Tensor
+    vertical: Tensor
+    diagonal: Tensor
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Luma spectra of some images: the half plane ``(M, H, W//2+1)`` and the four profiles of each."""
+
+    half: Tensor
+    radial: Tensor
+    horizontal: Tensor
+    vertical: Tensor
+    diagonal: Tensor
+
+    def profiles(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Radial, horizontal, vertical and diagonal profiles."""
+        return self.radial, self.horizontal, self.vertical, self.diagonal
+
+
+@functools.lru_cache(maxsize=64)
+def _diagonal_cells(
+    height: int, width: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows and columns of the quarter plane at equal frequencies, and how many coefficients each sums."""
+    steps, smaller = np.arange(min(height, width) // 2 + 1), min(height, width)
+    rows = np.minimum((2 * steps * height + smaller) // (2 * smaller), height // 2)
+    columns = np.minimum((2 * steps * width + smaller) // (2 * smaller), width // 2)
+    count = multiplicity(height)[rows] * multiplicity(width)[columns]
+    # A cached tensor made under inference_mode could never be used in a graph afterwards.
+    with torch.inference_mode(False):
+        cells = torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device)
+        return *cells, torch.from_numpy(count).to(device, dtype)
+
+
+def _diagonal(quarter: Tensor, height: int, width: int) -> Tensor:
+    rows, columns, count = _diagonal_cells(height, width, quarter.device, quarter.dtype)
+    if height == width:
+        return quarter.diagonal(dim1=1, dim2=2) / count
+    return quarter[:, rows, columns] / count
+
+
+def spectra_of(grey: Tensor, window: str | None = None) -> Spectra:
+    """Half plane and profiles of grey images ``(M, H, W)`` from one FFT. Differentiable.
+
+    Raises:
+        GanlabError: unknown window.
+    """
+    height, width = grey.shape[-2:]
+    half = half_power(apply_window(grey, window))
+    quarter = orbit_sums(half, width)
+    sums, totals = ring_sums_of_orbits(quarter, height, width, GANLAB.rings)
+    return Spectra(
+        half, sums / totals, *axis_means(quarter, height, width), _diagonal(quarter, height, width)
+    )
+
+
+def chunks(images: Tensor) -> Iterator[Tensor]:
+    """The batch in pieces of about ``CHUNK_PIXELS`` pixels per channel, at least one image each."""
+    size = max(1, CHUNK_PIXELS // (images.shape[-2] * images.shape[-1]))
+    yield from torch.split(images, size)
+
+
+def summaries(images: Tensor, window: str | None = None) -> Summary:
+    """Mean power, radial, axis and diagonal profiles of a batch from one FFT per image.
+
+    The numbers are those of ``power_spectrum``, ``radial_profile`` ("ganlab") and ``axis_profiles`` of the
+    luma; doing them together costs less than two bare FFTs.
+
+    Args:
+        images: float ``(N, 1 or 3, H, W)`` in [-1, 1], N >= 1.
+        window: as in ``power_spectrum``.
+
+    Raises:
+        GanlabError: wrong type, shape or channel count; no image; unknown window.
+    """
+    checked = check_images(images)
+    if not len(checked):
+        raise GanlabError("there is no mean of zero images")
+    total = checked.new_zeros((), dtype=torch.float64)
+    profiles = []
+    for chunk in chunks(checked):
+        spectra = spectra_of(luma(chunk), window)
+        total = total + spectra.half.sum(0, dtype=torch.float64)
+        profiles.append(spectra.profiles())
+    return Summary(total / len(checked), *(torch.cat(parts) for parts in zip(*profiles, strict=True)))
