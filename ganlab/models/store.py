@@ -68,8 +68,6 @@ def load_generator(path: str | os.PathLike[str], weights: str = "ema") -> Genera
     Raises:
         GanlabError: no such file, not a generator of ganlab, or damaged.
     """
-    if weights not in WEIGHTS:
-        raise GanlabError(f"unknown weights {weights!r}: expected one of {', '.join(WEIGHTS)}")
     config, state, _ = read_generator(path, weights)
     generator = build_generator(config)
     try:
@@ -87,6 +85,8 @@ def read_generator(path: str | os.PathLike[str], weights: str) -> tuple[Config, 
     Raises:
         GanlabError: as `load_generator`.
     """
+    if weights not in WEIGHTS:
+        raise GanlabError(f"unknown weights {weights!r}: expected one of {', '.join(WEIGHTS)}")
     file = generator_file(path)
     try:
         with safetensors.safe_open(file, framework="pt") as opened:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ganlab.config.schema import TrainingConfig
+from ganlab.device import choose_device
 from ganlab.errors import GanlabError
 
 
@@ -37,22 +38,12 @@ def place(training: TrainingConfig, local_rank: int = 0) -> Placement:
     Raises:
         GanlabError: the device is not on this machine, or bf16 is asked for elsewhere than on CUDA.
     """
-    kind, reason = _kind(training.device)
-    if training.precision == "bf16" and kind != "cuda":
-        raise GanlabError(f"training.precision: bf16 needs CUDA; this run is on {kind}. Use fp32")
+    device, reason = choose_device(training.device)
+    if training.precision == "bf16" and device.type != "cuda":
+        raise GanlabError(f"training.precision: bf16 needs CUDA; this run is on {device}. Use fp32")
     if training.threads is not None:
         torch.set_num_threads(training.threads)
-    device = torch.device("cuda", local_rank) if kind == "cuda" else torch.device(kind)
+    if device.type == "cuda":
+        device = torch.device("cuda", local_rank)
     threads = torch.get_num_threads()
     return Placement(device, training.precision == "bf16", training.channels_last, threads, reason)
-
-
-def _kind(wanted: str) -> tuple[str, str]:
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        kind = next(name for name, present in there.items() if present)
-        return kind, "training.device is auto, and this is the first of cuda, mps, cpu that is there"
-    if not there[wanted]:
-        have = ", ".join(name for name, present in there.items() if present)
-        raise GanlabError(f"training.device: {wanted} is not available on this machine; it has {have}")
-    return wanted, "training.device says so"

@@ -1,0 +1,64 @@
+"""``ganlab generate RUN [RUN ...] --num N --out DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganlab.errors import GanlabError
+
+
+def generate(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Run folders or .safetensors files.")] = None,
+    num: Annotated[int | None, typer.Option(min=1, help="Images of each generator.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the set.")] = None,
+    format: Annotated[str, typer.Option(help="folder (PNG), zip (StyleGAN's) or npy.")] = "folder",
+    layout: Annotated[
+        str, typer.Option(help="folder (a class folder each) or cnndetection (0_real, 1_fake).")
+    ] = "folder",
+    with_real: Annotated[
+        bool, typer.Option("--with-real", help="Add equally many reals, written the same way.")
+    ] = False,
+    test_fraction: Annotated[float, typer.Option(help="Split into train/ and test/ by this part.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Image i depends on (weights, seed, i) alone.")] = 0,
+    weights: Annotated[str, typer.Option(help="ema (moving average) or raw.")] = "ema",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images waiting for the encoders; memory only.")
+    ] = 256,
+    workers: Annotated[int, typer.Option(min=1, help="Encoding threads.")] = 4,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Only hold finished sets against their manifests.")
+    ] = False,
+) -> None:
+    """Make a fake dataset from one or more generators.
+
+    An interrupted set is continued by the same command; a finished one is verified and left alone. With
+    --verify, the arguments (and --out) are finished sets.
+    """
+    from ganlab.generation import Request, verify_set
+    from ganlab.generation import generate as make
+
+    if verify:
+        for folder in [*([] if out is None else [out]), *([] if out is not None else runs or [])]:
+            manifest = verify_set(folder)
+            print(f"{folder}: {len(manifest['files'])} files as the manifest says")
+        return
+    if not runs or num is None or out is None:
+        raise GanlabError("ganlab generate needs RUN [RUN ...], --num and --out")
+    request = Request(tuple(runs), num, format, layout, with_real, test_fraction, seed, weights, device)
+    manifest = make(request, out, batch_size, workers)
+    report(manifest, out)
+
+
+def report(manifest: dict[str, object], out: Path) -> None:
+    """Say what is where, and whether reals had to come from the training images."""
+    plan = manifest["plan"]
+    assert isinstance(plan, dict)
+    for part in plan["parts"]:
+        source = part["source"]
+        print(f"{out / part['path']}: {part['count']} {source['kind']} images")
+        if source["kind"] == "real" and source["held_out"] < source["num"]:
+            print(f"note: only {source['held_out']} of the {source['num']} reals were held out of training")

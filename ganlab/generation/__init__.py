@@ -1,0 +1,10 @@
+"""Trained generators into fake datasets with a manifest."""
+
+from __future__ import annotations
+
+from ganlab.generation.generate import generate
+from ganlab.generation.plan import Request
+from ganlab.generation.sampling import generate_images
+from ganlab.generation.verify import verify_set
+
+__all__ = ["Request", "generate", "generate_images", "verify_set"]

@@ -1,0 +1,111 @@
+"""A fake dataset from trained generators: planned, written part by part, sealed by its manifest."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+
+from ganlab.errors import GanlabError
+from ganlab.generation.plan import Plan, Request, make_plan
+from ganlab.generation.verify import MANIFEST, read_manifest, total_sha256, verify_set
+from ganlab.generation.write import PartWriter
+from ganlab.util.atomic import write_json
+
+STAGING = ".unfinished"
+PLAN = "plan.json"
+
+
+def generate(request: Request, out: str | Path, batch_size: int = 256, workers: int = 4) -> dict[str, Any]:
+    """Make the set ``out``, continue an interrupted one, or verify a finished one.
+
+    Image i of a generator depends only on (weights, seed, i): ``batch_size``, ``workers`` and interruptions
+    change nothing.
+
+    Args:
+        request: generators, counts, format.
+        out: folder of the set; new, or of an earlier call with the same request.
+        batch_size: images that may wait for the encoders; memory, not content.
+        workers: encoding threads.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        GanlabError: a generator is missing or damaged, ``out`` holds something else, reals are too few, the
+            disk is full, or a finished set no longer has its bytes.
+    """
+    plan, folder = make_plan(request), Path(out)
+    if (folder / MANIFEST).exists():
+        _refuse_another(read_manifest(folder)["plan"], plan, folder)
+        return verify_set(folder)
+    staging = _staging(plan, folder)
+    done: dict[str, dict[str, str]] = json.loads((staging / "done.json").read_text())
+    for part in plan.parts:
+        if part.path not in done:
+            done[part.path] = PartWriter(part, plan.format, staging, folder).run(batch_size, workers)
+            write_json(staging / "done.json", done)
+    manifest = _manifest(plan, {name: value for files in done.values() for name, value in files.items()})
+    write_json(folder / MANIFEST, manifest)
+    shutil.rmtree(staging)
+    return manifest
+
+
+def _staging(plan: Plan, folder: Path) -> Path:
+    """The folder for unfinished parts, with the plan it belongs to."""
+    staging = folder / STAGING
+    if (staging / PLAN).exists():
+        _refuse_another(json.loads((staging / PLAN).read_text()), plan, folder)
+        return staging
+    if folder.exists() and (not folder.is_dir() or any(path.name != STAGING for path in folder.iterdir())):
+        raise GanlabError(f"{folder} exists and is no set of ganlab's; use another --out")
+    write_json(staging / "done.json", {})
+    write_json(staging / PLAN, plan.identity())
+    return staging
+
+
+def _refuse_another(there: dict[str, Any], plan: Plan, folder: Path) -> None:
+    wanted = json.loads(json.dumps(plan.identity()))
+    changed = [
+        f"{where}: {old!r} there, {new!r} asked for" for where, old, new in _differences(there, wanted)
+    ]
+    if changed:
+        listed = "\n  ".join(changed[:6])
+        raise GanlabError(f"{folder} holds another set; use another --out. It differs in\n  {listed}")
+
+
+def _differences(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, Any]]:
+    """Leaves of two JSON values that differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [
+            d for key in keys for d in _differences(old.get(key), new.get(key), f"{where}.{key}".strip("."))
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            d
+            for i, pair in enumerate(zip(old, new, strict=True))
+            for d in _differences(*pair, f"{where}[{i}]")
+        ]
+    return [] if old == new else [(where, old, new)]
+
+
+def _manifest(plan: Plan, files: dict[str, str]) -> dict[str, Any]:
+    return {
+        "plan": plan.identity(),
+        "versions": {
+            "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+            "pillow": PIL.__version__,
+        },
+        "files": files,
+        "total_sha256": total_sha256(files),
+    }  # fmt: skip
+
+
+__all__ = ["Request", "generate", "make_plan"]

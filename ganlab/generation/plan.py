@@ -1,0 +1,127 @@
+"""What a set will consist of, before anything is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ganlab
+from ganlab.device import choose_device
+from ganlab.errors import GanlabError
+from ganlab.generation.sampling import BLOCK, LATENT_RULE
+from ganlab.generation.sources import FakeSource, RealSource, Source, choose_reals
+from ganlab.images import ROUNDING
+
+FORMATS = ("folder", "zip", "npy")
+LAYOUTS = ("folder", "cnndetection")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    runs: tuple[Path, ...]
+    num: int
+    format: str = "folder"
+    layout: str = "folder"
+    with_real: bool = False
+    test_fraction: float = 0.0
+    seed: int = 0
+    weights: str = "ema"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images ``first ... first + count - 1`` of a source, under a relative path without suffix."""
+
+    path: str
+    source: Source
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All parts, and everything the bytes depend on as plain values."""
+
+    format: str
+    parts: tuple[Part, ...]
+
+    def identity(self) -> dict[str, Any]:
+        """What must agree before an interrupted set may be continued."""
+        return {
+            "ganlab": ganlab.__version__, "format": self.format, "rounding": ROUNDING, "block": BLOCK,
+            "latent_rule": LATENT_RULE, "parts": [part_about(part) for part in self.parts],
+        }  # fmt: skip
+
+
+def part_about(part: Part) -> dict[str, Any]:
+    """One part as plain values."""
+    return {"path": part.path, "first": part.first, "count": part.count, "source": part.source.about()}
+
+
+def make_plan(request: Request) -> Plan:
+    """Resolve generators, reals, layout and parts.
+
+    Raises:
+        GanlabError: unknown format or layout, no or equal names, too few reals, runs of different data.
+    """
+    _check(request)
+    device, _ = choose_device(request.device)
+    fakes = [FakeSource(run, request.seed, request.weights, device) for run in request.runs]
+    twice = [name for name, times in Counter([*(fake.name for fake in fakes), "real"]).items() if times > 1]
+    if twice:
+        raise GanlabError(f"two sets would be called {twice[0]!r}: rename a run folder, or make two sets")
+    real = _real_source(fakes, request) if request.with_real or request.layout == "cnndetection" else None
+    return Plan(request.format, tuple(_parts(fakes, real, request)))
+
+
+def _check(request: Request) -> None:
+    for value, valid, what in ((request.format, FORMATS, "format"), (request.layout, LAYOUTS, "layout")):
+        if value not in valid:
+            raise GanlabError(f"unknown {what} {value!r}: expected one of {', '.join(valid)}")
+    if request.num < 1 or not request.runs:
+        raise GanlabError("a set needs at least one run and --num of at least 1")
+    if not 0 <= request.test_fraction < 1:
+        raise GanlabError(f"--test-fraction is at least 0 and below 1; got {request.test_fraction}")
+
+
+def _real_source(fakes: Sequence[FakeSource], request: Request) -> RealSource:
+    """The reals of the runs' common data set."""
+    config = fakes[0].config
+    for fake in fakes[1:]:
+        if fake.config.data != config.data or fake.config.model.image_size != config.model.image_size:
+            raise GanlabError(
+                f"{fakes[0].name} and {fake.name} were trained on different images, so they have no common "
+                "reals; make one set for each, or leave --with-real out"
+            )
+    return RealSource(choose_reals(config, request.num, request.seed), config, request.seed)
+
+
+def _parts(fakes: Sequence[FakeSource], real: RealSource | None, request: Request) -> list[Part]:
+    sources: list[tuple[str, Source]] = []
+    for fake in fakes:
+        if request.layout == "cnndetection" and real:
+            sources += [(f"{fake.name}/0_real", real), (f"{fake.name}/1_fake", fake)]
+        else:
+            sources.append((fake.name, fake))
+    if real and request.layout == "folder":
+        sources.append(("real", real))
+    return [part for path, source in sources for part in _split(path, source, request)]
+
+
+def _split(path: str, source: Source, request: Request) -> list[Part]:
+    """One part, or a training and a test part of consecutive indices."""
+    test = round(request.num * request.test_fraction)
+    if not test:
+        return [Part(path, source, 0, request.num)]
+    train = request.num - test
+    if not train:
+        raise GanlabError(
+            f"--test-fraction {request.test_fraction} of {request.num} leaves nothing to train on"
+        )
+    return [Part(f"train/{path}", source, 0, train), Part(f"test/{path}", source, train, test)]

@@ -1,0 +1,106 @@
+"""Where the images of a set's part come from: a generator, or the photos its run was trained beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from ganlab.config.schema import Config
+from ganlab.data import TrainingImages, load_training_images
+from ganlab.errors import GanlabError
+from ganlab.generation.sampling import BLOCK, generate_block
+from ganlab.images import UInt8Array, to_float, to_uint8
+from ganlab.models import Generator, load_generator
+from ganlab.models.store import FILE_NAME, generator_file, read_generator
+from ganlab.util.hashing import sha256_file
+from ganlab.util.seeding import derive_seed
+
+
+class Source(Protocol):
+    """Blocks of 64 images by number."""
+
+    name: str
+
+    def block(self, number: int) -> UInt8Array:
+        """Images ``64 number ...`` as uint8 ``(64 or fewer at the end, H, W, 3)``."""
+
+    def about(self) -> dict[str, Any]:
+        """What the manifest says of the source."""
+
+
+class FakeSource:
+    """A trained generator in evaluation mode."""
+
+    def __init__(self, path: Path, seed: int, weights: str, device: torch.device) -> None:
+        self.file = generator_file(path)
+        self.name = self.file.parent.name if self.file.name == FILE_NAME else self.file.stem
+        self.seed, self.weights = seed, weights
+        self.config, _, self.step = read_generator(self.file, weights)
+        self._sha256 = sha256_file(self.file)
+        self._device = device
+        self._generator: Generator | None = None
+
+    def block(self, number: int) -> UInt8Array:
+        """Images of one block; the network is loaded at the first."""
+        if self._generator is None:
+            self._generator = load_generator(self.file, self.weights).to(self._device)
+        return generate_block(self._generator, self.seed, number)
+
+    def about(self) -> dict[str, Any]:
+        """Hash and training step of the weights, seed, model configuration."""
+        return {
+            "kind": "fake", "generator": self.name, "generator_sha256": self._sha256, "weights": self.weights,
+            "step": self.step, "seed": self.seed, "batch_norm": "evaluation mode (running statistics)",
+            "device": self._device.type, "config": self.config.model_dump(mode="json"),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Which photos of a data set serve as reals, held-out ones first."""
+
+    images: TrainingImages
+    order: np.ndarray[Any, np.dtype[np.int64]]
+    held_out: int
+    """How many of ``order``, from its start, the generators never saw."""
+
+
+class RealSource:
+    """Photos through the same uint8 -> float -> uint8 path as the fakes."""
+
+    name = "real"
+
+    def __init__(self, reals: Reals, config: Config, seed: int) -> None:
+        self.reals, self.config, self.seed = reals, config, seed
+
+    def block(self, number: int) -> UInt8Array:
+        """Photos of one block."""
+        chosen = self.reals.order[number * BLOCK : (number + 1) * BLOCK]
+        return to_uint8(to_float(np.stack([self.reals.images.images[index] for index in chosen])))
+
+    def about(self) -> dict[str, Any]:
+        """Where the photos come from, without the folder they lie in."""
+        described = {key: value for key, value in self.reals.images.description.items() if key != "path"}
+        counts = {"num": len(self.reals.order), "held_out": self.reals.held_out}
+        return {"kind": "real", "seed": self.seed, **counts, "data": described}
+
+
+def choose_reals(config: Config, count: int, seed: int) -> Reals:
+    """``count`` photos in seeded order, held-out ones before training ones.
+
+    Raises:
+        GanlabError: the data set has fewer.
+    """
+    images = load_training_images(config.data, config.model.image_size)
+    draw = np.random.default_rng(derive_seed(seed, "real-order"))
+    order = np.concatenate([draw.permutation(images.val), draw.permutation(images.train)])
+    if count > len(order):
+        raise GanlabError(
+            f"--with-real: {count} reals asked for, but {config.data.source} has {len(order)} images "
+            f"({len(images.val)} held out); lower --num"
+        )
+    return Reals(images, order[:count], min(count, len(images.val)))

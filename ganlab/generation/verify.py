@@ -1,0 +1,70 @@
+"""Whether a finished set still is what its manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ganlab.errors import GanlabError
+from ganlab.util.hashing import sha256_file
+
+MANIFEST = "manifest.json"
+SHOWN = 5
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished set.
+
+    Raises:
+        GanlabError: there is none, or it is damaged.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise GanlabError(f"{folder}: no {MANIFEST}; only finished sets of `ganlab generate` can be verified")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if total_sha256(manifest["files"]) != manifest["total_sha256"] or "plan" not in manifest:
+            raise ValueError("its hashes do not add up")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GanlabError(f"{path} is damaged: {error}") from error
+    return manifest
+
+
+def total_sha256(files: dict[str, str]) -> str:
+    """One hash for the set: SHA-256 over lines "name hash" in sorted order."""
+    lines = "".join(f"{name} {files[name]}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def verify_set(folder: Path) -> dict[str, Any]:
+    """Read every file of a set and hold it against the manifest.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        GanlabError: files are missing, changed or added; the first few are named.
+    """
+    manifest = read_manifest(folder)
+    files: dict[str, str] = manifest["files"]
+    with ThreadPoolExecutor() as pool:
+        states = dict(
+            zip(files, pool.map(lambda name: _state(folder / name, files[name]), files), strict=True)
+        )
+    bad = [f"{name}: {state}" for name, state in states.items() if state]
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    bad += [f"{name}: not in the manifest" for name in sorted(there - files.keys() - {MANIFEST})]
+    if bad:
+        more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        listed = "\n  ".join(bad[:SHOWN])
+        raise GanlabError(f"{folder} is not the set its manifest describes:\n  {listed}{more}")
+    return manifest
+
+
+def _state(path: Path, expected: str) -> str:
+    if not path.is_file():
+        return "missing"
+    return "" if sha256_file(path) == expected else "changed"

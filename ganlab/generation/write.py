@@ -1,0 +1,166 @@
+"""One part onto disk: the network computes while threads encode; a killed process continues at its block."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+import zipfile
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from ganlab.errors import GanlabError
+from ganlab.generation.encode import COMPRESSION, file_name, png_bytes
+from ganlab.generation.journal import Journal
+from ganlab.generation.plan import Part
+from ganlab.generation.sampling import BLOCK
+from ganlab.images import UInt8Array
+from ganlab.util.atomic import atomic_path
+from ganlab.util.hashing import sha256_file
+from ganlab.util.progress import bar
+
+Work = tuple[int, Future[dict[str, str]]]
+
+
+class PartWriter:
+    """Writes a part below ``staging`` and moves it to ``target`` when it is complete."""
+
+    def __init__(self, part: Part, format: str, staging: Path, target: Path) -> None:
+        self.part, self.format = part, format
+        self.folder = staging / part.path
+        self.target = target / part.path
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self.journal = Journal(self.folder.with_name(self.folder.name + ".journal"))
+
+    def run(self, batch_size: int, workers: int) -> dict[str, str]:
+        """Write what is missing.
+
+        Args:
+            batch_size: images between network and disk at most (whole blocks).
+            workers: encoding threads.
+
+        Returns:
+            Path relative to the set -> SHA-256 of every file of the part.
+
+        Raises:
+            GanlabError: a file cannot be written; finished blocks stay for the next try.
+        """
+        try:
+            self._blocks(batch_size, workers)
+            return self._publish()
+        except OSError as error:
+            reason = error.strerror or error
+            raise GanlabError(
+                f"cannot write {self.target}: {reason}; the same command goes on from here"
+            ) from error
+
+    def _blocks(self, batch_size: int, workers: int) -> None:
+        part = self.part
+        numbers = range(part.first // BLOCK, (part.first + part.count - 1) // BLOCK + 1)
+        todo = [number for number in numbers if not self._is_done(number)]
+        in_flight: deque[Work] = deque()
+        with (
+            ThreadPoolExecutor(workers) as pool,
+            bar(
+                total=len(numbers) * BLOCK,
+                initial=(len(numbers) - len(todo)) * BLOCK,
+                desc=part.path,
+                unit="img",
+            ) as line,
+        ):
+            for number in todo:
+                images, first = self._rows(number)
+                in_flight.append((number, pool.submit(self._write, images, first)))
+                while len(in_flight) * BLOCK > max(batch_size, BLOCK):
+                    self._finish(in_flight.popleft())
+                line.update(BLOCK)
+            while in_flight:
+                self._finish(in_flight.popleft())
+
+    def _is_done(self, number: int) -> bool:
+        """Journalled, and its files are still there."""
+        files = self.journal.blocks.get(number)
+        return files is not None and (
+            self.format == "npy" or all((self.folder / name).exists() for name in files)
+        )
+
+    def _finish(self, work: Work) -> None:
+        number, future = work
+        self.journal.add(number, future.result())
+
+    def _rows(self, number: int) -> tuple[UInt8Array, int]:
+        """The block's images that belong to this part, and the first one's index in the source."""
+        part, start = self.part, number * BLOCK
+        images = part.source.block(number)
+        low, high = max(part.first, start), min(part.first + part.count, start + BLOCK)
+        return images[low - start : high - start], low
+
+    def _write(self, images: UInt8Array, first: int) -> dict[str, str]:
+        if self.format == "npy":
+            return self._write_array(images, first)
+        return {
+            name: value
+            for index, image in enumerate(images, first)
+            for name, value in [self._png(index, image)]
+        }
+
+    def _png(self, index: int, image: UInt8Array) -> tuple[str, str]:
+        data = png_bytes(image, COMPRESSION[self.format])
+        name = file_name(index, self.format == "zip")
+        path = self.folder / name
+        if self.format == "zip":
+            path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return name, hashlib.sha256(data).hexdigest()
+
+    def _write_array(self, images: UInt8Array, first: int) -> dict[str, str]:
+        """Rows of a file that has its full size from the start."""
+        path = self.folder / "images.npy"
+        with self._lock:
+            self._make_array(path, (self.part.count, *images.shape[1:]))
+        array = np.lib.format.open_memmap(path, mode="r+")
+        start = first - self.part.first
+        array[start : start + len(images)] = images
+        array.flush()
+        return {}
+
+    @staticmethod
+    def _make_array(path: Path, shape: tuple[int, ...]) -> None:
+        if not path.exists():
+            with atomic_path(path) as temporary:
+                np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape).flush()
+
+    def _publish(self) -> dict[str, str]:
+        """Move the complete part to its place and forget the journal."""
+        publish = {"folder": self._publish_folder, "zip": self._publish_zip, "npy": self._publish_npy}
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        return publish[self.format]()
+
+    def _publish_folder(self) -> dict[str, str]:
+        os.replace(self.folder, self.target)
+        return {f"{self.part.path}/{name}": value for name, value in self.journal.files().items()}
+
+    def _publish_npy(self) -> dict[str, str]:
+        target = self.target.with_name(self.target.name + ".npy")
+        os.replace(self.folder / "images.npy", target)
+        return {f"{self.part.path}.npy": sha256_file(target)}
+
+    def _publish_zip(self) -> dict[str, str]:
+        target = self.target.with_name(self.target.name + ".zip")
+        with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for name in self.journal.files():
+                archive.writestr(_entry(name), (self.folder / name).read_bytes())
+            archive.writestr(_entry("dataset.json"), json.dumps({"labels": None}))
+        shutil.rmtree(self.folder)
+        return {f"{self.part.path}.zip": sha256_file(target)}
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A member with a fixed date, so that the archive's bytes depend on the images alone."""
+    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))

@@ -1,0 +1,321 @@
+"""The loop: exact resume, kills, locks, refusals, non-finite losses, full disks, damaged files."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from ganlab.config import dump, load
+from ganlab.errors import GanlabError
+from ganlab.losses import ADVERSARIAL
+from ganlab.training import train
+from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint, saved_steps
+from ganlab.training.ema import MovingAverage
+from ganlab.upsampling import UPSAMPLERS
+
+
+def digest(folder):
+    """Everything a run leaves that must not depend on interruptions."""
+    names = ["generator.safetensors", "metrics.jsonl"]
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    for path in sorted((folder / "samples").iterdir()):
+        files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    last = max(saved_steps(folder / "checkpoints"))
+    state = load_checkpoint(checkpoint_path(folder / "checkpoints", last), torch.device("cpu"))
+    files["state"] = hashlib.sha256(pickle.dumps(leaves(state))).hexdigest()
+    return files
+
+
+def leaves(value):
+    if isinstance(value, dict):
+        return {str(key): leaves(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [leaves(item) for item in value]
+    return value.contiguous().numpy().tobytes() if isinstance(value, torch.Tensor) else value
+
+
+def board(folder):
+    events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if not tag.startswith("time/")
+    }
+
+
+VARIANTS = {
+    "dcgan": [],
+    "dequantised, linear decay": ["data.dequantize=true", "optimizer.schedule=linear"],
+    "sngan, n_dis 2": [
+        "model.architecture=sngan", "model.image_size=32", "training.n_dis=2", "loss.adversarial=hinge",
+        "optimizer.betas=[0.0,0.9]", "training.steps=6",
+    ],
+    "wgan-gp": ["loss.adversarial=wasserstein", "loss.penalty=wgan_gp", "model.upsampling=pixel_shuffle"],
+    "dragan, least squares": ["loss.adversarial=least_squares", "loss.penalty=dragan"],
+    "r1": ["loss.penalty=r1", "model.upsampling=kaiser"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_interrupted_run_equals_an_uninterrupted_one(tiny, tmp_path, variant):
+    config = tiny(*VARIANTS[variant])
+    train(config, tmp_path / "whole")
+    for stop_at in (1, 4, None):
+        result = train(config, tmp_path / "parts", stop_at)
+    assert result.finished
+    assert digest(tmp_path / "whole") == digest(tmp_path / "parts")
+    assert board(tmp_path / "whole") == board(tmp_path / "parts")
+    steps = [step for step, _ in board(tmp_path / "parts")["generator/adversarial"]]
+    assert steps == list(range(1, config.training.steps + 1))
+
+
+def start(folder, config, *overrides):
+    path = folder.with_suffix(".yaml")
+    path.write_text(dump(config))
+    command = [sys.executable, "-m", "ganlab.cli", "train", str(path), f"out={folder}", *overrides]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(process, folder, step):
+    while process.poll() is None:
+        if (folder / "metrics.jsonl").exists() and (folder / "metrics.jsonl").read_text().count("\n") >= step:
+            return
+        time.sleep(0.002)
+    raise AssertionError(process.communicate())
+
+
+def test_kill_9_loses_nothing(tiny, tmp_path):
+    """Killed between two checkpoints: the steps since the last one are run again, logged once."""
+    config = tiny("training.steps=60", "logging.checkpoint_every=7")
+    train(config, tmp_path / "whole")
+    process = start(tmp_path / "killed", config)
+    wait_for_step(process, tmp_path / "killed", 16)
+    process.kill()
+    process.communicate()
+    assert max(saved_steps(tmp_path / "killed" / "checkpoints")) < 60
+    train(config, tmp_path / "killed")
+    assert digest(tmp_path / "whole") == digest(tmp_path / "killed")
+    assert board(tmp_path / "whole") == board(tmp_path / "killed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_save_and_leave(tiny, tmp_path, number):
+    config = tiny("training.steps=2000", "logging.checkpoint_every=2000", "logging.samples_every=2000")
+    process = start(tmp_path / "run", config)
+    wait_for_step(process, tmp_path / "run", 3)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "stopped; the same command resumes" in out
+    assert "Traceback" not in err
+    logged = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert saved_steps(tmp_path / "run" / "checkpoints") == [json.loads(logged[-1])["step"]]
+
+
+def test_a_finished_run_says_so(tiny, tmp_path, capsys):
+    train(tiny(), tmp_path / "run")
+    before = digest(tmp_path / "run")
+    capsys.readouterr()
+    assert train(tiny(), tmp_path / "run").finished
+    assert "finished, 8 steps" in capsys.readouterr().out
+    assert digest(tmp_path / "run") == before
+
+
+def test_the_banner_says_where_on_what_and_why(tiny, tmp_path, capsys):
+    train(tiny(), tmp_path / "run")
+    out = capsys.readouterr().out
+    for text in (
+        "cpu",
+        "fp32",
+        "threads 1",
+        "dead_leaves",
+        "58 training and 6 held-out",
+        "parameters",
+        "seed 0",
+    ):
+        assert text in out
+    assert "parameters" in (tmp_path / "run" / "log.txt").read_text()
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())["torch"] == torch.__version__
+    assert load(tmp_path / "run") == tiny()
+
+
+def test_another_config_is_refused_with_the_difference(tiny, tmp_path):
+    train(tiny(), tmp_path / "run")
+    with pytest.raises(GanlabError, match=r"optimizer.lr: 0.0002 there, 0.001 asked for"):
+        train(tiny("optimizer.lr=1e-3"), tmp_path / "run")
+    with pytest.raises(GanlabError, match=r"training.steps: 8 there, 4 asked for"):
+        train(tiny("training.steps=4"), tmp_path / "run")
+
+
+def test_more_steps_extend_a_run_exactly(tiny, tmp_path, capsys):
+    train(tiny("training.steps=12"), tmp_path / "whole")
+    train(tiny(), tmp_path / "run")
+    train(tiny("training.steps=12"), tmp_path / "run")
+    assert "extended from 8 to 12 steps" in capsys.readouterr().out
+    a, b = (json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-2:])
+    assert (a["step"], b["step"]) == (11, 12)
+    assert (tmp_path / "run/metrics.jsonl").read_text() == (tmp_path / "whole/metrics.jsonl").read_text()
+    linear = ["optimizer.schedule=linear"]
+    train(tiny(*linear), tmp_path / "linear")
+    with pytest.raises(GanlabError, match=r"training.steps"):
+        train(tiny("training.steps=12", *linear), tmp_path / "linear")
+
+
+def test_what_does_not_change_the_numbers_may_change(tiny, tmp_path):
+    train(tiny(), tmp_path / "run", stop_at=4)
+    assert train(tiny("logging.log_every=2", "logging.keep_checkpoints=1"), tmp_path / "run").finished
+
+
+def test_a_folder_in_use_is_refused(tiny, tmp_path):
+    (tmp_path / "run").mkdir()
+    with open(tmp_path / "run" / ".lock", "w") as stream:
+        stream.write("4242")
+        stream.flush()
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(GanlabError, match=r"in use by another process \(pid 4242\)"):
+            train(tiny(), tmp_path / "run")
+    assert train(tiny(), tmp_path / "run").finished
+
+
+def test_somebody_elses_folder_is_refused(tiny, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "photo.png").write_bytes(b"x")
+    with pytest.raises(GanlabError, match=r"not empty \(photo.png\)"):
+        train(tiny(), tmp_path / "data")
+
+
+@pytest.mark.parametrize("when", ["discriminator", "generator"])
+def test_a_non_finite_loss_stops_with_its_name_and_the_last_good_checkpoint(
+    tiny, tmp_path, monkeypatch, when
+):
+    loss, calls = ADVERSARIAL["non_saturating"], []
+    honest = getattr(loss, when)
+
+    def failing(*logits):
+        calls.append(1)
+        value = honest(*logits)
+        return value * float("nan") if len(calls) == 5 else value
+
+    monkeypatch.setattr(loss, when, staticmethod(failing))
+    with pytest.raises(GanlabError, match=rf"{when}/adversarial.* not finite at step 5; .*step 4"):
+        train(tiny(), tmp_path / "run")
+    assert saved_steps(tmp_path / "run" / "checkpoints") == [2, 4]
+    state = load_checkpoint(checkpoint_path(tmp_path / "run" / "checkpoints", 4), torch.device("cpu"))
+    assert all(torch.isfinite(value).all() for value in state["generator"].values())
+
+
+def test_a_truncated_checkpoint_is_named(tiny, tmp_path):
+    train(tiny(), tmp_path / "run", stop_at=4)
+    newest = checkpoint_path(tmp_path / "run" / "checkpoints", 4)
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(GanlabError, match=r"step-000000004.pt: the checkpoint is damaged .*remove it"):
+        train(tiny(), tmp_path / "run")
+    newest.unlink()
+    assert train(tiny(), tmp_path / "run").finished
+
+
+def test_a_malicious_checkpoint_runs_nothing(tiny, tmp_path):
+    train(tiny(), tmp_path / "run", stop_at=4)
+
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save(
+        {"format": "ganlab-checkpoint-1", "state": Bomb()}, checkpoint_path(tmp_path / "run/checkpoints", 4)
+    )
+    with pytest.raises(GanlabError, match="damaged or no checkpoint"):
+        train(tiny(), tmp_path / "run")
+    checkpoint_path(tmp_path / "run/checkpoints", 4).write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(GanlabError, match="damaged or no checkpoint"):
+        train(tiny(), tmp_path / "run")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_full_disk_keeps_the_older_checkpoint(tiny, tmp_path, monkeypatch):
+    train(tiny(), tmp_path / "run", stop_at=2)
+
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(GanlabError, match="No space left on device"):
+            train(tiny(), tmp_path / "run")
+    assert saved_steps(tmp_path / "run" / "checkpoints") == [2]
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+    assert train(tiny(), tmp_path / "run").finished
+
+
+def test_torchs_own_full_disk_error_is_translated(tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(GanlabError, match=r"cannot write .*step-000000003.pt.*file write failed"):
+        save_checkpoint(tmp_path, 3, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_are_pruned_but_milestones_stay(tiny, tmp_path):
+    train(tiny("logging.checkpoint_every=1", "logging.milestone_every=3"), tmp_path / "run")
+    assert saved_steps(tmp_path / "run" / "checkpoints") == [3, 6, 7, 8]
+
+
+def test_seeds_differ_and_repeat(tiny, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(tiny(f"seed={seed}"), tmp_path / name)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+    assert digest(tmp_path / "a") != digest(tmp_path / "c")
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLERS)
+def test_every_upsampler_trains(tiny, tmp_path, upsampling):
+    config = tiny(f"model.upsampling={upsampling}", "training.steps=2", "model.generator.width=4")
+    assert train(config, tmp_path / "run").finished
+
+
+def test_conditional_training(tiny, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "pack.npz", images=images, labels=np.arange(40) % 4, split=np.zeros(40, np.int64))
+    pack = [
+        "data.source=pack",
+        f"data.path={tmp_path / 'pack.npz'}",
+        "data.num_images=null",
+        "model.num_classes=4",
+    ]
+    config = tiny(
+        *pack, "model.architecture=sngan", "model.image_size=32", "training.n_dis=2", "training.steps=3"
+    )
+    assert train(config, tmp_path / "run").finished
+
+
+def test_moving_average_follows_the_formula():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    average = MovingAverage(network, decay=0.9, start=1)
+    expected = network[0].weight.detach().double().clone()
+    for step in range(30):
+        with torch.no_grad():
+            network[0].weight += torch.randn(2, 3)
+        network(torch.randn(4, 3))
+        average.update(network, step)
+        decay = min(0.9, step / (9 + step)) if step >= 1 else 0.0
+        expected = decay * expected + (1 - decay) * network[0].weight.detach().double()
+    assert torch.allclose(average.network[0].weight.double(), expected, atol=1e-5)
+    assert average.network[1].num_batches_tracked == 30
+    assert not average.network.training
