@@ -26,8 +26,8 @@ Matrix = npt.NDArray[np.float32]
 
 FORMAT = 1
 """Part of every key: raised when a feature's definition changes."""
-BATCH_PIXELS = 2**20
-"""Pixels computed at once."""
+BATCH_PIXELS = 2**19
+"""Pixel values computed at once: few enough to stay in a processor's cache."""
 BAR_FROM = 5000
 
 
