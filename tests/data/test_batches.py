@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlab.data import BatchReader
-from ganlab.data.batches import GREY_LEVEL
+from ganlab.data.batches import GREY_LEVEL, floats_here, floats_there
 from ganlab.errors import GanlabError
 from ganlab.images import to_float, to_uint8
 
@@ -123,6 +123,20 @@ def test_dequantisation_is_uniform_in_one_grey_level_and_rounds_back():
     assert noise.var().item() == pytest.approx(1 / 12, rel=0.05)
     assert np.array_equal(to_uint8(noisy.batch(3).images), to_uint8(plain.batch(3).images))
     assert not torch.equal(noisy.batch(3).images, noisy.batch(4).images)
+
+
+@pytest.mark.parametrize("mirrored", [[], [0, 3, 4]])
+@pytest.mark.parametrize("with_noise", [True, False])
+def test_both_ways_to_floats_agree(mirrored, with_noise):
+    """The way of other devices, taken on the CPU, gives the same bits."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (6, 16, 8, 3), dtype=np.uint8)
+    noise = rng.standard_normal((6, 3, 16, 8)).astype(np.float32) if with_noise else None
+    places = np.array(mirrored, dtype=np.int64)
+    here, there = floats_here(pixels, places, noise), floats_there(pixels, places, noise, "cpu")
+    assert torch.equal(here, there)
+    assert here.is_contiguous()
+    assert here.dtype == torch.float32
 
 
 @pytest.mark.parametrize(("indices", "batch", "rank", "world"), [
