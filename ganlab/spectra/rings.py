@@ -126,9 +126,18 @@ def _quarter_pass(
     return (ring_of,), None if bool((weights == 1).all()) else weights
 
 
-def _half_passes(
+def half_passes(
     rows: IntArray, columns: IntArray, rings: IntArray, size: tuple[int, int], none: int
 ) -> tuple[IntArray, ...]:
+    """Labels of the full plane as two label maps of the half plane: its own cells', and their partners'.
+
+    Args:
+        rows: signed row frequencies, H of them.
+        columns: signed column frequencies, W of them (for the half plane alone W//2+1).
+        rings: label of every (row, column).
+        size: (H, W).
+        none: the label of cells without a partner.
+    """
     height, width = size
     y, x = np.broadcast_arrays(rows[:, None] % height, columns[None, :] % width)
     partner = x > width // 2
@@ -161,7 +170,7 @@ def ring_plan(height: int, width: int, rule: RingRule) -> RingPlan:
     if rule.centre == "dc":
         passes, weights = _quarter_pass(rows, columns, rings, height, width)
         return RingPlan(True, passes, weights, totals, means, numbers)
-    passes = _half_passes(rows, columns, rings, (height, width), len(numbers))
+    passes = half_passes(rows, columns, rings, (height, width), len(numbers))
     return RingPlan(False, passes, None, totals, means, numbers)
 
 

@@ -19,7 +19,7 @@ from ganlab.images import luma
 from ganlab.spectra.conventions import ProfileConvention
 from ganlab.spectra.reservoir import bands, empty_reservoir, merge_reservoirs, sample
 from ganlab.spectra.rings import FloatArray
-from ganlab.spectra.summary import Spectra, chunks, spectra_of
+from ganlab.spectra.summary import Spectra, image_chunks, spectra_of
 from ganlab.spectra.transforms import as_convention, check_images, dct2, radial_profile
 from ganlab.spectra.windows import WINDOWS
 
@@ -292,7 +292,7 @@ def update_state(
     """
     checked = check_images(images)
     total, kept = dict(state), []
-    for chunk in chunks(checked) if len(checked) else ():
+    for chunk in image_chunks(checked):
         added, profiles = _chunk_state(chunk, settings)
         moved = {name: value.to(total["count"].device) for name, value in added.items()}
         total = merge_states(total, moved)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,10 +93,25 @@ def spectra_of(grey: Tensor, window: str | None = None) -> Spectra:
     )
 
 
-def chunks(images: Tensor) -> Iterator[Tensor]:
-    """The batch in pieces of about ``CHUNK_PIXELS`` pixels per channel, at least one image each."""
-    size = max(1, CHUNK_PIXELS // (images.shape[-2] * images.shape[-1]))
-    yield from torch.split(images, size)
+def image_chunks(images: Tensor | Iterable[Tensor], share: float = 1.0) -> Iterator[Tensor]:
+    """One batch, or many, in pieces of about ``share * CHUNK_PIXELS`` pixels a channel, one image at least.
+
+    Args:
+        images: float ``(N, C, H, W)``, or batches of such, all of one size.
+        share: of the usual piece, for work that takes more memory.
+
+    Raises:
+        GanlabError: wrong type or shape, sizes that differ.
+    """
+    first: tuple[int, ...] | None = None
+    for batch in [images] if isinstance(images, Tensor) else images:
+        checked = check_images(batch)
+        first = first or tuple(checked.shape[1:])
+        if tuple(checked.shape[1:]) != first:
+            raise GanlabError(f"images of one set differ in shape: {first} and {tuple(checked.shape[1:])}")
+        if len(checked):
+            size = max(1, int(share * CHUNK_PIXELS) // (checked.shape[-2] * checked.shape[-1]))
+            yield from torch.split(checked, size)
 
 
 def summaries(images: Tensor, window: str | None = None) -> Summary:
@@ -117,7 +132,7 @@ def summaries(images: Tensor, window: str | None = None) -> Summary:
         raise GanlabError("there is no mean of zero images")
     total = checked.new_zeros((), dtype=torch.float64)
     profiles = []
-    for chunk in chunks(checked):
+    for chunk in image_chunks(checked):
         spectra = spectra_of(luma(chunk), window)
         total = total + spectra.half.sum(0, dtype=torch.float64)
         profiles.append(spectra.profiles())
