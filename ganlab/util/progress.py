@@ -19,16 +19,18 @@ def bar(
     desc: str = "",
     unit: str = "it",
     initial: int = 0,
+    position: int | None = None,
 ) -> tqdm[Item]:
     """A tqdm bar on standard error with rate and time left.
 
-    On a terminal it redraws; without one (log file, CI) it prints a full line at most every ten seconds.
+    On a terminal it redraws, on line ``position`` where several run at once; without one (log file, CI) it
+    prints a full line at most every ten seconds.
     """
     terminal = sys.stderr.isatty()
     options: dict[str, Any] = {} if terminal else {"mininterval": SECONDS_BETWEEN_LINES, "ascii": True}
     return tqdm(
         iterable, total=total, desc=desc, unit=unit, initial=initial,
-        file=sys.stderr if terminal else _LineWriter(), dynamic_ncols=terminal, leave=True, **options,
+        file=sys.stderr if terminal else _LineWriter(), dynamic_ncols=terminal, position=position, **options,
     )  # fmt: skip
 
 
