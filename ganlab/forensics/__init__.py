@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from ganlab.forensics.detectors.frozen import FrozenDetector
+from ganlab.forensics.detectors.make import make_detector
+from ganlab.forensics.detectors.score import Scores, score_images, write_scores
+from ganlab.forensics.detectors.store import SavedDetector, load_detector, save_detector
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.extract import extract, extract_many
 from ganlab.forensics.features.make import make_feature
@@ -11,10 +15,11 @@ from ganlab.forensics.protocol.guards import GUARDS, Finding, check_leakage, che
 from ganlab.forensics.protocol.hashes import exact_hashes, perceptual_hashes, set_hashes
 from ganlab.forensics.protocol.metrics import METRICS, Interval, evaluate, summarise
 from ganlab.forensics.protocol.split import Split, load_splits, save_splits, split_by_identity
-from ganlab.forensics.registry import FEATURES, PERTURBATIONS
+from ganlab.forensics.registry import DETECTORS, FEATURES, PERTURBATIONS
 from ganlab.forensics.traces import Traces, convolutional_traces
 
 __all__ = [
+    "DETECTORS",
     "FEATURES",
     "GUARDS",
     "LEVELS",
@@ -23,7 +28,10 @@ __all__ = [
     "SEVERITIES",
     "Feature",
     "Finding",
+    "FrozenDetector",
     "Interval",
+    "SavedDetector",
+    "Scores",
     "Split",
     "Traces",
     "check_leakage",
@@ -34,13 +42,18 @@ __all__ = [
     "exact_hashes",
     "extract",
     "extract_many",
+    "load_detector",
     "load_splits",
+    "make_detector",
     "make_feature",
     "make_perturbation",
     "perceptual_hashes",
     "perturb",
+    "save_detector",
     "save_splits",
+    "score_images",
     "set_hashes",
     "split_by_identity",
     "summarise",
+    "write_scores",
 ]

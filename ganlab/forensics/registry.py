@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from ganlab.forensics.detectors.kernels import durall_svm, rbf_svm
+from ganlab.forensics.detectors.linear import lasso, linear_svm, logistic, ridge
+from ganlab.forensics.detectors.neighbours import kmeans, knn
+from ganlab.forensics.detectors.subspace import eigenfaces, lda
+from ganlab.forensics.detectors.trees import gradient_boosting, random_forest
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.decay import Decay
 from ganlab.forensics.features.images import ConvolutionalTraces, Cooccurrence, NeighbouringPixels, Pixels
@@ -66,4 +72,19 @@ FEATURES: dict[str, Callable[..., Feature]] = {
     "highpass": HighPass,
     "wavelets": WaveletPackets,
     "cooccurrence": Cooccurrence,
+}
+
+DETECTORS: dict[str, Callable[..., Any]] = {
+    "logistic": logistic,
+    "ridge": ridge,
+    "lasso": lasso,
+    "linear_svm": linear_svm,
+    "rbf_svm": rbf_svm,
+    "durall_svm": durall_svm,
+    "random_forest": random_forest,
+    "gradient_boosting": gradient_boosting,
+    "knn": knn,
+    "lda": lda,
+    "eigenfaces": eigenfaces,
+    "kmeans": kmeans,
 }

@@ -1,0 +1,80 @@
+"""First steps of every classical detector: check, flatten, standardise, and reduce what is too wide."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from ganlab.errors import GanlabError
+
+Floats = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.integer[Any]]
+
+
+def check_training(features: Floats, labels: Labels | None) -> None:
+    """Refuse what no detector can learn from.
+
+    Raises:
+        GanlabError: lengths differ, one class only, fewer than two images of a class, or values that are no
+            numbers.
+    """
+    if labels is None or len(features) != len(labels):
+        found = "none" if labels is None else len(labels)
+        raise GanlabError(f"{len(features)} feature vectors need as many labels; got {found}")
+    names, counts = np.unique(labels, return_counts=True)
+    if len(names) < 2:
+        raise GanlabError(
+            f"a detector needs at least two classes to learn from; all labels are {names.tolist()}"
+        )
+    if counts.min() < 2:
+        raise GanlabError(f"a detector needs at least 2 images of every class; counts are {counts.tolist()}")
+    if not np.isfinite(features).all():
+        raise GanlabError("the features hold NaN or infinite values")
+
+
+class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """(N, ...) to (N, D), after a check of features and labels."""
+
+    def fit(self, features: Floats, labels: Labels | None = None) -> Self:
+        """Check, and remember the feature's shape."""
+        check_training(features, labels)
+        self.shape_ = tuple(features.shape[1:])
+        return self
+
+    def transform(self, features: Floats) -> Floats:
+        """Flatten.
+
+        Raises:
+            GanlabError: another shape than that of the training features.
+        """
+        if tuple(features.shape[1:]) != self.shape_:
+            raise GanlabError(
+                f"this detector was fitted on features of shape {self.shape_}; "
+                f"got {tuple(features.shape[1:])}"
+            )
+        return np.asarray(features).reshape(len(features), -1)
+
+
+class Reduce(PCA):  # type: ignore[misc]
+    """Principal components, at most as many as there are numbers and images to find them with."""
+
+    def __init__(self, limit: int = 256, random_state: int | None = None) -> None:
+        super().__init__(n_components=limit, random_state=random_state)
+        self.limit = limit
+
+    def fit_transform(self, features: Floats, labels: Labels | None = None) -> Floats:
+        """Fit with the limit cut down to the data, and project."""
+        self.n_components = min(self.limit, features.shape[1], len(features) - 1)
+        projected: Floats = super().fit_transform(features, labels)
+        return projected
+
+
+def preparation(standardise: bool = True) -> list[tuple[str, Any]]:
+    """Pipeline steps: flatten, and unless told otherwise mean 0 and deviation 1 of the training images."""
+    steps: list[tuple[str, Any]] = [("flatten", Flatten())]
+    return [*steps, ("standardise", StandardScaler())] if standardise else steps

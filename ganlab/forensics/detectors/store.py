@@ -1,0 +1,141 @@
+"""Detectors on disk: one safetensors file with arrays and a JSON description. Reading runs no code of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from sklearn.pipeline import Pipeline
+
+from ganlab.errors import GanlabError
+from ganlab.forensics.detectors.freeze import freeze
+from ganlab.forensics.detectors.frozen import KINDS, FrozenDetector, Step
+from ganlab.forensics.features.base import Feature
+from ganlab.forensics.features.make import make_feature
+from ganlab.util.atomic import atomic_path
+
+FORMAT = "ganlab-detector-1"
+
+Array = npt.NDArray[Any]
+
+
+class Predictor(Protocol):
+    """What a loaded detector can do."""
+
+    @property
+    def classes_(self) -> Array:
+        """Labels of the columns of `predict_proba`."""
+        ...
+
+    def predict_proba(self, features: Array) -> Array:
+        """Probability of each class, ``(N, K)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class SavedDetector:
+    """A detector together with everything that is needed to apply it to images.
+
+    Attributes:
+        detector: fitted.
+        feature: name of the feature it was fitted on.
+        feature_options: options of that feature.
+        image_shape: height, width, channels of the training images.
+        class_names: name of each of ``detector.classes_``; real comes first.
+        record: where it came from: training sets, split, metrics, versions.
+    """
+
+    detector: Predictor
+    feature: str
+    feature_options: Mapping[str, Any]
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def make_feature(self) -> Feature:
+        """The feature it was fitted on."""
+        return make_feature(self.feature, **self.feature_options)
+
+
+def save_detector(path: str | os.PathLike[str], saved: SavedDetector) -> None:
+    """Write a detector to one ``.safetensors`` file, atomically.
+
+    Raises:
+        GanlabError: the detector is not fitted or has no form without code.
+    """
+    arrays, description = _to_arrays(saved.detector)
+    description |= {
+        "feature": saved.feature,
+        "feature_options": dict(saved.feature_options),
+        "image_shape": list(saved.image_shape),
+        "class_names": list(saved.class_names),
+        "record": dict(saved.record),
+    }
+    metadata = {"format": FORMAT, "detector": json.dumps(description, allow_nan=False)}
+    with atomic_path(path) as temporary:
+        save_file(arrays, str(temporary), metadata=metadata)
+
+
+def _to_arrays(detector: Any) -> tuple[dict[str, Array], dict[str, Any]]:
+    frozen = freeze(detector) if isinstance(detector, Pipeline) else detector
+    if not isinstance(frozen, FrozenDetector):
+        raise GanlabError(f"a {type(detector).__name__} cannot be saved")
+    arrays = {
+        f"{place}.{name}": np.ascontiguousarray(array)
+        for place, step in enumerate(frozen.steps)
+        for name, array in step.arrays.items()
+    }
+    steps = [{"kind": step.kind, "numbers": dict(step.numbers)} for step in frozen.steps]
+    return arrays, {"steps": steps, "classes": frozen.classes_.tolist(), "shape": list(frozen.shape)}
+
+
+def load_detector(path: str | os.PathLike[str]) -> SavedDetector:
+    """Read what `save_detector` wrote.
+
+    Raises:
+        GanlabError: no such file, not a detector, or damaged.
+    """
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as stream:
+            metadata = stream.metadata() or {}
+            arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise GanlabError(f"cannot read the detector {path}: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise GanlabError(f"{path} is no detector of this program (format {metadata.get('format')!r})")
+    try:
+        description = json.loads(metadata["detector"])
+        return _described(_from_arrays(arrays, description), description)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise GanlabError(f"the detector {path} is damaged: {error}") from error
+
+
+def _described(detector: Predictor, description: Mapping[str, Any]) -> SavedDetector:
+    height, width, channels = description["image_shape"]
+    return SavedDetector(
+        detector,
+        str(description["feature"]),
+        dict(description["feature_options"]),
+        (int(height), int(width), int(channels)),
+        tuple(str(name) for name in description["class_names"]),
+        dict(description["record"]),
+    )
+
+
+def _from_arrays(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> FrozenDetector:
+    steps = []
+    for place, entry in enumerate(description["steps"]):
+        if entry["kind"] not in KINDS:
+            raise GanlabError(f"unknown step {entry['kind']!r}: expected one of {', '.join(KINDS)}")
+        prefix = f"{place}."
+        own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+        steps.append(Step(entry["kind"], own, {k: float(v) for k, v in entry["numbers"].items()}))
+    classes = np.asarray(description["classes"], np.int64)
+    return FrozenDetector(tuple(steps), classes, tuple(int(side) for side in description["shape"]))
