@@ -63,13 +63,13 @@ def sample_grid(samples: Tensor) -> Picture:
 
 
 def spectrum_picture(real: Tensor, fake: Tensor) -> Picture:
-    """Both radial profiles in dB over cycles per pixel."""
+    """Both radial profiles, ganlab's convention, in dB over cycles per pixel."""
     figure = Figure(figsize=(4.5, 3.0), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     frequencies = np.linspace(0.0, 0.5, len(real))
     axes.plot(frequencies, real.numpy(), color="black", label=f"real ({REALS} at most)")
     axes.plot(frequencies, fake.numpy(), color="#D55E00", label=f"fake ({SAMPLES})")
-    axes.set(xlabel="frequency (cycles per pixel)", ylabel="mean power (dB), convention: ganlab")
+    axes.set(xlabel="frequency (cycles per pixel)", ylabel="mean radial power (dB)")
     axes.legend(frameon=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
