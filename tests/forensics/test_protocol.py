@@ -160,7 +160,7 @@ def enlarged(photos):
     ("guard", "make"),
     [
         ("size", lambda p: (named("real", p[:150]), [named("fake", p[150:, :30])])),
-        ("size", lambda p: (named("real", p[:150]), [named("fake", p[150:, :, :, :1])])),
+        ("channels", lambda p: (named("real", p[:150]), [named("fake", p[150:, :, :, :1])])),
         ("jpeg_grid", lambda p: (named("real", coded(p[:150])), [named("fake", p[150:])])),
         ("resampling", lambda p: (named("real", enlarged(p[:150])), [named("fake", p[150:])])),
         ("duplicates", lambda p: (named("real", p[:150]), [named("fake", p[149:])])),

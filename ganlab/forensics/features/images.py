@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.forensics.features.base import Feature, Shape
 from ganlab.forensics.traces import KERNEL_SIZES, convolutional_traces
+from ganlab.spectra import npr_residual
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,7 @@ class NeighbouringPixels(Feature):
 
     def __call__(self, images: Tensor) -> Tensor:
         """The residual; the shift of the value range drops out of a difference."""
-        self.dims((images.shape[2], images.shape[3], images.shape[1]))
-        corners = images.float()[:, :, ::2, ::2]
-        blocks = corners.repeat_interleave(2, 2).repeat_interleave(2, 3)
-        return (images.float() - blocks).mul_(0.5 * 2.0 / 3.0)
+        return npr_residual(images.float()).mul(2.0 / 3.0)
 
 
 @dataclass(frozen=True)
@@ -107,11 +104,3 @@ class ConvolutionalTraces(Feature):
     def __call__(self, images: Tensor) -> Tensor:
         """Fit all channels together."""
         return convolutional_traces(images, self.kernel_size).features()
-
-
-def median_filter(planes: Tensor, size: int) -> Tensor:
-    """Median over a square window of ``(N, C, H, W)``, odd ``size``; border mirrored, edge not doubled."""
-    radius = size // 2
-    padded = F.pad(planes, (radius,) * 4, mode="reflect")
-    windows = padded.unfold(2, size, 1).unfold(3, size, 1)
-    return windows.flatten(-2).median(-1).values

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.forensics.features.base import Feature, Floats, Shape, decibels
-from ganlab.forensics.features.images import median_filter
 from ganlab.images import luma
-from ganlab.spectra import WINDOWS, dct2, power_spectrum
+from ganlab.spectra import WINDOWS, dct2, median_residual, power_spectrum
 
 DCT_EPSILON = 1e-12
 
@@ -95,7 +94,7 @@ class HighPass(Feature):
     def __call__(self, images: Tensor) -> Tensor:
         """10 log10 of the residual's power."""
         grey = luma(images.float())[:, None]
-        return decibels(power_spectrum(grey - median_filter(grey, self.size)))
+        return decibels(power_spectrum(median_residual(grey, self.size)))
 
 
 def _check_window(window: str) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ganlab.data.decode import LOSSY
+from ganlab.data.guards import compare_sets
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError, nearest_name
 from ganlab.forensics.protocol.hashes import Hashes, set_hashes, shared
@@ -19,8 +21,10 @@ from ganlab.forensics.protocol.split import PARTS, Split
 from ganlab.images import UInt8Array, luma, to_float
 from ganlab.spectra import radial_profile
 
-GUARDS = ("size", "codec", "jpeg_grid", "resampling", "duplicates", "leakage", "count")
-LOSSY = {"JPEG", "JPG", "WEBP", "MPO", "JPEG2000"}
+GUARDS = (
+    "size", "channels", "codec", "quality", "recipe", "jpeg_grid", "resampling", "duplicates", "leakage",
+    "count",
+)  # fmt: skip
 SAMPLE = 512
 """Images that the measured guards look at."""
 GRID_LIMIT = 1.05
@@ -68,9 +72,8 @@ def check_sets(
         raise GanlabError(f"sets need different names; got {', '.join(one.name for one in sets)}")
     hashes = {one.name: set_hashes(one) for one in sets}
     findings = [
-        *_sizes(sets),
+        *_compared(sets),
         *_counts(sets, hashes),
-        *_codecs(sets),
         *_measured(real),
         *_twins(sets, hashes),
     ]
@@ -98,20 +101,11 @@ def _check_names(allow: Collection[str]) -> None:
             raise GanlabError(f"unknown guard {name!r}: expected one of {', '.join(GUARDS)}{hint}")
 
 
-def _sizes(sets: Sequence[ImageSet]) -> Iterator[Finding]:
-    real = sets[0]
+def _compared(sets: Sequence[ImageSet]) -> Iterator[Finding]:
+    """What the data room says of each pair: size, channels, codec, JPEG quality, recipe."""
     for fake in sets[1:]:
-        if fake.shape != real.shape:
-            yield Finding(
-                "size",
-                f"{fake.name} is {_size(fake)}, {real.name} is {_size(real)}; give all sets one size by "
-                "cropping (resizing leaves traces of its own)",
-            )
-
-
-def _size(one: ImageSet) -> str:
-    height, width, channels = one.shape
-    return f"{width}x{height} with {channels} channel{'s' if channels > 1 else ''}"
+        for found in compare_sets(sets[0], fake, sample=0):
+            yield Finding(found.code, str(found))
 
 
 def _counts(sets: Sequence[ImageSet], hashes: Mapping[str, Hashes]) -> Iterator[Finding]:
@@ -123,25 +117,13 @@ def _counts(sets: Sequence[ImageSet], hashes: Mapping[str, Hashes]) -> Iterator[
             )
 
 
-def _codecs(sets: Sequence[ImageSet]) -> Iterator[Finding]:
-    real = sets[0]
-    for one in sets:
-        lossy = {codec.upper() for codec in one.codecs} & LOSSY
-        if lossy:
-            yield Finding(
-                "codec", f"{one.name} holds {', '.join(sorted(lossy))}: a codec has a spectrum of its own"
-            )
-        elif real.codecs & LOSSY and not lossy:
-            yield Finding("codec", f"{one.name} is lossless while {real.name} is not")
-
-
 def _measured(real: ImageSet) -> Iterator[Finding]:
     """What the pixels of the reals say. Of fakes nothing is asked: there the same signs are the subject."""
     sample = next(iter(real.batches(SAMPLE)))
     if len(sample) < MEASURED_MINIMUM:
         return
     grid = jpeg_grid_strength(sample)
-    if grid > GRID_LIMIT:
+    if grid > GRID_LIMIT and not real.codecs & LOSSY:
         yield Finding(
             "jpeg_grid",
             f"{real.name}: steps across an 8-pixel grid are {grid:.2f} times those elsewhere; "
