@@ -7,7 +7,6 @@ quality 75 (own control experiments with 1/f images; see docs/data.md).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -134,7 +133,7 @@ def _recipe(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
 
 def _copies(real: ImageSet, fake: ImageSet, sample: int | None) -> Iterator[SetWarning]:
     """The same pixels on both sides."""
-    first, second = _hashes(real, sample), _hashes(fake, sample)
+    first, second = real.pixel_hashes(sample), fake.pixel_hashes(sample)
     common = first.keys() & second.keys()
     if not common:
         return
@@ -150,15 +149,3 @@ def _copies(real: ImageSet, fake: ImageSet, sample: int | None) -> Iterator[SetW
         code, "warning", f"{message}: what is measured between them is too small",
         "compare disjoint sets, for example PATH@train with PATH@val",
     )  # fmt: skip
-
-
-def _hashes(images: ImageSet, sample: int | None) -> dict[bytes, int]:
-    """Hash of the pixels -> place in the set, for evenly spaced images."""
-    count = images.num_images
-    places = [k * count // sample for k in range(sample)] if sample and sample < count else list(range(count))
-    found: dict[bytes, int] = {}
-    numbers = iter(places)
-    for batch in images.subset(places).batches():
-        for image in batch:
-            found.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), next(numbers))
-    return found

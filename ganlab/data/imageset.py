@@ -49,6 +49,7 @@ class ImageSet:
         self._stored = stored
         self._indices = indices
         self._fingerprint: str | None = None
+        self._hashes: dict[int | None, dict[bytes, int]] = {}
 
     @property
     def num_images(self) -> int:
@@ -128,6 +129,25 @@ class ImageSet:
         assert self._fingerprint is not None
         return self._fingerprint
 
+    def pixel_hashes(self, sample: int | None = None) -> dict[bytes, int]:
+        """Hash of an image's pixels (BLAKE2b, 16 bytes) -> its place in the set; kept after the first call.
+
+        Args:
+            sample: only so many images, evenly spaced; None: all.
+        """
+        if sample not in self._hashes:
+            places = self.spaced(sample)
+            found: dict[bytes, int] = {}
+            images = (image for batch in self.subset(places).batches() for image in batch)
+            for place, image in zip(places.tolist(), images, strict=True):
+                found.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), place)
+            self._hashes[sample] = found
+        return self._hashes[sample]
+
+    def spaced(self, count: int | None) -> Indices:
+        """Places of at most ``count`` images, evenly spaced over the set."""
+        return _spaced(np.arange(self.num_images), count)
+
     def _is_whole(self) -> bool:
         """Whether the set is all of its storage, in the storage's order."""
         return np.array_equal(self._indices, np.arange(len(self._stored.names)))
@@ -151,9 +171,15 @@ def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> Im
     place, part = _split_off(os.fspath(path))
     stored = _opened(place)
     indices = _part_indices(place, stored, part)
-    if limit is not None and limit < len(indices):
-        indices = indices[np.arange(limit) * len(indices) // limit]
-    return ImageSet(place.stem + (f"@{part}" if part else ""), place, stored, indices)
+    return ImageSet(place.stem + (f"@{part}" if part else ""), place, stored, _spaced(indices, limit))
+
+
+def _spaced(indices: Indices, count: int | None) -> Indices:
+    """At most ``count`` of the indices, evenly spaced."""
+    if count is None or count >= len(indices):
+        return indices
+    chosen: Indices = indices[np.arange(count) * len(indices) // max(count, 1)]
+    return chosen
 
 
 def array_image_set(images: UInt8Array, name: str) -> ImageSet:

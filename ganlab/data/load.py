@@ -88,5 +88,7 @@ def _describe(pack: Pack, data: DataConfig, num_train: int, num_val: int) -> dic
         "split": "the source's own" if pack.split is not None else f"seeded, {data.val_fraction} held out",
         "class_names": list(pack.class_names),
         "recipe": pack.meta.get("recipe"),
+        "skipped": len(pack.meta.get("skipped", ())),
+        "notes": list(pack.meta.get("notes", ())),
         "pixels_sha256": pack.meta.get("images_sha256") or pixels_sha256(pack.images),
     }

@@ -102,6 +102,13 @@ def test_copies_are_looked_for_in_a_sample_only():
     assert codes(real, fake, sample=None) == [("duplicates", "warning")]
 
 
+def test_a_set_is_hashed_once(monkeypatch):
+    real = array_image_set(images(0), "r")
+    compare_sets(real, array_image_set(images(1), "f"))
+    real._stored.images = None
+    assert codes(real, array_image_set(images(0), "g")) == [("same_set", "warning")]
+
+
 def test_errors_come_first(tmp_path):
     real = folder(tmp_path / "r", images(0), "jpg")
     fake = array_image_set(images(1, side=8, channels=1), "f")
