@@ -1,0 +1,48 @@
+"""``ganlab spectra REAL FAKE [FAKE ...] --out DIR``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def spectra(
+    real: Annotated[str, typer.Argument(help="The reals: folder, pack, npz, npy, zip; PATH@val: a part.")],
+    fakes: Annotated[list[str], typer.Argument(help="One or more sets of fakes, the same kinds.")],
+    out: Annotated[Path, typer.Option(help="Results folder.")],
+    convention: Annotated[
+        str, typer.Option(help="Radial profile drawn; see 'ganlab list conventions'.")
+    ] = "ganlab",
+    window: Annotated[str, typer.Option(help="none, hann or kaiser.")] = "none",
+    limit: Annotated[int | None, typer.Option(min=2, help="At most so many images of each set.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name of a set, once for each, the reals' first.")
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0: none.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling and the null control.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the results of another comparison.")
+    ] = False,
+) -> None:
+    """Compare the mean spectra of real and fake images: figures, their numbers, and a table of deviations.
+
+    Nothing is resized; sets of different image sizes are refused. The same command again leaves a finished
+    results folder alone.
+    """
+    from ganlab.data.imageset import open_image_set
+    from ganlab.experiments.spectra import SpectraOptions, compare_spectra
+
+    options = SpectraOptions(
+        convention, window, bootstrap, seed, force, shlex.join(["ganlab", *sys.argv[1:]])
+    )
+    opened = [open_image_set(path, limit) for path in (real, *fakes)]
+    report = compare_spectra(opened[0], opened[1:], out, options, name)
+    print(report.summary, end="")
+    print(
+        f"\n{out} "
+        + ("already holds this comparison; nothing was written" if report.was_complete else "written")
+    )

@@ -1,0 +1,1 @@
+"""From sets and runs to results folders: spectra compared, plans of many runs, reports, the quickstart."""

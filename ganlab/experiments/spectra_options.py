@@ -1,0 +1,43 @@
+"""What a comparison of spectra is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ganlab.errors import GanlabError, lookup
+from ganlab.spectra import CONVENTIONS, WINDOWS
+
+
+@dataclass(frozen=True)
+class SpectraOptions:
+    """Options of ``compare_spectra``.
+
+    Attributes:
+        convention: a key of ``ganlab.spectra.CONVENTIONS`` for the radial figure. Deviations are always those
+            of the "ganlab" convention, in dB.
+        window: a key of ``ganlab.spectra.WINDOWS``, applied to every image before its FFT.
+        bootstrap: resamples for the intervals; 0 for none.
+        seed: of the resampling and of the null control.
+        force: replace a results folder of an earlier comparison.
+        command: the command line to record, if there was one.
+    """
+
+    convention: str = "ganlab"
+    window: str = "none"
+    bootstrap: int = 1000
+    seed: int = 0
+    force: bool = False
+    command: str | None = None
+
+    def __post_init__(self) -> None:
+        lookup(CONVENTIONS, self.convention, "profile convention")
+        lookup(WINDOWS, self.window, "window")
+        if self.bootstrap < 0 or self.seed < 0:
+            raise GanlabError(
+                f"bootstrap and seed are 0 or more; got bootstrap {self.bootstrap}, seed {self.seed}"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """The options that the results depend on."""
+        return {key: value for key, value in asdict(self).items() if key not in ("force", "command")}
