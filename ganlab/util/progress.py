@@ -11,6 +11,7 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BEFORE_BAR = 1.0
 
 
 def bar(
@@ -24,13 +25,16 @@ def bar(
     """A tqdm bar on standard error with rate and time left.
 
     On a terminal it redraws, on line ``position`` where several run at once; without one (log file, CI) it
-    prints a full line at most every ten seconds.
+    prints a full line at most every ten seconds. Work of less than a second shows nothing.
     """
     terminal = sys.stderr.isatty()
-    options: dict[str, Any] = {} if terminal else {"mininterval": SECONDS_BETWEEN_LINES, "ascii": True}
+    # Without a terminal every bar is at position 0: other positions are reached by cursor movements.
+    lines: dict[str, Any] = {"mininterval": SECONDS_BETWEEN_LINES, "ascii": True, "position": 0}
+    options: dict[str, Any] = {"position": position} if terminal else lines
     return tqdm(
         iterable, total=total, desc=desc, unit=unit, initial=initial,
-        file=sys.stderr if terminal else _LineWriter(), dynamic_ncols=terminal, position=position, **options,
+        file=sys.stderr if terminal else _LineWriter(), dynamic_ncols=terminal,
+        delay=SECONDS_BEFORE_BAR, **options,
     )  # fmt: skip
 
 

@@ -1,0 +1,24 @@
+"""``ganlab quickstart``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("quickstart"),
+    steps: Annotated[int | None, typer.Option(min=1, help="Generator updates of each run.")] = None,
+    size: Annotated[str, typer.Option(help="normal, or tiny for a smoke test of about a minute.")] = "normal",
+) -> None:
+    """See the whole lab work: train three generators that differ only in how they upsample.
+
+    Offline, on the built-in dead-leaves images, within about four minutes on 4 CPU cores: makes their fake
+    datasets and shows in one picture what the upsampling did to the spectrum. The same command goes on where
+    an interrupted one stopped.
+    """
+    from ganlab.experiments.quickstart import run_quickstart
+
+    run_quickstart(out, steps, size)
