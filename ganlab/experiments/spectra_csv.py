@@ -37,7 +37,7 @@ def write_profiles(path: Path, profiles: Profiles) -> None:
     )  # fmt: skip
 
     def lines() -> Iterable[Sequence[object]]:
-        for curve in profiles.curves:
+        for curve in (*profiles.curves, *profiles.theory):
             for k, frequency in enumerate(profiles.frequencies):
                 band = [None if end is None else end[k] for end in (curve.low, curve.high)]
                 numbers = (frequency, curve.level[k], *band, curve.difference[k])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ganlab.experiments.spectra_maps import Map, Maps
 from ganlab.experiments.spectra_profiles import Curve, Profiles
 from ganlab.experiments.spectra_rows import METRICS, DeviationRow
 from ganlab.experiments.style import (
+    BLACK,
     COLUMN,
     DIVERGING,
     GREY,
@@ -29,10 +31,14 @@ from ganlab.spectra.rings import FloatArray
 
 REPLICAS = (1 / 8, 1 / 4, 1 / 2)
 """Frequencies at which the last three doublings put replicas of the mean, cycles per pixel."""
-REPLICA_NAMES = ("1/8", "1/4", "1/2")
 MAX_COLUMNS = 4
 DRAWN_CELLS = 384
 """Maps of more cells a side are drawn with the largest value of every block: a replica is one cell wide."""
+BANDS_UP_TO = 5
+"""Curves up to which every set's band is drawn."""
+THEORY_DASHES: tuple[Any, ...] = ((0, (1, 1)), (0, (4, 1.5)), (0, (4, 1, 1, 1)), (0, (8, 2)))
+THEORY_ROOM = 8.0
+"""How far below the measured differences a prediction may pull the axis, dB."""
 _AXIS = {"radial": "frequency", "horizontal": "horizontal frequency", "vertical": "vertical frequency"}
 
 
@@ -46,38 +52,55 @@ def set_styles(curves: Sequence[Curve]) -> list[SeriesStyle]:
 @styled()
 def draw_profiles(profiles: Profiles) -> Figure:
     """Levels with their bands above, differences to the reals below; one column wide."""
-    rows = len(profiles.curves)
-    figure = new_figure(COLUMN, 4.2 + 0.16 * rows)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 1))
+    entries = len(profiles.curves) + len(profiles.theory)
+    figure = new_figure(COLUMN, 4.0 + 0.15 * entries)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.2, 1))
     # The mean's own power (DC) is brightness, not texture: it would flatten everything else.
     shown = profiles.frequencies > 0
-    styles = set_styles(profiles.curves)
-    for place, (curve, style) in enumerate(zip(profiles.curves, styles, strict=True)):
-        _draw_curve(upper, lower, profiles.frequencies[shown], curve, shown, style.line(shown.sum(), place))
+    _draw_curves(upper, lower, profiles, shown)
+    _draw_theory(lower, profiles, shown)
     lower.axhline(0, color=REAL.color, linewidth=0.8)
     upper.set_ylabel(f"{profiles.quantity} ({profiles.unit})")
-    lower.set_ylabel(f"fake - real ({profiles.unit})")
+    lower.set_ylabel(f"minus real ({profiles.unit})")
     lower.set_xlabel(f"{_AXIS[profiles.kind]} (cycles per pixel)")
     for axes in (upper, lower):
-        mark_replicas(axes)
+        mark_replicas(axes, float(profiles.frequencies[-1]))
     handles, labels = _legend_of(upper, lower)
     figure.legend(handles, labels, loc="outside lower center")
     figure.suptitle(_profile_title(profiles), fontsize=7)
     return figure
 
 
-def _draw_curve(
-    upper: Any, lower: Any, frequencies: FloatArray, curve: Curve, shown: Any, line: dict[str, Any]
-) -> None:
-    label = f"{textwrap.shorten(curve.name, 40, placeholder='…')} ({curve.count})"
-    if curve.role != "null":
-        upper.plot(frequencies, curve.level[shown], label=label, **line)
-    if curve.low is not None and curve.high is not None:
-        upper.fill_between(
-            frequencies, curve.low[shown], curve.high[shown], color=line["color"], alpha=0.13, linewidth=0
-        )
-    if curve.role != "real":
-        lower.plot(frequencies, curve.difference[shown], label=label, **line)
+def _draw_curves(upper: Any, lower: Any, profiles: Profiles, shown: Any) -> None:
+    frequencies = profiles.frequencies[shown]
+    for place, (curve, style) in enumerate(zip(profiles.curves, set_styles(profiles.curves), strict=True)):
+        label = f"{textwrap.shorten(curve.name, 38, placeholder='…')} ({curve.count} images)"
+        line = style.line(len(frequencies), place)
+        if curve.role != "null":
+            upper.plot(frequencies, curve.level[shown], label=label, **line)
+        if curve.role != "real":
+            lower.plot(frequencies, curve.difference[shown], label=label, **line)
+        if curve.low is not None and curve.high is not None and _has_band(profiles, curve):
+            ends = curve.low[shown], curve.high[shown]
+            upper.fill_between(frequencies, *ends, color=style.color, alpha=0.13, linewidth=0)
+
+
+def _has_band(profiles: Profiles, curve: Curve) -> bool:
+    """With many sets only the reals' band is drawn (all are in the numbers): more would hide each other."""
+    return curve.role == "real" or len(profiles.curves) <= BANDS_UP_TO
+
+
+def _draw_theory(lower: Any, profiles: Profiles, shown: Any) -> None:
+    """Predictions, without letting an exact null (minus infinity) set the scale."""
+    limits = np.array(lower.get_ylim())
+    reach = limits[0] - THEORY_ROOM, limits[1] + THEORY_ROOM
+    for curve, dashes in zip(profiles.theory, cycle(THEORY_DASHES)):
+        values = curve.difference[shown]
+        lower.plot(profiles.frequencies[shown], values, color=BLACK, linestyle=dashes, linewidth=0.9,
+                   label=curve.name, zorder=1.5)  # fmt: skip
+        inside = values[(values > reach[0]) & (values < reach[1])]
+        limits = np.array([min([limits[0], *inside]), max([limits[1], *inside])])
+    lower.set_ylim(*limits)
 
 
 def _legend_of(*panels: Any) -> tuple[list[Any], list[str]]:
@@ -93,9 +116,9 @@ def _profile_title(profiles: Profiles) -> str:
     return f"{profiles.kind} profile; {name}; window {profiles.window}\nbands: {profiles.band}"
 
 
-def mark_replicas(axes: Any) -> None:
-    """Thin lines at the replica frequencies, with the x axis ending at Nyquist."""
-    axes.set_xlim(0, 0.505)
+def mark_replicas(axes: Any, end: float = 0.5) -> None:
+    """Thin lines at the replica frequencies; the x axis ends with the profile."""
+    axes.set_xlim(0, 1.01 * max(end, 0.5))
     for frequency in REPLICAS:
         axes.axvline(frequency, color=GREY, linewidth=0.5, linestyle=(0, (1, 2)), zorder=0)
     axes.grid(axis="y")
@@ -107,43 +130,53 @@ def draw_maps(maps: Maps, difference: bool = False) -> Figure:
     columns = min(MAX_COLUMNS, len(maps.panels))
     rows = -(-len(maps.panels) // columns)
     width = COLUMN if columns < 3 else PAGE
-    figure = new_figure(width, rows * (width - 0.9) / columns + 0.55)
+    side = (width - 1.3) / columns - 0.1
+    figure = new_figure(width, rows * (side + 0.42) + 0.65)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     low, high = _symmetric(maps) if difference else _limits(maps)
     options = {"cmap": DIVERGING if difference else SEQUENTIAL, "vmin": low, "vmax": high}
     for axes, panel in zip(grid.flat, maps.panels, strict=False):
         picture = _draw_map(axes, maps, panel, options)
     for axes in list(grid.flat)[len(maps.panels) :]:
-        axes.remove()
-    name = "fake - real (dB)" if difference else "mean log power (dB)"
+        axes.set_axis_off()
+    name = "minus real (dB)" if difference else "mean log power (dB)"
     figure.colorbar(picture, ax=list(grid.flat), label=name, extend="both", shrink=0.9, pad=0.015)
     figure.supxlabel("horizontal frequency (cycles per pixel)", fontsize=8)
-    figure.supylabel("vertical frequency (cycles per pixel)", fontsize=8)
+    figure.supylabel("vertical (cycles per pixel)", fontsize=8)
     figure.suptitle(f"mean over images of 10 log10 |F|²/(HW), luma; window {maps.window}", fontsize=7)
     return figure
 
 
 def _draw_map(axes: Any, maps: Maps, panel: Map, options: dict[str, Any]) -> Any:
-    height, width = panel.level.shape
-    edges = [
-        maps.horizontal[0] - 0.5 / width, maps.horizontal[-1] + 0.5 / width,
-        maps.vertical[0] - 0.5 / height, maps.vertical[-1] + 0.5 / height,
-    ]  # fmt: skip
-    cells = pooled(panel.level, options["cmap"] == DIVERGING)
-    picture = axes.imshow(cells, origin="lower", extent=edges, aspect="equal", **options)
+    level = closed(panel.level)
+    edge_x, edge_y = (0.5 / size for size in panel.level.shape[::-1])
+    reach = [-0.5 - edge_x, 0.5 + edge_x, -0.5 - edge_y, 0.5 + edge_y]
+    if panel.level.shape[1] % 2:
+        reach[:2] = [-0.5, 0.5]
+    if panel.level.shape[0] % 2:
+        reach[2:] = [-0.5, 0.5]
+    cells = pooled(level, options["cmap"] == DIVERGING)
+    picture = axes.imshow(cells, origin="lower", extent=reach, aspect="equal", **options)
     axes.set_title("\n".join([*textwrap.wrap(panel.name, 24), f"{panel.count} images"]))
-    ticks = [-1 / 2, -1 / 4, 0, 1 / 4, 1 / 2]
-    names = ["-1/2", "-1/4", "0", "1/4", "1/2"]
-    axes.set_xticks(ticks, names)
-    axes.set_yticks(ticks, names)
-    marks = [-1 / 8, 1 / 8]
-    axes.set_xticks(marks, minor=True)
-    axes.set_yticks(marks, minor=True)
-    for which, length in (("major", 3), ("minor", 1.5)):
-        axes.tick_params(which=which, direction="inout", length=length * 2, top=True, right=True, width=0.5)
+    mark_plane(axes)
+    return picture
+
+
+def mark_plane(axes: Any) -> None:
+    """Ticks on all four sides at the replica frequencies; the innermost without a name."""
+    ticks = dict(zip((-1 / 2, -1 / 4, 0, 1 / 4, 1 / 2), ("-1/2", "-1/4", "0", "1/4", "1/2"), strict=True))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(list(ticks), list(ticks.values()))
+        axis.set_ticks([-1 / 8, 1 / 8], minor=True)
+    for which, length in (("major", 5), ("minor", 2.5)):
+        axes.tick_params(which=which, direction="inout", length=length, top=True, right=True, width=0.5)
     for spine in axes.spines.values():
         spine.set_visible(True)
-    return picture
+
+
+def closed(level: FloatArray) -> FloatArray:
+    """The map with the Nyquist row and column of even sizes on both sides, so that it is symmetric."""
+    return np.pad(level, [(0, 1 - size % 2) for size in level.shape], mode="wrap")
 
 
 def pooled(level: FloatArray, difference: bool) -> FloatArray:

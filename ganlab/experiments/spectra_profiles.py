@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganlab.experiments.spectra_measure import NULL_NAME, MeasuredSet
+from ganlab.experiments.spectra_theory import predictions
 from ganlab.spectra import CONVENTIONS, POWER_FLOOR, Moments, ProfileConvention, SpectrumStatistics
 from ganlab.spectra.reservoir import PERCENTILES
 from ganlab.spectra.rings import FloatArray
@@ -23,11 +24,12 @@ class Curve:
 
     Attributes:
         name: of the set.
-        role: "real", "fake", or "null" for a half of the reals against the other half.
+        role: "real", "fake", "null" for a half of the reals against the other half, or "theory" for the reals
+            at half resolution, enlarged by a fixed operator alone.
         count: number of images.
         level: dB (or the convention's unit) by frequency, ``(K,)``.
         low: lower end of the band over images, and
-        high: the upper end; None for "null".
+        high: the upper end; None for "null" and "theory".
         difference: to the reals, same unit; zero for the reals themselves.
     """
 
@@ -53,6 +55,7 @@ class Profiles:
         band: what the bands are, in words.
         frequencies: cycles per pixel, ``(K,)``.
         curves: the reals first, then the fakes in order, then the null control.
+        theory: one for each fixed operator that ends a fake set's generator.
     """
 
     kind: str
@@ -63,16 +66,7 @@ class Profiles:
     band: str
     frequencies: FloatArray
     curves: tuple[Curve, ...]
-
-    @property
-    def null(self) -> Curve:
-        """Half of the reals against the other half."""
-        return self.curves[-1]
-
-    @property
-    def sets(self) -> tuple[Curve, ...]:
-        """Reals and fakes."""
-        return self.curves[:-1]
+    theory: tuple[Curve, ...] = ()
 
 
 def moments_of(statistics: SpectrumStatistics, kind: str, convention: str = "ganlab") -> Moments:
@@ -113,7 +107,16 @@ def profiles_of(sets: Sequence[MeasuredSet], kind: str, convention: str) -> Prof
         kind, used, real.window, unit, quantity, _band_text(sets, used, unit),
         real.frequencies(used if kind == "radial" else kind),
         (*curves, _null_curve(sets[0], kind, used, unit)),
+        _theory_curves(sets, kind, base) if used == "ganlab" else (),
     )  # fmt: skip
+
+
+def _theory_curves(sets: Sequence[MeasuredSet], kind: str, base: FloatArray) -> tuple[Curve, ...]:
+    levels = [(one.operator, decibels(one.power[kind])) for one in predictions(sets)]
+    return tuple(
+        Curve(f"{operator} alone (theory)", "theory", sets[0].count, level, None, None, level - base)
+        for operator, level in levels
+    )
 
 
 def _level(moments: Moments, unit: str) -> FloatArray:

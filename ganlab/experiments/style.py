@@ -87,7 +87,7 @@ class SeriesStyle:
 
 REAL = SeriesStyle(BLACK, "-", "", "")
 """The reals, in every figure."""
-NULL = SeriesStyle(GREY, (0, (1, 1)), "", "....")
+NULL = SeriesStyle(GREY, "-", "", "....")
 """Real against real: what no difference looks like."""
 
 _COLORS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY)
