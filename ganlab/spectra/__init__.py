@@ -2,12 +2,22 @@
 
 from ganlab.spectra.accumulator import SpectrumAccumulator
 from ganlab.spectra.angular import angular_profile, autocorrelation
+from ganlab.spectra.cloaking import HeldOut, cloaking_score, held_out_cloaking
 from ganlab.spectra.conventions import ProfileConvention
 from ganlab.spectra.dct_statistics import DctStatistics, dct_statistics
-from ganlab.spectra.registry import CONVENTIONS
+from ganlab.spectra.decay import DecayFit, decay_fit, decay_profile
+from ganlab.spectra.deviation import Deviation, DeviationReport, spectral_deviation
+from ganlab.spectra.deviation_metrics import DeviationMetric
+from ganlab.spectra.gather import profile_set
+from ganlab.spectra.guards import SpectralWarning, codec_warnings, enlargement_dip
+from ganlab.spectra.levels import POWER_FLOOR, decibels
+from ganlab.spectra.paired import focal_frequency_distance, log_frequency_distance
+from ganlab.spectra.profile_set import ProfileSet
+from ganlab.spectra.prominence import REPLICAS, peak_prominence
+from ganlab.spectra.registry import CONVENTIONS, DEVIATIONS, SET_DEVIATIONS
 from ganlab.spectra.residuals import median_residual, npr_residual, residual_spectrum
 from ganlab.spectra.rings import RingRule
-from ganlab.spectra.statistics import POWER_FLOOR, Moments, SpectrumStatistics
+from ganlab.spectra.statistics import Moments, SpectrumStatistics
 from ganlab.spectra.stylegan3 import PaddedSpectrum, padded_spectrum, pixel_moments
 from ganlab.spectra.summary import Summary, summaries
 from ganlab.spectra.transforms import axis_profiles, dct2, power_spectrum, radial_profile
@@ -16,29 +26,51 @@ from ganlab.spectra.windows import WINDOWS
 
 __all__ = [
     "CONVENTIONS",
+    "DEVIATIONS",
     "POWER_FLOOR",
+    "REPLICAS",
+    "SET_DEVIATIONS",
     "WINDOWS",
     "DctStatistics",
+    "DecayFit",
+    "Deviation",
+    "DeviationMetric",
+    "DeviationReport",
+    "HeldOut",
     "Moments",
     "PaddedSpectrum",
     "ProfileConvention",
+    "ProfileSet",
     "RingRule",
+    "SpectralWarning",
     "SpectrumAccumulator",
     "SpectrumStatistics",
     "Summary",
     "angular_profile",
     "autocorrelation",
     "axis_profiles",
+    "cloaking_score",
+    "codec_warnings",
     "dct2",
     "dct_statistics",
+    "decay_fit",
+    "decay_profile",
+    "decibels",
+    "enlargement_dip",
+    "focal_frequency_distance",
     "haar_energies",
     "haar_packets",
+    "held_out_cloaking",
+    "log_frequency_distance",
     "median_residual",
     "npr_residual",
     "padded_spectrum",
+    "peak_prominence",
     "pixel_moments",
     "power_spectrum",
+    "profile_set",
     "radial_profile",
     "residual_spectrum",
+    "spectral_deviation",
     "summaries",
 ]

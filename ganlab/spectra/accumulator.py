@@ -9,9 +9,9 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ganlab.errors import GanlabError
+from ganlab.spectra.inputs import check_images
 from ganlab.spectra.reservoir import reduce_reservoirs
 from ganlab.spectra.statistics import (
-    PROFILES,
     Settings,
     SpectrumStatistics,
     State,
@@ -20,7 +20,6 @@ from ganlab.spectra.statistics import (
     summarise,
     update_state,
 )
-from ganlab.spectra.transforms import check_images
 
 _REDUCTIONS: dict[str, Any] = {"minimum": "min", "maximum": "max", "reservoir": reduce_reservoirs}
 
@@ -76,7 +75,7 @@ class SpectrumAccumulator(Metric):
         for name, value in state.items():
             self.add_state(self._attribute(name), value, _REDUCTIONS.get(name, "sum"), persistent=True)
         if self.keep_profiles:
-            for name in (*PROFILES, *self.settings.extra):
+            for name in self.settings.kept:
                 self.add_state(f"kept_{name}", [], "cat")
 
     @staticmethod
@@ -143,8 +142,21 @@ class SpectrumAccumulator(Metric):
     @property
     def kept_names(self) -> tuple[str, ...]:
         """Names of the profiles kept per image; empty unless ``keep_profiles``."""
-        names = (*PROFILES, *self.settings.extra)
+        names = self.settings.kept
         return names if self.keep_profiles and self.size else ()
+
+    def sampled_profiles(self) -> dict[str, Tensor]:
+        """Profiles of the images in the reservoir, name -> float64 ``(R, K)``.
+
+        Raises:
+            GanlabError: made without ``reservoir``, or without images.
+        """
+        if not self.settings.reservoir or self.size is None:
+            raise GanlabError("a sample of profiles is there with reservoir=... and after update()")
+        rows = self.state["reservoir"]
+        rows = rows[torch.isfinite(rows[:, 0]), 1:]
+        lengths = [self.state[f"{name}.sum"].shape[0] for name in self.settings.kept]
+        return dict(zip(self.settings.kept, torch.split(rows, lengths, 1), strict=True))
 
     def profiles(self) -> dict[str, Tensor]:
         """Kept profiles of every image, name -> float32 ``(N, K)``; "radial" is in the "ganlab" convention.

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.spectra.conventions import CORVI2023
+from ganlab.spectra.inputs import check_images
 from ganlab.spectra.rings import half_passes
-from ganlab.spectra.transforms import check_images, measure_half_plane, prepare
+from ganlab.spectra.transforms import measure_half_plane, prepare
 from ganlab.spectra.windows import apply_window
 
 ANGULAR_BINS = 16

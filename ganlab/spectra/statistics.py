@@ -17,14 +17,16 @@ from torch import Tensor
 from ganlab.errors import GanlabError, lookup
 from ganlab.images import luma
 from ganlab.spectra.conventions import ProfileConvention
+from ganlab.spectra.decay import DECAY_BINS, decay_profile
+from ganlab.spectra.inputs import check_images
+from ganlab.spectra.levels import POWER_FLOOR
 from ganlab.spectra.reservoir import bands, empty_reservoir, merge_reservoirs, sample
 from ganlab.spectra.rings import FloatArray
 from ganlab.spectra.summary import Spectra, image_chunks, spectra_of
-from ganlab.spectra.transforms import as_convention, check_images, dct2, radial_profile
+from ganlab.spectra.transforms import as_convention, dct2, radial_profile
 from ganlab.spectra.windows import WINDOWS
 
-POWER_FLOOR = 1e-12
-"""Power below this counts as this in logarithms (-120 dB; the rounding of 8-bit images lies near -53 dB)."""
+DECAY = "decay"
 
 PROFILES = ("radial", "horizontal", "vertical", "diagonal")
 """Linear luma profiles that every state holds, in the "ganlab" convention."""
@@ -38,7 +40,8 @@ class Settings:
 
     Attributes:
         window: None or "none", "hann", "kaiser"; for the power and every profile, not for the DCT.
-        conventions: names of further radial profiles, beside "ganlab" which is always there.
+        conventions: names of further radial profiles, beside "ganlab" which is always there; "decay" stands
+            for Dzanic's amplitudes (``decay_profile``, never windowed).
         dct: whether to add up the DCT of the luma.
         reservoir: number of images whose profiles are kept as a uniform random sample, for percentiles.
     """
@@ -52,7 +55,8 @@ class Settings:
         if self.window is not None:
             lookup(WINDOWS, self.window, "window")
         for name in self.conventions:
-            as_convention(name)
+            if name != DECAY:
+                as_convention(name)
         if self.reservoir < 0:
             raise GanlabError(f"reservoir is a number of images, 0 or more; got {self.reservoir}")
 
@@ -60,6 +64,11 @@ class Settings:
     def extra(self) -> tuple[str, ...]:
         """The conventions besides "ganlab", once each."""
         return tuple(dict.fromkeys(name for name in self.conventions if name != "ganlab"))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Every profile there is: those of ``PROFILES``, then the extra ones."""
+        return (*PROFILES, *self.extra)
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,7 @@ class SpectrumStatistics:
         minimum: smallest luma seen, and
         maximum: the largest.
         bands: percentiles 5, 25, 50, 75, 95 of each profile over a random sample of the images, or None;
-            keys as in ``PROFILES``, arrays ``(5, K)``.
+            "radial", "horizontal", "vertical", "diagonal" and the extra conventions, ``(5, K)`` each.
         band_count: number of images in that sample.
     """
 
@@ -170,7 +179,7 @@ def _lengths(height: int, width: int, settings: Settings) -> dict[str, tuple[int
     if settings.dct:
         shapes["dct"] = (height, width)
     for name in settings.extra:
-        shapes[name] = (as_convention(name).length(height, width),)
+        shapes[name] = (DECAY_BINS if name == DECAY else as_convention(name).length(height, width),)
     return shapes
 
 
@@ -182,7 +191,7 @@ def is_power(convention: ProfileConvention) -> bool:
 def _sums_of(name: str) -> tuple[str, ...]:
     if name == "power":
         return ("sum", "square", "log")
-    if name in PROFILES or (name != "dct" and is_power(as_convention(name))):
+    if name in PROFILES or (name not in ("dct", DECAY) and is_power(as_convention(name))):
         return ("sum", "square", "log", "log_square")
     return ("sum", "square")
 
@@ -201,7 +210,9 @@ def empty_state(height: int, width: int, settings: Settings, device: torch.devic
     state["minimum"] = torch.tensor(float("inf"), dtype=torch.float64)
     state["maximum"] = torch.tensor(float("-inf"), dtype=torch.float64)
     if settings.reservoir:
-        state["reservoir"] = empty_reservoir(settings.reservoir, sum(shapes[name][0] for name in PROFILES))
+        state["reservoir"] = empty_reservoir(
+            settings.reservoir, sum(shapes[name][0] for name in settings.kept)
+        )
     return {name: value.to(device) for name, value in state.items()}
 
 
@@ -239,7 +250,9 @@ def _chunk_state(images: Tensor, settings: Settings) -> tuple[State, dict[str, T
     spectra: Spectra = spectra_of(grey, settings.window)
     profiles = dict(zip(PROFILES, spectra.profiles(), strict=True))
     for name in settings.extra:
-        profiles[name] = radial_profile(images, name, settings.window)
+        profiles[name] = (
+            decay_profile(images) if name == DECAY else radial_profile(images, name, settings.window)
+        )
     state = {"count": torch.tensor(float(len(images)), dtype=torch.float64, device=images.device)}
     state |= _power_sums(spectra.half)
     for name, values in profiles.items():
@@ -249,7 +262,9 @@ def _chunk_state(images: Tensor, settings: Settings) -> tuple[State, dict[str, T
     low, high = torch.aminmax(grey)
     state |= {"minimum": low.double(), "maximum": high.double()}
     if settings.reservoir:
-        state["reservoir"] = sample(torch.cat([profiles[name] for name in PROFILES], 1), settings.reservoir)
+        state["reservoir"] = sample(
+            torch.cat([profiles[name] for name in settings.kept], 1), settings.reservoir
+        )
     return state, profiles
 
 
@@ -330,7 +345,7 @@ def summarise(state: Mapping[str, Tensor], height: int, width: int, settings: Se
     moments = {name: _moments(state, name) for name in _lengths(height, width, settings)}
     percentiles, band_count = None, 0
     if settings.reservoir:
-        lengths = {name: len(moments[name].mean) for name in PROFILES}
+        lengths = {name: len(moments[name].mean) for name in settings.kept}
         percentiles, band_count = bands(state["reservoir"], lengths)
     return SpectrumStatistics(
         count=int(state["count"]),

@@ -13,31 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.errors import GanlabError, lookup
+from ganlab.errors import lookup
 from ganlab.images import luma, to_uint8
 from ganlab.spectra.conventions import Measure, ProfileConvention
+from ganlab.spectra.inputs import check_images
 from ganlab.spectra.registry import CONVENTIONS
 from ganlab.spectra.rings import multiplicity, orbit_sums, ring_sums
 from ganlab.spectra.windows import apply_window
-
-
-def check_images(images: Tensor) -> Tensor:
-    """The images in their computing precision: float64 stays, every other float becomes float32.
-
-    Raises:
-        GanlabError: not four-dimensional, not floating point, or without a pixel.
-    """
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
-        what = (
-            f"{images.dtype} of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images)
-        )
-        raise GanlabError(
-            f"spectra take float images (N, C, H, W) in [-1, 1]; got {what}; "
-            "ganlab.images.to_float turns uint8 (N, H, W, C) into them"
-        )
-    if 0 in images.shape[1:]:
-        raise GanlabError(f"images of shape {tuple(images.shape)} have no pixels")
-    return images if images.dtype == torch.float64 else images.float()
 
 
 def half_power(planes: Tensor) -> Tensor:

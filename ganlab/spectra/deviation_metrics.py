@@ -1,0 +1,171 @@
+"""Distances between two sets of mean profiles, each a function of batches of means and nothing else.
+
+A batch of means ``(R, K)`` holds the profiles of R resamples of a set of images; the point estimate is the
+case R = 1. Every function returns ``(R,)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganlab.spectra.decay import decay_fit
+from ganlab.spectra.levels import decibels
+from ganlab.spectra.prominence import has_replica, peak_prominence
+
+Means = Mapping[str, Tensor]
+LOW, MID = 1 / 8, 1 / 4
+"""Band limits in cycles per pixel: low up to 1/8, mid up to 1/4, high above (half of Nyquist)."""
+PROBABILITY_FLOOR = 1e-7
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a metric must know besides the means: (H, W) and whether the spectra were windowed."""
+
+    height: int
+    width: int
+    windowed: bool = False
+
+    @property
+    def smaller(self) -> int:
+        """min(H, W)."""
+        return min(self.height, self.width)
+
+    def along(self, profile: str) -> int:
+        """Number of pixels behind a profile: W for horizontal, H for vertical, min(H, W) for diagonal."""
+        return {"horizontal": self.width, "vertical": self.height}.get(profile, self.smaller)
+
+
+def big_enough(grid: Grid) -> bool:
+    """Whether every band holds a ring and no convention drops them all: from 8 pixels."""
+    return grid.smaller >= 8
+
+
+@dataclass(frozen=True)
+class DeviationMetric:
+    """One named distance.
+
+    Attributes:
+        summary: one line that says what it is.
+        unit: of the value.
+        needs: profiles it is computed from.
+        function: ``(real means, fake means, grid) -> (R,)``.
+        signed: fake minus real with a sign; tested on both sides.
+        available: whether images of that size have it.
+        single: the number of one set, where the distance is a difference of such.
+    """
+
+    summary: str
+    unit: str
+    needs: tuple[str, ...]
+    function: Callable[[Means, Means, Grid], Tensor]
+    signed: bool = False
+    available: Callable[[Grid], bool] = big_enough
+    single: Callable[[Means, Grid], Tensor] | None = None
+
+
+def _difference(real: Means, fake: Means) -> Tensor:
+    """Fake minus real radial profile in dB without the zero frequency (that is brightness): ``(R, K-1)``."""
+    return decibels(fake["radial"][:, 1:]) - decibels(real["radial"][:, 1:])
+
+
+def _band(values: Tensor, grid: Grid, low: float, high: float) -> Tensor:
+    frequencies = torch.arange(1, values.shape[1] + 1, device=values.device) / grid.smaller
+    return values[:, (frequencies > low) & (frequencies <= high)].mean(1)
+
+
+def band_distance(low: float, high: float) -> Callable[[Means, Means, Grid], Tensor]:
+    """Mean absolute dB difference of the radial profiles over ``low < f <= high``."""
+    return lambda real, fake, grid: _band(_difference(real, fake).abs(), grid, low, high)
+
+
+def high_excess(real: Means, fake: Means, grid: Grid) -> Tensor:
+    """Mean signed dB difference of the radial profiles above half of Nyquist."""
+    return _band(_difference(real, fake), grid, MID, 0.5)
+
+
+def nyquist_distance(real: Means, fake: Means, grid: Grid) -> Tensor:
+    """Absolute dB difference of the last ring."""
+    return _difference(real, fake)[:, -1].abs()
+
+
+def nyquist_excess(real: Means, fake: Means, grid: Grid) -> Tensor:
+    """Signed dB difference of the last ring."""
+    return _difference(real, fake)[:, -1]
+
+
+def axis_nyquist_excess(real: Means, fake: Means, grid: Grid) -> Tensor:
+    """Signed dB difference of the Nyquist column and row, mean of the two."""
+    ends = [decibels(fake[a][:, -1]) - decibels(real[a][:, -1]) for a in ("horizontal", "vertical")]
+    return torch.add(*ends) / 2
+
+
+def log_spectral_distance(real: Means, fake: Means, grid: Grid) -> Tensor:
+    """Root mean square dB difference of the radial profiles."""
+    return _difference(real, fake).square().mean(1).sqrt()
+
+
+def minmax_l1(real: Means, fake: Means, grid: Grid) -> Tensor:
+    """Sum over bins of the absolute difference of the mean min-max profiles."""
+    return (fake["jung2021"] - real["jung2021"]).abs().sum(1)
+
+
+def bce_excess(real: Means, fake: Means, grid: Grid) -> Tensor:
+    """Binary cross-entropy of the mean fake profile against the real one, minus the real one's entropy."""
+    target, guess = (
+        means["durall2020"].clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR) for means in (real, fake)
+    )
+    gain: Tensor = target * (target / guess).log() + (1 - target) * ((1 - target) / (1 - guess)).log()
+    return gain.mean(1)
+
+
+def cosine(real: Means, fake: Means, grid: Grid) -> Tensor:
+    """One minus the cosine of the angle between the mean min-max profiles."""
+    return 1 - torch.cosine_similarity(real["jung2021"], fake["jung2021"], dim=1)
+
+
+def decay(part: str) -> Callable[[Means, Grid], Tensor]:
+    """One number of the decay fit of one set: the exponent, or the first or last amplitude in dB."""
+
+    def value(means: Means, grid: Grid) -> Tensor:
+        fitted: Tensor = getattr(decay_fit(means["decay"], grid.height, grid.width), part)
+        return fitted if part == "exponent" else fitted.clamp_min(1e-12).log10().mul(20)
+
+    return value
+
+
+def bump(profile: str, divisor: int) -> Callable[[Means, Grid], Tensor]:
+    """Prominence of one set's spectrum at N/divisor of a profile."""
+    return lambda means, grid: peak_prominence(means[profile], grid.along(profile), divisor, grid.windowed)
+
+
+def contrast(
+    summary: str,
+    unit: str,
+    needs: str,
+    single: Callable[[Means, Grid], Tensor],
+    available: Callable[[Grid], bool] = big_enough,
+) -> DeviationMetric:
+    """The metric "fake minus real" of a number that every set has for itself."""
+
+    def difference(real: Means, fake: Means, grid: Grid) -> Tensor:
+        return torch.sub(single(fake, grid), single(real, grid))
+
+    return DeviationMetric(
+        summary, unit, (needs,), difference, signed=True, available=available, single=single
+    )
+
+
+def peak(profile: str, divisor: int) -> DeviationMetric:
+    """The prominence at N/divisor of a profile as a metric."""
+    return contrast(
+        f"local bump at N/{divisor} on the {profile} profile, fake minus real",
+        "dB",
+        profile,
+        bump(profile, divisor),
+        lambda grid: has_replica(grid.along(profile), divisor, grid.windowed),
+    )
