@@ -9,6 +9,9 @@ from ganlab.forensics.detectors.store import SavedDetector, load_detector, save_
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.extract import extract, extract_many
 from ganlab.forensics.features.make import make_feature
+from ganlab.forensics.nets.detector import NetDetector
+from ganlab.forensics.nets.receptive import ReceptiveField, receptive_field
+from ganlab.forensics.nets.trainer import Plan
 from ganlab.forensics.perturbations.base import describe, perturb
 from ganlab.forensics.perturbations.severity import LEVELS, SEVERITIES, make_perturbation
 from ganlab.forensics.protocol.guards import GUARDS, Finding, check_leakage, check_sets
@@ -30,6 +33,9 @@ __all__ = [
     "Finding",
     "FrozenDetector",
     "Interval",
+    "NetDetector",
+    "Plan",
+    "ReceptiveField",
     "SavedDetector",
     "Scores",
     "Split",
@@ -49,6 +55,7 @@ __all__ = [
     "make_perturbation",
     "perceptual_hashes",
     "perturb",
+    "receptive_field",
     "save_detector",
     "save_splits",
     "score_images",

@@ -16,6 +16,7 @@ from ganlab.forensics.features.images import ConvolutionalTraces, Cooccurrence, 
 from ganlab.forensics.features.profiles import BothAxes, Horizontal, Radial, Vertical, durall_80, durall_300
 from ganlab.forensics.features.spectral import Dct, Dft, HighPass
 from ganlab.forensics.features.wavelets import WaveletPackets
+from ganlab.forensics.nets.detectors import attribution, cnn, fingerprint, npr_resnet, patch, resnet
 from ganlab.forensics.perturbations.base import Perturbation
 from ganlab.forensics.perturbations.codec import Jpeg
 from ganlab.forensics.perturbations.filters import GaussianBlur, GaussianNoise, Median
@@ -87,4 +88,10 @@ DETECTORS: dict[str, Callable[..., Any]] = {
     "lda": lda,
     "eigenfaces": eigenfaces,
     "kmeans": kmeans,
+    "cnn": cnn,
+    "patch": patch,
+    "attribution": attribution,
+    "fingerprint": fingerprint,
+    "npr_resnet": npr_resnet,
+    "resnet": resnet,
 }

@@ -19,6 +19,7 @@ from ganlab.forensics.detectors.freeze import freeze
 from ganlab.forensics.detectors.frozen import KINDS, FrozenDetector, Step
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.make import make_feature
+from ganlab.forensics.nets.detector import NetDetector
 from ganlab.util.atomic import atomic_path
 
 FORMAT = "ganlab-detector-1"
@@ -84,6 +85,8 @@ def save_detector(path: str | os.PathLike[str], saved: SavedDetector) -> None:
 
 
 def _to_arrays(detector: Any) -> tuple[dict[str, Array], dict[str, Any]]:
+    if isinstance(detector, NetDetector):
+        return {n: np.ascontiguousarray(a) for n, a in detector.arrays().items()}, detector.description()
     frozen = freeze(detector) if isinstance(detector, Pipeline) else detector
     if not isinstance(frozen, FrozenDetector):
         raise GanlabError(f"a {type(detector).__name__} cannot be saved")
@@ -129,7 +132,10 @@ def _described(detector: Predictor, description: Mapping[str, Any]) -> SavedDete
     )
 
 
-def _from_arrays(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> FrozenDetector:
+def _from_arrays(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Predictor:
+    if "network" in description:
+        restored: Predictor = NetDetector.restored(arrays, description)
+        return restored
     steps = []
     for place, entry in enumerate(description["steps"]):
         if entry["kind"] not in KINDS:

@@ -1,0 +1,184 @@
+"""A network behind scikit-learn's interface: standardises, holds out a validation part, trains, predicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from torch import Tensor
+
+from ganlab.errors import GanlabError, lookup
+from ganlab.forensics.detectors.prepare import Floats, Labels, check_training
+from ganlab.forensics.nets.augment import AUGMENTATIONS
+from ganlab.forensics.nets.base import DetectorNetwork
+from ganlab.forensics.nets.networks import NETWORKS
+from ganlab.forensics.nets.trainer import Examples, Plan, train
+from ganlab.util.seeding import derive_seed
+
+VALIDATION = 0.15
+PREDICT_BATCH = 256
+
+
+class NetDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A detector network with ``fit`` and ``predict_proba``.
+
+    Attributes:
+        network: a key of ``NETWORKS``.
+        options: of the network.
+        plan: of the training.
+        standardise: mean 0 and deviation 1 of every entry over the training images (spectra need it).
+        augment: a key of ``AUGMENTATIONS``; they take pixels in [-1, 1].
+        seed: of the weights, the held-out part, the order and the augmentation.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        options: Mapping[str, Any] | None = None,
+        plan: Plan | None = None,
+        standardise: bool = True,
+        augment: str = "none",
+        seed: int = 0,
+    ) -> None:
+        self.network = network
+        self.options = options
+        self.plan = plan
+        self.standardise = standardise
+        self.augment = augment
+        self.seed = seed
+
+    def fit(self, features: Floats, labels: Labels) -> Self:
+        """Train on most of the images and stop by the loss on the others.
+
+        Raises:
+            GanlabError: features that are no planes ``(N, C, H, W)``, or an impossible training set.
+        """
+        check_training(features, labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        self.shape_ = _planes(features.shape[1:])
+        inner, held = _hold_out(codes, self.seed)
+        self._fit_scale(features, inner)
+        self.module_ = self._built()
+        planes = self._scaled(features)
+        self.history_ = train(
+            self.module_,
+            Examples(planes[inner], codes[inner]),
+            Examples(planes[held], codes[held]),
+            self.plan or Plan(),
+            self.seed,
+            lookup(AUGMENTATIONS, self.augment, "augmentation"),
+        )
+        return self
+
+    def _fit_scale(self, features: Floats, places: Labels) -> None:
+        mean, deviation = np.zeros((1, 1, 1), np.float32), np.ones((1, 1, 1), np.float32)
+        if self.standardise:
+            training = np.asarray(features[np.sort(places)], np.float32).reshape(-1, *self.shape_)
+            mean, deviation = training.mean(0), training.std(0)
+        self.mean_, self.scale_ = mean, np.where(deviation > 0, deviation, 1.0).astype(np.float32)
+
+    def _scaled(self, features: Floats) -> npt.NDArray[np.float32]:
+        planes = np.asarray(features, np.float32).reshape(-1, *self.shape_)
+        scaled: npt.NDArray[np.float32] = (planes - self.mean_) / self.scale_
+        return scaled
+
+    def _built(self) -> DetectorNetwork:
+        """A fresh network; torch's global generator is left as it was."""
+        builder = lookup(NETWORKS, self.network, "network")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(self.seed, "detector_weights"))
+            return builder(self.shape_, len(self.classes_), **(self.options or {}))
+
+    def planes(self, features: Floats) -> Tensor:
+        """Features as the network sees them, ``(N, C, H, W)``.
+
+        Raises:
+            GanlabError: another shape than that of the training features.
+        """
+        if _planes(features.shape[1:]) != self.shape_:
+            raise GanlabError(
+                f"this detector was fitted on features of shape {self.shape_}; "
+                f"got {tuple(features.shape[1:])}"
+            )
+        return torch.from_numpy(self._scaled(features))
+
+    def predict_proba(self, features: Floats) -> Floats:
+        """Probability of each class, ``(N, K)`` float64."""
+        parts = [np.empty((0, len(self.classes_)))]
+        for start in range(0, len(features), PREDICT_BATCH):
+            with torch.inference_mode():
+                batch = self.planes(features[start : start + PREDICT_BATCH])
+                parts.append(self.module_.probabilities(batch).double().numpy())
+        probabilities: Floats = np.concatenate(parts)
+        return probabilities
+
+    def predict(self, features: Floats) -> Labels:
+        """The likeliest class."""
+        chosen: Labels = self.classes_[np.argmax(self.predict_proba(features), 1)]
+        return chosen
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Weights and scale, for a file.
+
+        Raises:
+            GanlabError: not fitted.
+        """
+        if not hasattr(self, "module_"):
+            raise GanlabError("only a fitted detector can be saved")
+        state = {f"net.{name}": value.numpy() for name, value in self.module_.state_dict().items()}
+        return {"mean": self.mean_, "scale": self.scale_, **state}
+
+    def description(self) -> dict[str, Any]:
+        """What a file needs beside the arrays."""
+        return {
+            "network": self.network,
+            "options": dict(self.options or {}),
+            "classes": self.classes_.tolist(),
+            "shape": list(self.shape_),
+        }
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, npt.NDArray[Any]], description: Mapping[str, Any]) -> Self:
+        """The detector that `arrays` and `description` came from; it predicts and was never fitted here."""
+        detector = cls(str(description["network"]), dict(description["options"]))
+        detector.classes_ = np.asarray(description["classes"], np.int64)
+        detector.shape_ = tuple(int(side) for side in description["shape"])
+        detector.mean_, detector.scale_ = arrays["mean"], arrays["scale"]
+        detector.module_ = detector._built()
+        state = {
+            n.removeprefix("net."): torch.from_numpy(a) for n, a in arrays.items() if n.startswith("net.")
+        }
+        try:
+            detector.module_.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the network: {error}") from error
+        detector.module_.eval()
+        return detector
+
+
+def _planes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(C, H, W); a vector becomes one row."""
+    if len(shape) == 1:
+        return (1, 1, shape[0])
+    if len(shape) != 3 or math.prod(shape) == 0:
+        raise GanlabError(
+            f"a detector network takes features (N, C, H, W) or (N, D); got one of shape {shape}"
+        )
+    return tuple(shape)
+
+
+def _hold_out(codes: Labels, seed: int) -> tuple[Labels, Labels]:
+    """Places to train on and places to stop by: a share of each class, at least one of each in both."""
+    rng = np.random.default_rng(derive_seed(seed, "detector_validation"))
+    inner, held = [], []
+    for code in np.unique(codes):
+        places = rng.permutation(np.flatnonzero(codes == code))
+        count = min(max(1, round(VALIDATION * len(places))), len(places) - 1)
+        held.append(places[:count])
+        inner.append(places[count:])
+    return np.concatenate(inner), np.concatenate(held)

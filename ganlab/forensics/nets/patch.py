@@ -1,0 +1,109 @@
+"""Patch forensics: a network cut off early, so that each output sees only a small patch.
+
+Source: Chai, Bau, Lim, Isola, ECCV 2020, arXiv 2008.10588, and chail/patch-forensics: a standard network is
+truncated after a block, a 1x1 convolution gives two logits for every patch, every patch is trained on the
+image's label, and an image's score is an ensemble over its patches. Trained from scratch.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+
+from ganlab.errors import GanlabError
+from ganlab.forensics.nets.base import DetectorNetwork
+from ganlab.forensics.nets.xception import truncated
+
+ENSEMBLES = ("mean_probability", "mean_logit", "vote")
+BACKBONES = ("xception", "resnet18")
+DEPTHS = {"xception": 5, "resnet18": 4}
+INIT_GAIN = 0.02
+
+
+class PatchNetwork(DetectorNetwork):
+    """A truncated Xception or ResNet-18 with a 1x1 head: logits for every patch (Chai 2020).
+
+    Args:
+        shape: (C, H, W) of the images.
+        classes: K.
+        backbone: "xception" or "resnet18".
+        depth: blocks kept: 1 to 5 of Xception, layers 1 to 4 of ResNet-18.
+        ensemble: how patches make an image's probability: "mean_probability" (the paper's tables),
+            "mean_logit", or "vote" (share of patches in favour of each class).
+
+    Raises:
+        GanlabError: unknown backbone or ensemble, a depth it does not have, or an image too small for it.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        classes: int,
+        backbone: str = "xception",
+        depth: int = 2,
+        ensemble: str = "mean_probability",
+    ) -> None:
+        super().__init__()
+        if backbone not in BACKBONES or ensemble not in ENSEMBLES:
+            raise GanlabError(
+                f"patch networks: backbone one of {', '.join(BACKBONES)}, ensemble one of "
+                f"{', '.join(ENSEMBLES)}; got {backbone!r}, {ensemble!r}"
+            )
+        if not 1 <= depth <= DEPTHS[backbone]:
+            raise GanlabError(f"{backbone} has {DEPTHS[backbone]} blocks to keep; got {depth}")
+        self.ensemble = ensemble
+        build = truncated if backbone == "xception" else _truncated_resnet
+        self.body, width = build(shape[0], depth)
+        self.head = nn.Conv2d(width, classes, 1)
+        self.apply(_initialise)
+        _check_size(self.body, shape)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of every patch, ``(N, K, h, w)``."""
+        logits: Tensor = self.head(self.body(images))
+        return logits
+
+    def training_loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy at every patch with the image's label."""
+        logits = self(features)
+        return F.cross_entropy(logits, labels[:, None, None].expand(-1, *logits.shape[2:]))
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Ensemble over the patches, ``(N, K)``."""
+        logits: Tensor = self(features)
+        if self.ensemble == "mean_logit":
+            return logits.mean((2, 3)).softmax(1)
+        if self.ensemble == "mean_probability":
+            return logits.softmax(1).mean((2, 3))
+        votes = F.one_hot(logits.argmax(1), logits.shape[1]).float()
+        return votes.mean((1, 2))
+
+
+def _truncated_resnet(channels: int, layers: int) -> tuple[nn.Sequential, int]:
+    """ResNet-18 up to layer 1, 2, 3 or 4 without weights, and the channels it ends in."""
+    whole = torchvision.models.resnet18(weights=None)
+    if channels != 3:
+        whole.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+    kept = [whole.conv1, whole.bn1, whole.relu, whole.maxpool]
+    kept += [whole.layer1, whole.layer2, whole.layer3, whole.layer4][:layers]
+    return nn.Sequential(*kept), 64 * 2 ** (layers - 1)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Xavier normal with gain 0.02, as released."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_normal_(module.weight, INIT_GAIN)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _check_size(body: nn.Module, shape: tuple[int, ...]) -> None:
+    try:
+        with torch.inference_mode():
+            body.eval()(torch.zeros(1, *shape))
+    except RuntimeError as error:
+        raise GanlabError(f"images of {shape[2]}x{shape[1]} are too small for this patch network") from error
+    finally:
+        body.train()

@@ -1,0 +1,67 @@
+"""The entry of Xception, block by block (Chollet, CVPR 2017, arXiv 1610.02357)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class SeparableConv(nn.Sequential):
+    """A 3x3 convolution of every channel for itself, then a 1x1 convolution, without biases."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(
+            nn.Conv2d(before, before, 3, padding=1, groups=before, bias=False),
+            nn.Conv2d(before, after, 1, bias=False),
+        )
+
+
+class Block(nn.Module):
+    """Separable convolutions with batch norm, a pool where the stride is 2, and a shortcut.
+
+    Args:
+        before: channels in.
+        after: channels out.
+        count: separable convolutions.
+        stride: 1 or 2.
+        first_relu: whether the block opens with an activation.
+    """
+
+    def __init__(self, before: int, after: int, count: int, stride: int, first_relu: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for place in range(count):
+            if place or first_relu:
+                layers.append(nn.ReLU())
+            layers += [SeparableConv(before if place == 0 else after, after), nn.BatchNorm2d(after)]
+        if stride > 1:
+            layers.append(nn.MaxPool2d(3, stride, 1))
+        self.body = nn.Sequential(*layers)
+        same = before == after and stride == 1
+        self.shortcut = nn.Identity() if same else _projection(before, after, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Body plus shortcut."""
+        out: Tensor = self.body(x) + self.shortcut(x)
+        return out
+
+
+def _projection(before: int, after: int, stride: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+
+
+class Stem(nn.Sequential):
+    """Two 3x3 convolutions without padding, the first with stride 2: 32 and 64 channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, 32, 3, 2, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
+            nn.Conv2d(32, 64, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
+        )  # fmt: skip
+
+
+def truncated(channels: int, blocks: int) -> tuple[nn.Sequential, int]:
+    """The stem and the first 1 to 5 blocks, and the channels they end in."""
+    rows = [(64, 128, 2, 2, False), (128, 256, 2, 2, True), (256, 728, 2, 2, True)]
+    rows += [(728, 728, 3, 1, True)] * 2
+    chosen = rows[:blocks]
+    return nn.Sequential(Stem(channels), *(Block(*row) for row in chosen)), chosen[-1][1]
