@@ -23,6 +23,7 @@ def spectra(
         list[str] | None, typer.Option(help="Name of a set, once for each, the reals' first.")
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0: none.")] = 1000,
+    metrics: Annotated[str, typer.Option(help="all, or basic: seconds less for every set.")] = "all",
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling and the null control.")] = 0,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the results of another comparison.")
@@ -36,9 +37,8 @@ def spectra(
     from ganlab.data.imageset import open_image_set
     from ganlab.experiments.spectra import SpectraOptions, compare_spectra
 
-    options = SpectraOptions(
-        convention, window, bootstrap, seed, force, shlex.join(["ganlab", *sys.argv[1:]])
-    )
+    command = shlex.join(["ganlab", *sys.argv[1:]])
+    options = SpectraOptions(convention, window, bootstrap, metrics, seed, force, command)
     opened = [open_image_set(path, limit) for path in (real, *fakes)]
     report = compare_spectra(opened[0], opened[1:], out, options, name)
     print(report.summary, end="")

@@ -25,7 +25,7 @@ OVERRIDES: dict[str, list[str]] = {
         "logging.samples_every=150", "model.generator.width=16", "model.discriminator.width=16",
     ],
 }  # fmt: skip
-METRIC = "axis_nyquist_db"
+METRIC = "axis_nyquist_excess_db"
 """What the closing lines compare: horizontal and vertical profile at Nyquist against the reals."""
 
 

@@ -6,14 +6,14 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra_csv import write_maps, write_profiles, write_rows
-from ganlab.experiments.spectra_figures import draw_maps, draw_profiles, draw_rows
+from ganlab.experiments.spectra_figures import draw_maps, draw_peaks, draw_profiles, draw_rows
 from ganlab.experiments.spectra_folder import PROVENANCE, identity, is_complete, provenance, staged
 from ganlab.experiments.spectra_maps import difference_maps, level_maps
 from ganlab.experiments.spectra_measure import NULL_NAME, MeasuredSet, check_sets, measure
@@ -141,11 +141,13 @@ def _write(
 ) -> None:
     """Every file of the results, provenance last."""
     _write_maps(place, measured)
-    rows = _write_profiles(place, measured, options)
+    _write_profiles(place, measured, options)
+    rows, doubts = deviation_rows(measured, options)
     _write_table(place, rows, options)
-    about = provenance([one.name for one in measured], [one.images for one in measured], options, warnings)
+    told = list(dict.fromkeys([*warnings, *doubts]))
+    about = provenance([one.name for one in measured], [one.images for one in measured], options, told)
     files = sorted([*(path.name for path in place.iterdir()), SUMMARY])
-    write_text(place / SUMMARY, _summary(rows, options, warnings, [*files, PROVENANCE]))
+    write_text(place / SUMMARY, _summary(rows, options, told, [*files, PROVENANCE]))
     hashes = {name: sha256_file(place / name) for name in files}
     write_json(place / PROVENANCE, {**about, "files": hashes})
 
@@ -159,29 +161,33 @@ def _write_maps(place: Path, measured: Sequence[MeasuredSet]) -> None:
         save_figure(draw_maps(maps, difference), place / stem)
 
 
-def _write_profiles(
-    place: Path, measured: Sequence[MeasuredSet], options: SpectraOptions
-) -> tuple[DeviationRow, ...]:
-    found = {kind: profiles_of(measured, kind, options.convention) for kind in KINDS}
-    for kind, profiles in found.items():
+def _write_profiles(place: Path, measured: Sequence[MeasuredSet], options: SpectraOptions) -> None:
+    for kind in KINDS:
+        profiles = profiles_of(measured, kind, options.convention)
         write_profiles(place / f"{kind}.csv", profiles)
         save_figure(draw_profiles(profiles), place / kind)
-    own = profiles_of(measured, "radial", "ganlab")
-    return deviation_rows(own, [found["horizontal"], found["vertical"]])
 
 
 def _write_table(place: Path, rows: Sequence[DeviationRow], options: SpectraOptions) -> None:
     write_rows(place / f"{TABLE}.csv", rows, options.window)
-    about: dict[str, Any] = {"convention": "ganlab", "window": options.window}
+    about: dict[str, Any] = {"window": options.window, "bootstrap": options.bootstrap, "seed": options.seed}
     write_json(place / f"{TABLE}.json", {**about, "rows": [row.plain() for row in rows]})
     write_text(place / f"{TABLE}.md", markdown_table(rows))
     save_figure(draw_rows(rows, options.window), place / TABLE)
+    peaks = draw_peaks(rows, options.window)
+    if peaks is not None:
+        write_rows(place / "peaks.csv", [_peaks_only(row) for row in rows], options.window)
+        save_figure(peaks, place / "peaks")
+
+
+def _peaks_only(row: DeviationRow) -> DeviationRow:
+    return replace(row, values={k: v for k, v in row.values.items() if k.startswith("peak_")})
 
 
 def _summary(
     rows: Sequence[DeviationRow], options: SpectraOptions, warnings: Sequence[str], files: Sequence[str]
 ) -> str:
-    parts = [plain_table(rows), meaning(rows, options.window)]
+    parts = [plain_table(rows), meaning(rows, options.window, options.bootstrap)]
     if warnings:
         parts.append("".join(f"warning: {text}\n" for text in warnings))
     parts.append("files: " + ", ".join(files) + "\n")

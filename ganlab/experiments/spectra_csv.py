@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ganlab.experiments.spectra_maps import Maps
 from ganlab.experiments.spectra_profiles import Profiles
-from ganlab.experiments.spectra_rows import METRICS, DeviationRow
+from ganlab.experiments.spectra_rows import DeviationRow
 from ganlab.util.atomic import write_text
 
 FREQUENCY = "frequency_cycles_per_pixel"
@@ -66,17 +66,18 @@ def write_maps(path: Path, maps: Maps) -> None:
     write_csv(path, header, lines())
 
 
+_COLUMNS = ("value", "low", "high", "p_value", "null_mean", "null_low", "null_high", "real", "fake")
+
+
 def write_rows(path: Path, rows: Sequence[DeviationRow], window: str) -> None:
-    """One line for every set and metric."""
-    header = ("set", "role", "images", "metric", "value", "low", "high", "p_value", "unit", "convention",
-              "window", "meaning")  # fmt: skip
+    """One line for every set and deviation."""
+    header = ("set", "role", "images", "deviation", *_COLUMNS, "unit", "window", "meaning", "null_control")
     lines = [
         (
-            row.name, row.role, row.count, name,
-            *map(number, (value.value, value.low, value.high, value.p_value)),
-            METRICS[name].unit, "ganlab", window, METRICS[name].meaning,
+            row.name, row.role, row.count, name, *(number(getattr(one, column)) for column in _COLUMNS),
+            one.unit, window, one.summary, one.null,
         )
         for row in rows
-        for name, value in row.values.items()
+        for name, one in row.values.items()
     ]  # fmt: skip
     write_csv(path, header, lines)

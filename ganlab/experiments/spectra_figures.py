@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ganlab.experiments.spectra_maps import Map, Maps
 from ganlab.experiments.spectra_profiles import Curve, Profiles
-from ganlab.experiments.spectra_rows import METRICS, DeviationRow
+from ganlab.experiments.spectra_rows import TITLES, DeviationRow
 from ganlab.experiments.style import (
     BLACK,
     COLUMN,
@@ -27,6 +27,7 @@ from ganlab.experiments.style import (
     series_style,
     styled,
 )
+from ganlab.spectra import Deviation
 from ganlab.spectra.rings import FloatArray
 
 REPLICAS = (1 / 8, 1 / 4, 1 / 2)
@@ -60,8 +61,9 @@ def draw_profiles(profiles: Profiles) -> Figure:
     _draw_curves(upper, lower, profiles, shown)
     _draw_theory(lower, profiles, shown)
     lower.axhline(0, color=REAL.color, linewidth=0.8)
-    upper.set_ylabel(f"{profiles.quantity} ({profiles.unit})")
-    lower.set_ylabel(f"minus real ({profiles.unit})")
+    unit = f" ({profiles.unit})" if profiles.unit else ""
+    upper.set_ylabel(profiles.quantity + unit)
+    lower.set_ylabel(f"minus real{unit}")
     lower.set_xlabel(f"{_AXIS[profiles.kind]} (cycles per pixel)")
     for axes in (upper, lower):
         mark_replicas(axes, float(profiles.frequencies[-1]))
@@ -131,7 +133,7 @@ def draw_maps(maps: Maps, difference: bool = False) -> Figure:
     rows = -(-len(maps.panels) // columns)
     width = COLUMN if columns < 3 else PAGE
     side = (width - 1.3) / columns - 0.1
-    figure = new_figure(width, rows * (side + 0.42) + 0.65)
+    figure = new_figure(width, rows * (side + 0.42) + 0.42)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     low, high = _symmetric(maps) if difference else _limits(maps)
     options = {"cmap": DIVERGING if difference else SEQUENTIAL, "vmin": low, "vmax": high}
@@ -212,31 +214,83 @@ def _symmetric(maps: Maps) -> tuple[float, float]:
     return -bound, bound
 
 
-CHART_METRICS = ("mean_abs_db", "high_db", "nyquist_db")
+CHART_METRICS = ("mean_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db")
 
 
 @styled()
 def draw_rows(rows: Sequence[DeviationRow], window: str) -> Figure:
-    """The table as a chart: a panel a metric, a line a set, intervals where there are any."""
+    """The table as a chart: a panel a metric, a line a set, intervals, and the null control as a grey bar."""
     figure = new_figure(PAGE, 0.95 + 0.27 * len(rows))
     panels = figure.subplots(1, len(CHART_METRICS), sharey=True)
     for axes, name in zip(panels, CHART_METRICS, strict=True):
         fakes = iter(range(len(rows)))
         for place, row in enumerate(rows):
             style = NULL if row.role == "null" else series_style(next(fakes))
-            _draw_estimate(axes, place, row, name, style)
-        axes.axvline(0, color=GREY, linewidth=0.6)
+            draw_deviation(axes, place, row[name], style)
+        axes.axvline(0, color=BLACK, linewidth=0.6)
         axes.grid(axis="x")
-        axes.set_xlabel(f"{METRICS[name].title} ({METRICS[name].unit})")
+        axes.set_xlabel(TITLES[name])
     panels[0].set_yticks(range(len(rows)), [textwrap.shorten(r.name, 32, placeholder="…") for r in rows])
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
-    figure.suptitle(f"difference to the reals in dB; convention ganlab; window {window}", fontsize=7)
+    note = "line: 95 % interval over images; grey: real against real of the same counts"
+    figure.suptitle(f"fakes against reals; convention ganlab; window {window}; {note}", fontsize=7)
     return figure
 
 
-def _draw_estimate(axes: Any, place: int, row: DeviationRow, name: str, style: SeriesStyle) -> None:
-    value = row[name]
+def draw_deviation(
+    axes: Any, place: float, value: Deviation, style: SeriesStyle, height: float = 0.6
+) -> None:
+    """A number with its interval at height ``place``, over the null control's."""
+    if value.null_low is not None and value.null_high is not None:
+        width = value.null_high - value.null_low
+        axes.barh(place, width, height, value.null_low, color="#D0D0D0", linewidth=0, zorder=0.5)
     if value.low is not None and value.high is not None:
-        axes.plot([value.low, value.high], [place, place], color=style.color, linewidth=1.5)
-    axes.plot([value.value], [place], color=style.color, marker=style.marker or "o", markersize=5,
-              markerfacecolor="white" if row.role == "null" else style.color)  # fmt: skip
+        axes.plot([value.low, value.high], [place, place], color=style.color, linewidth=1.4)
+    axes.plot([value.value], [place], color=style.color, marker=style.marker or "o", markersize=4.5,
+              markerfacecolor="white", markeredgewidth=1.1)  # fmt: skip
+
+
+_DIRECTIONS = ("horizontal", "vertical", "diagonal")
+_DIVISORS = (2, 4, 8)
+
+
+@styled()
+def draw_peaks(rows: Sequence[DeviationRow], window: str) -> Figure | None:
+    """Peaks at the replica frequencies, fake minus real: a panel a direction, a line a frequency and set."""
+    shown = {
+        (direction, divisor): f"peak_{direction}_{divisor}"
+        for direction in _DIRECTIONS
+        for divisor in _DIVISORS
+        if f"peak_{direction}_{divisor}" in rows[0].values
+    }
+    divisors = [n for n in _DIVISORS if any(n == key[1] for key in shown)]
+    if not divisors:
+        return None
+    figure = new_figure(PAGE, 1.2 + 0.13 * len(rows) * len(divisors))
+    panels = figure.subplots(1, len(_DIRECTIONS), sharex=True, sharey=True)
+    for axes, direction in zip(panels, _DIRECTIONS, strict=True):
+        for group, divisor in enumerate(divisors):
+            if (direction, divisor) in shown:
+                _draw_group(axes, group, rows, shown[direction, divisor])
+        axes.axvline(0, color=BLACK, linewidth=0.6)
+        axes.grid(axis="x")
+        axes.set_xlabel(f"{direction}: bump, minus real (dB)")
+    panels[0].set_yticks(range(len(divisors)), [f"1/{n}" for n in divisors])
+    panels[0].set_ylabel("frequency (cycles per pixel)")
+    panels[0].set_ylim(len(divisors) - 0.5, -0.5)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    title = "local peaks at the replica frequencies over neighbouring bins; grey: real against real"
+    figure.suptitle(f"{title}; window {window}", fontsize=7)
+    return figure
+
+
+def _draw_group(axes: Any, group: int, rows: Sequence[DeviationRow], metric: str) -> None:
+    """All sets at one frequency, side by side."""
+    step = 0.8 / len(rows)
+    for place, row in enumerate(rows):
+        style = NULL if row.role == "null" else series_style(place)
+        height = group - 0.4 + step * (place + 0.5)
+        draw_deviation(axes, height, row[metric], style, step)
+        if group == 0:
+            axes.plot([], [], color=style.color, marker=style.marker or "o", markerfacecolor="white",
+                      label=textwrap.shorten(row.name, 32, placeholder="…"))  # fmt: skip

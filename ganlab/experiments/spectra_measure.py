@@ -16,6 +16,7 @@ from ganlab.errors import GanlabError
 from ganlab.experiments.spectra_options import SpectraOptions
 from ganlab.images import to_float
 from ganlab.spectra import SpectrumAccumulator, SpectrumStatistics
+from ganlab.spectra.gather import NEEDED
 from ganlab.util.progress import bar
 from ganlab.util.seeding import derive_seed
 
@@ -122,7 +123,7 @@ def measure(name: str, role: Role, images: ImageSet, options: SpectraOptions) ->
     Raises:
         GanlabError: a file is damaged.
     """
-    extra = () if options.convention == "ganlab" else (options.convention,)
+    extra = (*(NEEDED if options.metrics == "all" else ()), options.convention)
     part_of = _halves(images.num_images, options.seed) if role == "real" else np.zeros(images.num_images, int)
     parts = tuple(
         SpectrumAccumulator(options.window, extra, dct=False, reservoir=BAND_SAMPLE)

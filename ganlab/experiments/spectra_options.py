@@ -8,6 +8,8 @@ from typing import Any
 from ganlab.errors import GanlabError, lookup
 from ganlab.spectra import CONVENTIONS, WINDOWS
 
+METRICS = ("all", "basic")
+
 
 @dataclass(frozen=True)
 class SpectraOptions:
@@ -17,7 +19,9 @@ class SpectraOptions:
         convention: a key of ``ganlab.spectra.CONVENTIONS`` for the radial figure. Deviations are always those
             of the "ganlab" convention, in dB.
         window: a key of ``ganlab.spectra.WINDOWS``, applied to every image before its FFT.
-        bootstrap: resamples for the intervals; 0 for none.
+        bootstrap: resamples for the intervals, the null control and the permutation tests; 0 for none.
+        metrics: "all" deviations of ``ganlab.spectra``, or the "basic" ones, which take a few seconds less a
+            set: differences of the power profiles and peaks at the replica frequencies.
         seed: of the resampling and of the null control.
         force: replace a results folder of an earlier comparison.
         command: the command line to record, if there was one.
@@ -26,6 +30,7 @@ class SpectraOptions:
     convention: str = "ganlab"
     window: str = "none"
     bootstrap: int = 1000
+    metrics: str = "all"
     seed: int = 0
     force: bool = False
     command: str | None = None
@@ -33,6 +38,7 @@ class SpectraOptions:
     def __post_init__(self) -> None:
         lookup(CONVENTIONS, self.convention, "profile convention")
         lookup(WINDOWS, self.window, "window")
+        lookup(dict.fromkeys(METRICS), self.metrics, "choice of metrics")
         if self.bootstrap < 0 or self.seed < 0:
             raise GanlabError(
                 f"bootstrap and seed are 0 or more; got bootstrap {self.bootstrap}, seed {self.seed}"

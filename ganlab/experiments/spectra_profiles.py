@@ -50,7 +50,7 @@ class Profiles:
         kind: "radial", "horizontal" or "vertical".
         convention: name of the radial convention; "ganlab" for the axis profiles.
         window: name of the window.
-        unit: "dB", or what the convention measures.
+        unit: "dB", or nothing where the convention has none.
         quantity: what the level is, for the axis label.
         band: what the bands are, in words.
         frequencies: cycles per pixel, ``(K,)``.
@@ -84,9 +84,9 @@ def decibels(power: FloatArray) -> FloatArray:
 def unit_of(convention: ProfileConvention) -> tuple[str, str]:
     """Unit of a convention's level and what it is: decibels wherever it is linear power."""
     if convention.normalise == "minmax":
-        return "min-max units", "min-max log profile"
+        return "", "min-max log profile"
     if convention.measure == "log_amplitude":
-        return "20 ln units", "20 ln|F|"
+        return "", "20 ln|F|"
     return "dB", "power"
 
 

@@ -4,50 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ganlab.experiments.spectra_rows import METRICS, DeviationRow
+from ganlab.experiments.spectra_rows import TITLES, DeviationRow, is_signed, text_of
 
-SHOWN = tuple(METRICS)
+SHOWN = ("mean_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db")
 
 
 def plain_table(rows: Sequence[DeviationRow]) -> str:
-    """Columns aligned with blanks; lines without blanks at their end."""
-    lines = [_header(), *(_cells(row) for row in rows)]
+    """The main deviations, a line a set, columns aligned with blanks."""
+    head = ["set", "images", *(TITLES[name] for name in SHOWN)]
+    return aligned([head, *([row.name, str(row.count), *_values(row, SHOWN)] for row in rows)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, the first flush left, the others flush right."""
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    padded = [
-        "  ".join(
-            cell.ljust(w) if k == 0 else cell.rjust(w)
-            for k, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    return "\n".join(line.rstrip() for line in padded) + "\n"
+
+    def padded(line: Sequence[str]) -> str:
+        cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+        return "  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip()
+
+    return "\n".join(padded(line) for line in lines) + "\n"
+
+
+def _values(row: DeviationRow, names: Sequence[str]) -> list[str]:
+    return [text_of(row[name], sign=is_signed(name)) if name in row.values else "" for name in names]
 
 
 def markdown_table(rows: Sequence[DeviationRow]) -> str:
-    """The same as a Markdown table."""
-    head = _header()
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *(_cells(row) for row in rows)]
+    """Every deviation, a line a metric, a column a set."""
+    names = dict.fromkeys(name for row in rows for name in row.values)
+    head = ["deviation", "unit", *(f"{row.name} ({row.count})" for row in rows), "what it is"]
+    lines = [head, ["---", "---", *["---:"] * len(rows), "---"]]
+    for name in names:
+        about = next(row.values[name] for row in rows if name in row.values)
+        cells = [_precise(row, name) for row in rows]
+        lines.append([f"`{name}`", about.unit, *cells, about.summary])
     return (
         "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         + "\n"
     )
 
 
-def _header() -> list[str]:
-    return ["set", "images", *(METRICS[name].title for name in SHOWN)]
+def _precise(row: DeviationRow, name: str) -> str:
+    """Two decimals of decibels, four of everything else."""
+    if name not in row.values:
+        return ""
+    value = row.values[name]
+    return text_of(value, 2 if value.unit == "dB" else 4, is_signed(name))
 
 
-def _cells(row: DeviationRow) -> list[str]:
-    values = [row[name].text(sign=METRICS[name].signed) for name in SHOWN]
-    return [row.name, str(row.count), *values]
-
-
-def meaning(rows: Sequence[DeviationRow], window: str) -> str:
+def meaning(rows: Sequence[DeviationRow], window: str, resamples: int) -> str:
     """Three lines on how to read the table."""
     null = next(row for row in rows if row.role == "null")
+    brackets = f" [95 % bootstrap interval over images, {resamples} resamples]" if resamples else ""
     return (
-        f"All numbers are dB between mean power spectra (luma, convention ganlab, window {window}); f is in "
-        "cycles per pixel, Nyquist is 1/2.\n"
-        "Signed columns: above 0 the fakes have more power than the reals there, below 0 less.\n"
-        f"'{null.name}' is one random half of the reals against the other: what size means nothing.\n"
+        f"dB between mean power spectra{brackets}; luma, convention ganlab, window {window}; Nyquist is 1/2 "
+        "cycle per pixel.\n"
+        "mean |dB| is over the radial profile; the others are fake minus real: above 0 the fakes have too "
+        "much power there.\n"
+        f"'{null.name}' is one random half of the reals against the other: so much difference means "
+        "nothing.\n"
     )
