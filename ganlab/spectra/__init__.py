@@ -9,7 +9,7 @@ from ganlab.spectra.decay import DecayFit, decay_fit, decay_profile
 from ganlab.spectra.deviation import Deviation, DeviationReport, spectral_deviation
 from ganlab.spectra.deviation_metrics import DeviationMetric
 from ganlab.spectra.gather import profile_set
-from ganlab.spectra.guards import SpectralWarning, codec_warnings, enlargement_dip
+from ganlab.spectra.guards import SpectralWarning, codec_warnings, enlargement_signs
 from ganlab.spectra.levels import POWER_FLOOR, decibels
 from ganlab.spectra.paired import focal_frequency_distance, log_frequency_distance
 from ganlab.spectra.profile_set import ProfileSet
@@ -56,7 +56,7 @@ __all__ = [
     "decay_fit",
     "decay_profile",
     "decibels",
-    "enlargement_dip",
+    "enlargement_signs",
     "focal_frequency_distance",
     "haar_energies",
     "haar_packets",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.util.seeding import derive_seed
@@ -15,6 +15,11 @@ from ganlab.util.seeding import derive_seed
 def score(accuracy: float) -> float:
     """``1 - |accuracy - 1/2| / (1/2)``: 1 cannot be told apart, 0 always (or never) told apart."""
     return 1 - abs(accuracy - 0.5) / 0.5
+
+
+def held_out_score(accuracy: float) -> float:
+    """The score of an accuracy on unseen images: below one half there is nothing learnt, so it is 1."""
+    return score(max(accuracy, 0.5))
 
 
 def _both(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,20 +55,19 @@ def cloaking_score(real: Tensor, fake: Tensor, epochs: int = 100, seed: int = 0)
     count = min(len(real), len(fake))
     profiles, labels = _both(real[:count].float().cpu(), fake[:count].float().cpu())
     generator = torch.Generator().manual_seed(derive_seed(seed, "cloaking"))
-    layer = nn.Linear(profiles.shape[1], 1)
     bound = profiles.shape[1] ** -0.5
-    for parameter in layer.parameters():
-        nn.init.uniform_(parameter, -bound, bound, generator)
-    optimizer = torch.optim.Adam(layer.parameters())
+    parameters = torch.empty(profiles.shape[1] + 1).uniform_(-bound, bound, generator=generator)
+    weights = parameters.requires_grad_()
+    optimizer = torch.optim.Adam([weights])
     for _ in range(epochs):
         for chosen in torch.split(torch.randperm(len(labels), generator=generator), 1000):
             optimizer.zero_grad()
-            logits = layer(profiles[chosen])[:, 0]
+            logits = profiles[chosen] @ weights[:-1] + weights[-1]
             loss = F.binary_cross_entropy_with_logits(logits, labels[chosen], reduction="sum")
             torch.autograd.backward(loss)
             optimizer.step()
     with torch.no_grad():
-        right = ((layer(profiles)[:, 0] > 0) == (labels > 0)).float()
+        right = ((profiles @ weights[:-1] + weights[-1] > 0) == (labels > 0)).float()
     return score(float(right.mean()))
 
 
@@ -86,8 +90,8 @@ class HeldOut:
 
     @property
     def score(self) -> float:
-        """The cloaking score of ``accuracy``."""
-        return score(self.accuracy)
+        """The cloaking score of ``accuracy``, where worse than chance counts as chance."""
+        return held_out_score(self.accuracy)
 
 
 def _fit_logistic(features: Tensor, labels: Tensor, ridge: float) -> Tensor:

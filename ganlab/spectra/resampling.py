@@ -121,4 +121,4 @@ def p_values(observed: Tensor, permuted: Tensor) -> Tensor:
     # Sums in another order differ in the last digits; equal values must count as equal.
     margin = observed.abs() * (1 - 1e-6) - 1e-12
     extreme = (permuted.abs() >= margin).sum(0)
-    return (extreme + 1) / (len(permuted) + 1)
+    return (extreme.double() + 1) / (len(permuted) + 1)

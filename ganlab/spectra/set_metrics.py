@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganlab.spectra.cloaking import HeldOut, cloaking_score, held_out_cloaking, score
+from ganlab.spectra.cloaking import HeldOut, cloaking_score, held_out_cloaking, held_out_score
 from ganlab.spectra.frechet import frechet_distance, gaussian, shorten
 from ganlab.spectra.levels import POWER_FLOOR
 from ganlab.spectra.paired import focal_frequency_distance, log_frequency_distance
@@ -146,7 +146,7 @@ def _resampled_scores(judged: HeldOut, options: Options) -> Tensor:
             bootstrap_counts(rows, len(right), len(right), source).double() @ right / len(right)
             for right in (judged.right_real, judged.right_fake)
         ]
-        scores += [score(float(accuracy)) for accuracy in torch.add(*accuracies) / 2]
+        scores += [held_out_score(float(accuracy)) for accuracy in torch.add(*accuracies) / 2]
     return torch.tensor(scores, dtype=torch.float64)
 
 
