@@ -24,7 +24,8 @@ def banner(
         "against": _against(config, players),
         "steps": _steps(config, start),
     }
-    return [f"{name:<10} {text}" for name, text in lines.items()]
+    notes = [f"{'note':<10} {text}" for text in data.description.get("notes", ())]
+    return [*(f"{name:<10} {text}" for name, text in lines.items()), *notes]
 
 
 def _computing(placement: Placement, world: World) -> str:
@@ -36,7 +37,8 @@ def _computing(placement: Placement, world: World) -> str:
 def _data(config: Config, data: TrainingImages) -> str:
     about, side = data.description, config.model.image_size
     counts = f"{about['num_train']} training and {about['num_val']} held-out images"
-    return f"{about['source']}, {counts} of {side}x{side}"
+    skipped = f", {about['skipped']} files skipped" if about.get("skipped") else ""
+    return f"{about['source']}, {counts} of {side}x{side}{skipped}"
 
 
 def _against(config: Config, players: Players) -> str:

@@ -139,7 +139,7 @@ class _Run:
         due = [every for every in (logging.log_every, logging.checkpoint_every) if done % every == 0]
         if due or self.placement.device.type == "cpu":
             self._check_finite(done, losses)
-        if done % logging.log_every == 0:
+        if done % logging.log_every == 0 or self.trainer.measures(step):
             self.monitor.scalars(done, {name: value.item() for name, value in losses.items()})
         if done % logging.samples_every == 0 and self.world.is_main:
             self._preview(done)

@@ -9,11 +9,20 @@ import torch
 from torch import nn
 
 from ganlab.config.schema import Config, OptimizerConfig
-from ganlab.models import Discriminator, Generator, build_discriminator, build_generator
+from ganlab.losses import SpectralLosses, build_spectral_losses
+from ganlab.models import (
+    Discriminator,
+    Generator,
+    SpectralDiscriminator,
+    build_discriminator,
+    build_generator,
+    build_spectral_discriminator,
+)
 from ganlab.models.norm import has_batch_norm
 from ganlab.training.device import Placement
 from ganlab.training.distributed import World, parallel, synchronised
 from ganlab.training.ema import MovingAverage
+from ganlab.training.gather import gather_rows
 from ganlab.util.seeding import derive_seed
 
 
@@ -30,6 +39,11 @@ class Players:
     average: MovingAverage[Generator]
     concatenate: bool
     """Whether reals and fakes go through the discriminator in one call (no batch norm couples them)."""
+    spectral_discriminator: SpectralDiscriminator | None = None
+    """Its weights are the last ones in the discriminator's optimizer."""
+    spectral_call: nn.Module | None = None
+    spectral_losses: SpectralLosses | None = None
+    """They hold the reals' reference spectra."""
 
     def state(self) -> dict[str, Any]:
         """State dicts by name, for ``torch.save``."""
@@ -41,13 +55,16 @@ class Players:
             part.load_state_dict(state[name])
 
     def _parts(self) -> dict[str, Any]:
-        return {
+        parts = {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "average": self.average.network,
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
+            "spectral_discriminator": self.spectral_discriminator,
+            "spectral_losses": self.spectral_losses,
         }
+        return {name: part for name, part in parts.items() if part is not None}
 
 
 def make_players(config: Config, placement: Placement, world: World) -> Players:
@@ -60,17 +77,37 @@ def make_players(config: Config, placement: Placement, world: World) -> Players:
     generator, discriminator = synchronised(generator, world), synchronised(discriminator, world)
     for network in (generator, discriminator, average.network):
         network.to(placement.device).to(memory_format=placement.memory_format)
+    second, terms = _spectral_parts(config, placement, world)
     options = config.optimizer
+    judges = discriminator if second is None else nn.ModuleList([discriminator, second])
     return Players(
         generator,
         discriminator,
         _callable(generator, config, placement, world),
         _callable(discriminator, config, placement, world),
         adam(generator, options.lr, options, placement),
-        adam(discriminator, options.lr_discriminator or options.lr, options, placement),
+        adam(judges, options.lr_discriminator or options.lr, options, placement),
         average,
         concatenate,
+        second,
+        None if second is None else parallel(second, world, placement.device),
+        terms,
     )
+
+
+def _spectral_parts(
+    config: Config, placement: Placement, world: World
+) -> tuple[SpectralDiscriminator | None, SpectralLosses | None]:
+    """The second discriminator and the spectral losses, if any; their random numbers are their own."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "init/spectral"))
+        second = build_spectral_discriminator(config)
+    terms = build_spectral_losses(config.loss.spectral, config.model.image_size, config.seed)
+    if world.size > 1:
+        terms.set_gather(gather_rows)
+    if second is not None:
+        second.to(placement.device)
+    return second, terms.to(placement.device) if len(terms) else None
 
 
 def adam(network: nn.Module, lr: float, options: OptimizerConfig, placement: Placement) -> torch.optim.Adam:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,11 +20,17 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ganlab.config import dump, load
+from ganlab.data import load_training_images
 from ganlab.errors import GanlabError
 from ganlab.losses import ADVERSARIAL
 from ganlab.training import train
 from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint, saved_steps
+from ganlab.training.device import place
+from ganlab.training.distributed import World
 from ganlab.training.ema import MovingAverage
+from ganlab.training.loop import make_reader
+from ganlab.training.players import make_players, set_learning_rates
+from ganlab.training.step import Trainer
 from ganlab.upsampling import UPSAMPLERS
 
 
@@ -319,3 +326,28 @@ def test_moving_average_follows_the_formula():
     assert torch.allclose(average.network[0].weight.double(), expected, atol=1e-5)
     assert average.network[1].num_batches_tracked == 30
     assert not average.network.training
+
+
+def test_bf16_autocast_trains_and_keeps_fp32_weights(tiny):
+    """The mixed-precision path, on the CPU's bf16: CUDA takes the same one."""
+    config = tiny("loss.penalty=r1", "model.upsampling=bilinear")
+    placement = replace(place(config.training), bf16=True)
+    data = load_training_images(config.data, config.model.image_size)
+    players = make_players(config, placement, World())
+    trainer = Trainer(config, players, make_reader(config, data, placement, World()), placement, World())
+    losses = trainer.discriminator_step(0) | trainer.generator_step(0)
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert {parameter.dtype for parameter in players.generator.parameters()} == {torch.float32}
+
+
+def test_linear_decay_reaches_zero_at_the_last_step(tiny):
+    config = tiny("optimizer.schedule=linear", "optimizer.decay_start=4", "optimizer.lr_discriminator=4e-4")
+    players = make_players(config, place(config.training), World())
+    seen = []
+    for step in range(9):
+        set_learning_rates(players, config, step)
+        optimizers = (players.generator_optimizer, players.discriminator_optimizer)
+        seen.append([optimizer.param_groups[0]["lr"] for optimizer in optimizers])
+    assert seen[0] == seen[4] == [2e-4, 4e-4]
+    assert seen[6] == pytest.approx([1e-4, 2e-4])
+    assert seen[8] == [0.0, 0.0]

@@ -1,0 +1,67 @@
+"""The quickstart end to end on a very small scale, its verdict, and trainings side by side."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+
+import pytest
+from PIL import Image
+
+from ganlab.errors import GanlabError
+from ganlab.experiments.quickstart import UPSAMPLERS, plan, run_quickstart, verdict
+from ganlab.experiments.side_by_side import Job, last_step, train_side_by_side
+
+
+def test_from_nothing_to_the_picture_and_again(tmp_path, capsys):
+    report = run_quickstart(tmp_path / "lab", steps=3, size="tiny")
+    out = capsys.readouterr().out
+    for name in UPSAMPLERS:
+        assert (tmp_path / "lab" / "runs" / name / "generator.safetensors").exists()
+        assert len(list((tmp_path / "lab" / "fakes" / name).iterdir())) == 200
+        assert f"{name} (" in out
+    assert len(list((tmp_path / "lab" / "fakes" / "real").iterdir())) == 200
+    assert Image.open(tmp_path / "lab" / "summary.png").size[0] > 1000
+    assert (tmp_path / "lab" / "summary.svg").exists()
+    for kind in ("radial", "horizontal", "vertical"):
+        with (tmp_path / "lab" / f"summary-{kind}.csv").open() as stream:
+            assert list(csv.reader(stream))
+    assert [row.role for row in report.rows] == ["fake", "fake", "fake", "null"]
+    assert str(tmp_path / "lab" / "summary.png") in out
+    before = json.loads((tmp_path / "lab" / "fakes" / "manifest.json").read_text())
+    run_quickstart(tmp_path / "lab", steps=3, size="tiny")
+    assert json.loads((tmp_path / "lab" / "fakes" / "manifest.json").read_text()) == before
+
+
+def test_the_plan_differs_in_the_upsampler_alone():
+    configs = plan(None, "normal")
+    bare = {config.model_copy(update={"model": None}).model_dump_json() for config in configs.values()}
+    assert len(bare) == 1
+    assert [config.model.upsampling.name for config in configs.values()] == list(UPSAMPLERS)
+
+
+def test_the_verdict_follows_the_numbers():
+    assert "order theory predicts" in verdict(["bilinear", "nearest", "transposed"])[0]
+    assert "shows another order" in verdict(["nearest", "bilinear", "transposed"])[1]
+
+
+def test_unknown_size_is_named():
+    with pytest.raises(GanlabError, match="unknown size 'huge'"):
+        plan(None, "huge")
+
+
+def test_a_failing_training_is_reported_with_its_last_lines(tiny, tmp_path):
+    good, bad = tiny("training.steps=4000"), tiny("data.source=pack", f"data.path={tmp_path / 'nothing.npz'}")
+    started = time.monotonic()
+    with pytest.raises(GanlabError, match=r"(?s)training .*bad failed:.*nothing.npz"):
+        train_side_by_side([Job(good, tmp_path / "good"), Job(bad, tmp_path / "bad")], at_once=2)
+    assert time.monotonic() - started < 120
+    assert last_step(tmp_path / "good" / "metrics.jsonl") < 4000
+
+
+def test_last_step_ignores_a_torn_line(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert last_step(path) == 0
+    path.write_text('{"step": 10, "a": 1}\n{"step": 20, "a": 1}\n{"step": 3')
+    assert last_step(path) == 20

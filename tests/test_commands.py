@@ -1,0 +1,125 @@
+"""Every command in the README, the docs and the configs' headers runs; scaled down by options, never skipped.
+
+Shell blocks marked ``sh`` are run line by line, in order, in an empty folder that has ``configs/``, some
+photos and small stand-ins for the data files. Only what installs or tests the package itself is not run from
+inside the tests: ``.ci/run`` takes that line from the README and runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+RUN_BY_CI = {"pip install -e .", 'pip install -e ".[test]"', "pytest"}
+SMALL = [
+    "training.steps=4", "training.batch_size=8", "training.generator_batch_size=8", "model.generator.width=4",
+    "model.discriminator.width=4", "logging.log_every=2", "logging.samples_every=4", "training.n_dis=1",
+    "logging.checkpoint_every=4", "training.device=cpu", "data.num_images=96",
+]  # fmt: skip
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    return [line.split("  #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def scaled(command: str) -> str:
+    """The same command on a small scale."""
+    verb = command.split()[1] if command.startswith("ganlab ") else ""
+    if verb == "train" and "--dry-run" not in command:
+        return " ".join([command, *SMALL])
+    if verb == "quickstart":
+        return f"{command} --steps 6" + ("" if "--size" in command else " --size tiny")
+    return re.sub(r"--num \d+", "--num 120", command)
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    """A folder as the pages assume it: configs/, photos/, data/."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    draw = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "data").mkdir()
+    for index in range(120):
+        pixels = draw.integers(0, 256, (80, 90, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{index:03d}.png")
+    images = draw.integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
+    split = np.repeat([0, 1], [150, 150])
+    np.savez(tmp_path / "data" / "imagewoof_32.npz", images=images, labels=np.arange(300) % 10, split=split)
+    return tmp_path
+
+
+def run(command: str, folder: Path) -> None:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page(page, workplace):
+    for command in commands(page):
+        if command in RUN_BY_CI:
+            continue
+        run(scaled(command), workplace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page(page, workplace):
+    """All blocks of a page in one session, as a reader would paste them, without fragments (``...``)."""
+    code = "\n".join(
+        block for block in blocks(page, "python") if not re.search(r"^\s*\.\.\.$", block, re.MULTILINE)
+    )
+    if code:
+        (workplace / "page.py").write_text(code)
+        run(f"{sys.executable} page.py", workplace)
+
+
+def header_commands(config: Path) -> list[str]:
+    """Commands in a configuration's opening comment; those with PLACEHOLDERS in capitals need the reader."""
+    lines = [line[1:].strip() for line in config.read_text().splitlines() if line.startswith("#")]
+    return [line for line in lines if line.startswith("ganlab ") and not re.search(r"\b[A-Z]{4,}\b", line)]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
+def test_the_command_a_config_opens_with(config, workplace):
+    for command in header_commands(config):
+        run(scaled(command), workplace)
+
+
+def test_ci_installs_by_the_readme():
+    script, readme = (ROOT / ".ci" / "run").read_text(), (ROOT / "README.md").read_text()
+    pattern = re.search(r"grep -m1 -E '(.*?)' README.md", script)[1]
+    found = [line for line in readme.splitlines() if re.search(pattern.replace("\\.", "[.]"), line)]
+    assert found[0] == 'pip install -e ".[test]"'
+    for tool in ("ruff check", "ruff format --check", "mypy", "pytest"):
+        assert tool in script
+
+
+def test_links_and_pictures_of_the_pages_exist():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} -> {target}"
