@@ -14,10 +14,12 @@ from ganlab.forensics.nets.receptive import ReceptiveField, receptive_field
 from ganlab.forensics.nets.trainer import Plan
 from ganlab.forensics.perturbations.base import describe, perturb
 from ganlab.forensics.perturbations.severity import LEVELS, SEVERITIES, make_perturbation
+from ganlab.forensics.protocol.bench import NULL, Bench, Checked, check, make_bench
 from ganlab.forensics.protocol.guards import GUARDS, Finding, check_leakage, check_sets
 from ganlab.forensics.protocol.hashes import exact_hashes, perceptual_hashes, set_hashes
 from ganlab.forensics.protocol.metrics import METRICS, Interval, evaluate, summarise
 from ganlab.forensics.protocol.split import Split, load_splits, save_splits, split_by_identity
+from ganlab.forensics.protocol.systems import PRESETS, Preset, System, parse_system, systems_of
 from ganlab.forensics.registry import DETECTORS, FEATURES, PERTURBATIONS
 from ganlab.forensics.traces import Traces, convolutional_traces
 
@@ -27,19 +29,26 @@ __all__ = [
     "GUARDS",
     "LEVELS",
     "METRICS",
+    "NULL",
     "PERTURBATIONS",
+    "PRESETS",
     "SEVERITIES",
+    "Bench",
+    "Checked",
     "Feature",
     "Finding",
     "FrozenDetector",
     "Interval",
     "NetDetector",
     "Plan",
+    "Preset",
     "ReceptiveField",
     "SavedDetector",
     "Scores",
     "Split",
+    "System",
     "Traces",
+    "check",
     "check_leakage",
     "check_sets",
     "convolutional_traces",
@@ -50,9 +59,11 @@ __all__ = [
     "extract_many",
     "load_detector",
     "load_splits",
+    "make_bench",
     "make_detector",
     "make_feature",
     "make_perturbation",
+    "parse_system",
     "perceptual_hashes",
     "perturb",
     "receptive_field",
@@ -62,5 +73,6 @@ __all__ = [
     "set_hashes",
     "split_by_identity",
     "summarise",
+    "systems_of",
     "write_scores",
 ]
