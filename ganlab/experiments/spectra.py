@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from ganlab.experiments.spectra_options import SpectraOptions
 from ganlab.experiments.spectra_profiles import KINDS, profiles_of
 from ganlab.experiments.spectra_rows import DeviationRow, deviation_rows, row_from_plain
 from ganlab.experiments.spectra_text import markdown_table, meaning, plain_table
+from ganlab.experiments.stages import generators, probe_stages
+from ganlab.experiments.stages_figure import write_stages
 from ganlab.experiments.style import save_figure
 from ganlab.util.atomic import write_json, write_text
 from ganlab.util.hashing import sha256_file
@@ -74,6 +76,7 @@ def compare_spectra(
     out: str | os.PathLike[str],
     options: SpectraOptions | None = None,
     names: Sequence[str] | None = None,
+    stages: Sequence[str | os.PathLike[str]] = (),
 ) -> SpectraReport:
     """Compare the mean spectra of fake sets with that of real images; write figures, numbers and tables.
 
@@ -85,6 +88,7 @@ def compare_spectra(
         out: the results folder. If it already holds exactly this comparison, it is left alone and read.
         options: convention, window, resampling; the defaults when None.
         names: of all sets for legends and tables, reals first; by default the sets' own.
+        stages: runs or generator files whose stages are measured as well (``ganlab.experiments.stages``).
 
     Returns:
         The rows of the table as plain values, the warnings, and where everything is.
@@ -96,13 +100,16 @@ def compare_spectra(
     chosen, folder = options or SpectraOptions(), Path(out)
     sets = [real, *fakes]
     called = unique_names(sets) if names is None else check_names(names, sets)
-    if is_complete(folder, identity(called, sets, chosen), sets, chosen.force):
+    wanted = {**identity(called, sets, chosen), "stages": generators(stages)}
+    if is_complete(folder, wanted, sets, chosen.force):
         return read_report(folder)
     warnings = check_sets(real, fakes)
     measured = [measure(called[0], "real", real, chosen)]
     measured += [measure(name, "fake", one, chosen) for name, one in zip(called[1:], fakes, strict=True)]
     with staged(folder) as place:
-        _write(place, measured, chosen, warnings)
+        for path in stages:
+            write_stages(probe_stages(path, seed=chosen.seed), place)
+        _write(place, measured, chosen, warnings, wanted)
     return read_report(folder, was_complete=False)
 
 
@@ -137,7 +144,11 @@ def check_names(names: Sequence[str], sets: Sequence[ImageSet]) -> list[str]:
 
 
 def _write(
-    place: Path, measured: Sequence[MeasuredSet], options: SpectraOptions, warnings: Sequence[str]
+    place: Path,
+    measured: Sequence[MeasuredSet],
+    options: SpectraOptions,
+    warnings: Sequence[str],
+    wanted: Mapping[str, Any],
 ) -> None:
     """Every file of the results, provenance last."""
     _write_maps(place, measured)
@@ -145,7 +156,7 @@ def _write(
     rows, doubts = deviation_rows(measured, options)
     _write_table(place, rows, options)
     told = list(dict.fromkeys([*warnings, *doubts]))
-    about = provenance([one.name for one in measured], [one.images for one in measured], options, told)
+    about = provenance(wanted, [one.images for one in measured], options.command, told)
     files = sorted([*(path.name for path in place.iterdir()), SUMMARY])
     write_text(place / SUMMARY, _summary(rows, options, told, [*files, PROVENANCE]))
     hashes = {name: sha256_file(place / name) for name in files}

@@ -30,13 +30,13 @@ def identity(names: Sequence[str], sets: Sequence[ImageSet], options: SpectraOpt
 
 
 def provenance(
-    names: Sequence[str], sets: Sequence[ImageSet], options: SpectraOptions, warnings: Sequence[str]
+    wanted: Mapping[str, Any], sets: Sequence[ImageSet], command: str | None, warnings: Sequence[str]
 ) -> dict[str, Any]:
     """Everything needed to repeat the comparison; the pixels by their hash."""
     return {
         "format": FORMAT,
-        "command": options.command,
-        "identity": identity(names, sets, options),
+        "command": command,
+        "identity": dict(wanted),
         "fingerprints": [images.fingerprint() for images in sets],
         "paths": [str(images.path) for images in sets],
         "codecs": [sorted(images.codecs) for images in sets],
@@ -90,6 +90,8 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], sets: Seque
     if before["sets"] != wanted["sets"]:
         shown = [", ".join(f"{s[0]} ({s[1]})" for s in one) for one in (before["sets"], wanted["sets"])]
         return f"of {shown[0]}; now {shown[1]}"
+    if before["stages"] != wanted["stages"]:
+        return f"stages of {list(before['stages'])}; now {list(wanted['stages'])}, or their weights changed"
     changed = [
         images.name
         for images, old in zip(sets, found["fingerprints"], strict=True)

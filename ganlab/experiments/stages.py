@@ -1,0 +1,227 @@
+"""Where in a generator an artifact is born: spectra after every stage, untrained, and from white noise.
+
+Three questions are answered for every doubling stage of a generator:
+
+- ``features``: what is the mean spectrum of the feature maps that leave the stage?
+- ``untrained``: what is it in the same network before the first training step?
+- ``noise``: what does the image look like when the stage's input is replaced by white noise with the same
+  mean and standard deviation in every channel? Whatever is not flat then, this stage and the later ones made.
+
+Spectra are relative to white noise: power of all channels and images together over its own mean without the
+zero frequency, so that 0 dB everywhere is white and stages of different scale can be compared.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganlab.config import Config
+from ganlab.config.architecture import stage_names
+from ganlab.errors import GanlabError
+from ganlab.experiments.spectra_maps import full_plane
+from ganlab.generation.sampling import BLOCK, image_labels, image_latents
+from ganlab.models import Generator, build_generator, load_generator
+from ganlab.models.store import FILE_NAME, generator_file, read_generator
+from ganlab.spectra import POWER_FLOOR, power_spectrum
+from ganlab.spectra.rings import FloatArray, orbit_sums
+from ganlab.spectra.transforms import axis_means
+from ganlab.util.hashing import sha256_file
+from ganlab.util.seeding import derive_seed
+
+QUESTIONS = ("features", "untrained", "noise")
+See = Callable[[int, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class StageSpectrum:
+    """One panel of the stage figure.
+
+    Attributes:
+        question: one of ``QUESTIONS``.
+        stage: 1 for the first doubling ... S for the last; S + 1 stands for the layers after it: their output
+            is the image, and for ``noise`` their input is what is replaced.
+        operator: name of the stage's upsampler; "" for the layers after the last.
+        level: ``(H, W)`` dB over white noise, DC in the middle (it holds 0).
+        horizontal: ``(W//2+1)`` mean over the vertical frequencies, dB over white noise; DC left out.
+        vertical: ``(H//2+1)`` likewise.
+    """
+
+    question: str
+    stage: int
+    operator: str
+    level: FloatArray
+    horizontal: FloatArray
+    vertical: FloatArray
+
+    @property
+    def side(self) -> int:
+        """Width of the map, pixels."""
+        return int(self.level.shape[1])
+
+
+@dataclass(frozen=True)
+class StageProbe:
+    """All panels of one generator.
+
+    Attributes:
+        name: of the generator.
+        sha256: of its file.
+        step: training steps behind it.
+        count: number of latents.
+        seed: of the latents (those of ``ganlab generate``), of the noise and of the untrained weights.
+        operators: upsampler of every stage.
+        panels: by question, then by stage.
+    """
+
+    name: str
+    sha256: str
+    step: int
+    count: int
+    seed: int
+    operators: tuple[str, ...]
+    panels: tuple[StageSpectrum, ...]
+
+    def of(self, question: str) -> tuple[StageSpectrum, ...]:
+        """The panels that answer one question, by stage."""
+        return tuple(panel for panel in self.panels if panel.question == question)
+
+
+def probe_stages(
+    path: str | os.PathLike[str], count: int = 256, seed: int = 0, weights: str = "ema"
+) -> StageProbe:
+    """Measure a generator stage by stage.
+
+    Args:
+        path: a run folder of ``ganlab train`` or a ``.safetensors`` file.
+        count: number of latents; more make smoother spectra.
+        seed: everything random follows from it.
+        weights: "ema" or "raw".
+
+    Raises:
+        GanlabError: no generator there, or fewer than two latents.
+    """
+    if count < 2:
+        raise GanlabError(f"a stage probe needs 2 latents or more; got {count}")
+    file = generator_file(path)
+    config, _, step = read_generator(file, weights)
+    name = Path(file).resolve().parent.name if file.name == FILE_NAME else file.stem
+    panels = stage_spectra(load_generator(file, weights), _untrained(config, seed), count, seed)
+    return StageProbe(name, sha256_file(file), step, count, seed, stage_names(config.model), tuple(panels))
+
+
+@torch.no_grad()
+def stage_spectra(trained: Generator, untrained: Generator, count: int, seed: int) -> Iterator[StageSpectrum]:
+    """The panels of two generators of one shape: features of both, and images of the first from noise."""
+    operators = (*stage_names(trained.config), "")
+    inputs = [_Channels() for _ in operators]
+    for question, generator in (("features", trained), ("untrained", untrained)):
+        sums = _feature_power(generator, count, seed, inputs if generator is trained else None)
+        for stage, (power, operator) in enumerate(zip(sums, operators, strict=True), 1):
+            yield _panel(question, stage, operator, power)
+    for stage, (channels, operator) in enumerate(zip(inputs, operators, strict=True), 1):
+        yield _panel("noise", stage, operator, _noise_power(trained, stage - 1, channels, count, seed))
+
+
+def _untrained(config: Config, seed: int) -> Generator:
+    """The generator as it was before its first step; batch norm sees batches, as it would there."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "untrained"))
+        return build_generator(config).train()
+
+
+class _Channels:
+    """Mean and standard deviation of every channel over images and pixels, batch by batch."""
+
+    def __init__(self) -> None:
+        self.sums: list[Tensor] = []
+
+    def add(self, x: Tensor) -> None:
+        wide = x.double()
+        pixels = torch.tensor(float(wide.numel() // wide.shape[1])).double()
+        row = torch.stack([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3)), pixels.expand(x.shape[1])])
+        self.sums.append(row)
+
+    def noise(self, count: int, side: tuple[int, int], source: torch.Generator) -> Tensor:
+        """Independent normal pixels with these means and deviations, ``(count, C, H, W)``."""
+        total, square, pixels = torch.stack(self.sums).sum(0)
+        mean = total / pixels
+        spread = (square / pixels - mean.square()).clamp_min(0).sqrt()
+        white: Tensor = torch.randn(count, len(mean), *side, generator=source)
+        return white.mul(spread.float()[:, None, None]).add(mean.float()[:, None, None])
+
+
+def _walk(generator: Generator, first: int, count: int, seed: int, see: See) -> Tensor:
+    """Latents ``first ...`` through the network; ``see`` gets and may replace every stage's input."""
+    z = image_latents(seed, first, count, generator.z_dim)
+    labels = image_labels(seed, first, count, generator.num_classes)
+    x = generator.start(z, labels)
+    for index in range(len(generator.stages)):
+        x = generator.stage(index, see(index, x), labels)
+    return generator.finish(see(len(generator.stages), x), labels)
+
+
+def _blocks(count: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, count, BLOCK):
+        yield first, min(BLOCK, count - first)
+
+
+def _feature_power(
+    generator: Generator, count: int, seed: int, inputs: Sequence[_Channels] | None
+) -> list[Tensor]:
+    """Summed power after every stage and of the image; ``inputs`` collect what enters the stages."""
+    sums: dict[int, Tensor] = {}
+
+    def see(index: int, x: Tensor) -> Tensor:
+        if inputs is not None:
+            inputs[index].add(x)
+        if index:
+            _add(sums, index, x)
+        return x
+
+    for first, number in _blocks(count):
+        image = _walk(generator, first, number, seed, see)
+        _add(sums, len(generator.stages) + 1, image)
+    return [sums[index] for index in sorted(sums)]
+
+
+def _add(sums: dict[int, Tensor], index: int, x: Tensor) -> None:
+    power = power_spectrum(x).sum((0, 1), dtype=torch.float64)
+    sums[index] = sums[index] + power if index in sums else power
+
+
+def _noise_power(generator: Generator, stage: int, channels: _Channels, count: int, seed: int) -> Tensor:
+    """Summed power of images whose stage ``stage`` (from 0) was fed with noise."""
+    sums: dict[int, Tensor] = {}
+    for first, number in _blocks(count):
+        source = torch.Generator().manual_seed(derive_seed(seed, f"stage-noise/{stage}", first))
+
+        def see(index: int, x: Tensor, source: torch.Generator = source) -> Tensor:
+            if index != stage:
+                return x
+            return channels.noise(len(x), (x.shape[2], x.shape[3]), source)
+
+        _add(sums, 0, _walk(generator, first, number, seed, see))
+    return sums[0]
+
+
+def _panel(question: str, stage: int, operator: str, power: Tensor) -> StageSpectrum:
+    height, width = power.shape[0], 2 * (power.shape[1] - 1)
+    silent = power.clone()
+    silent[0, 0] = 0
+    quarter = orbit_sums(silent[None], width)
+    relative = silent / (quarter.sum() / (height * width - 1)).clamp_min(POWER_FLOOR)
+    horizontal, vertical = axis_means(orbit_sums(relative[None], width), height, width)
+    relative[0, 0] = 1
+    profiles = [_db(profile[0]) for profile in (horizontal, vertical)]
+    return StageSpectrum(question, stage, operator, full_plane(_db(relative), width), *profiles)
+
+
+def _db(power: Tensor) -> FloatArray:
+    level: FloatArray = 10 * power.clamp_min(POWER_FLOOR).log10().numpy()
+    return level
