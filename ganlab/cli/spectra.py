@@ -25,6 +25,9 @@ def spectra(
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0: none.")] = 1000,
     metrics: Annotated[str, typer.Option(help="all, or basic: seconds less for every set.")] = "all",
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling and the null control.")] = 0,
+    stages: Annotated[
+        list[str] | None, typer.Option(help="A run whose generator is measured stage by stage; repeatable.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the results of another comparison.")
     ] = False,
@@ -40,7 +43,7 @@ def spectra(
     command = shlex.join(["ganlab", *sys.argv[1:]])
     options = SpectraOptions(convention, window, bootstrap, metrics, seed, force, command)
     opened = [open_image_set(path, limit) for path in (real, *fakes)]
-    report = compare_spectra(opened[0], opened[1:], out, options, name)
+    report = compare_spectra(opened[0], opened[1:], out, options, name, stages or ())
     print(report.summary, end="")
     print(
         f"\n{out} "

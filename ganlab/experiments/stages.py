@@ -92,6 +92,26 @@ class StageProbe:
         return tuple(panel for panel in self.panels if panel.question == question)
 
 
+def generators(paths: Sequence[str | os.PathLike[str]]) -> dict[str, str]:
+    """Name -> SHA-256 of the file of every generator.
+
+    Raises:
+        GanlabError: no generator there, or two of one name.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        file = generator_file(path)
+        if _name(file) in found:
+            raise GanlabError(f"two generators are called {_name(file)!r}: rename a run folder")
+        found[_name(file)] = sha256_file(file)
+    return found
+
+
+def _name(file: Path) -> str:
+    """A run folder's name, or that of a file of another name."""
+    return file.resolve().parent.name if file.name == FILE_NAME else file.stem
+
+
 def probe_stages(
     path: str | os.PathLike[str], count: int = 256, seed: int = 0, weights: str = "ema"
 ) -> StageProbe:
@@ -110,9 +130,8 @@ def probe_stages(
         raise GanlabError(f"a stage probe needs 2 latents or more; got {count}")
     file = generator_file(path)
     config, _, step = read_generator(file, weights)
-    name = Path(file).resolve().parent.name if file.name == FILE_NAME else file.stem
     panels = stage_spectra(load_generator(file, weights), _untrained(config, seed), count, seed)
-    return StageProbe(name, sha256_file(file), step, count, seed, stage_names(config.model), tuple(panels))
+    return StageProbe(_name(file), sha256_file(file), step, count, seed, stage_names(config.model), tuple(panels))
 
 
 @torch.no_grad()
