@@ -131,7 +131,9 @@ def probe_stages(
     file = generator_file(path)
     config, _, step = read_generator(file, weights)
     panels = stage_spectra(load_generator(file, weights), _untrained(config, seed), count, seed)
-    return StageProbe(_name(file), sha256_file(file), step, count, seed, stage_names(config.model), tuple(panels))
+    return StageProbe(
+        _name(file), sha256_file(file), step, count, seed, stage_names(config.model), tuple(panels)
+    )
 
 
 @torch.no_grad()
