@@ -10,6 +10,16 @@ from ganlab.spectra.deviation import Deviation, DeviationReport, spectral_deviat
 from ganlab.spectra.deviation_metrics import DeviationMetric
 from ganlab.spectra.gather import profile_set
 from ganlab.spectra.guards import SpectralWarning, codec_warnings, enlargement_signs
+from ganlab.spectra.layers import (
+    LayerKernel,
+    Unevenness,
+    effective_response,
+    layer_kernel,
+    polyphase,
+    subpixel_kernel,
+    transposed_kernel,
+    unevenness,
+)
 from ganlab.spectra.levels import POWER_FLOOR, decibels
 from ganlab.spectra.paired import focal_frequency_distance, log_frequency_distance
 from ganlab.spectra.profile_set import ProfileSet
@@ -20,6 +30,15 @@ from ganlab.spectra.rings import RingRule
 from ganlab.spectra.statistics import Moments, SpectrumStatistics
 from ganlab.spectra.stylegan3 import PaddedSpectrum, padded_spectrum, pixel_moments
 from ganlab.spectra.summary import Summary, summaries
+from ganlab.spectra.theory import (
+    Null,
+    frequency_response,
+    image_power,
+    image_rejection,
+    predict_power,
+    replica_frequencies,
+    spectral_nulls,
+)
 from ganlab.spectra.transforms import axis_profiles, dct2, power_spectrum, radial_profile
 from ganlab.spectra.wavelets import haar_energies, haar_packets
 from ganlab.spectra.windows import WINDOWS
@@ -37,7 +56,9 @@ __all__ = [
     "DeviationMetric",
     "DeviationReport",
     "HeldOut",
+    "LayerKernel",
     "Moments",
+    "Null",
     "PaddedSpectrum",
     "ProfileConvention",
     "ProfileSet",
@@ -46,6 +67,7 @@ __all__ = [
     "SpectrumAccumulator",
     "SpectrumStatistics",
     "Summary",
+    "Unevenness",
     "angular_profile",
     "autocorrelation",
     "axis_profiles",
@@ -56,21 +78,33 @@ __all__ = [
     "decay_fit",
     "decay_profile",
     "decibels",
+    "effective_response",
     "enlargement_signs",
     "focal_frequency_distance",
+    "frequency_response",
     "haar_energies",
     "haar_packets",
     "held_out_cloaking",
+    "image_power",
+    "image_rejection",
+    "layer_kernel",
     "log_frequency_distance",
     "median_residual",
     "npr_residual",
     "padded_spectrum",
     "peak_prominence",
     "pixel_moments",
+    "polyphase",
     "power_spectrum",
+    "predict_power",
     "profile_set",
     "radial_profile",
+    "replica_frequencies",
     "residual_spectrum",
     "spectral_deviation",
+    "spectral_nulls",
+    "subpixel_kernel",
     "summaries",
+    "transposed_kernel",
+    "unevenness",
 ]

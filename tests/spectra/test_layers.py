@@ -1,0 +1,198 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ganlab.errors import GanlabError
+from ganlab.spectra import (
+    LayerKernel,
+    effective_response,
+    frequency_response,
+    layer_kernel,
+    polyphase,
+    subpixel_kernel,
+    transposed_kernel,
+    unevenness,
+)
+from ganlab.upsampling import KERNELS, UPSAMPLERS, interpolate2x, make_upsampler
+
+
+def apply(kernel, x):
+    """Zero insertion and the kernel, circular, by the definition: a loop over taps."""
+    n, _, height, width = x.shape
+    inserted = x.new_zeros(n, x.shape[1], 2 * height, 2 * width)
+    inserted[..., ::2, ::2] = x
+    total = 0
+    for a in range(kernel.taps.shape[2]):
+        for b in range(kernel.taps.shape[3]):
+            moved = inserted.roll((a + kernel.offset[0], b + kernel.offset[1]), (2, 3))
+            total = total + torch.einsum("oc,nchw->nohw", kernel.taps[..., a, b], moved)
+    return total
+
+
+def assert_is_kernel_of(kernel, layer, channels):
+    torch.manual_seed(1)
+    x = torch.zeros(2, channels, 16, 16, dtype=kernel.taps.dtype)
+    x[:, :, 6:10, 6:10] = torch.randn(2, channels, 4, 4, dtype=x.dtype)
+    with torch.no_grad():
+        expected = layer(x) - layer(torch.zeros_like(x))
+        torch.testing.assert_close(apply(kernel, x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "padding"), [(4, 1), (2, 0), (3, 1), (6, 2)])
+def test_transposed_weights(size, padding):
+    torch.manual_seed(0)
+    layer = nn.ConvTranspose2d(3, 2, size, stride=2, padding=padding, output_padding=size % 2)
+    assert_is_kernel_of(transposed_kernel(layer.weight, padding), layer, 3)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_subpixel_weights(size):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 8, size, padding=size // 2)
+    assert_is_kernel_of(subpixel_kernel(conv.weight), nn.Sequential(conv, nn.PixelShuffle(2)), 3)
+
+
+OPTIONS = [(name, {}) for name in UPSAMPLERS] + [("pixel_shuffle", {"shuffle_first": True})]
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS)
+def test_impulses_find_the_kernel_of_every_registered_layer(name, options):
+    torch.manual_seed(0)
+    layer = make_upsampler(name, 4, 3, **options)
+    if name == "bilinear_align_corners":
+        with pytest.raises(GanlabError, match="depends on position"):
+            layer_kernel(layer, 4)
+        return
+    kernel = layer_kernel(layer, 4, size=24)
+    assert kernel.taps.shape[:2] == (3, 4)
+    assert_is_kernel_of(kernel, layer, 4)
+
+
+def test_impulses_agree_with_the_weights():
+    torch.manual_seed(0)
+    transposed = make_upsampler("transposed", 2, 3)
+    shuffle = make_upsampler("pixel_shuffle", 2, 3)
+    for layer, from_weights in (
+        (transposed, transposed_kernel(transposed.conv.weight)),
+        (shuffle, subpixel_kernel(shuffle.conv.weight)),
+    ):
+        found = layer_kernel(layer, 2)
+        assert found.offset == from_weights.offset
+        torch.testing.assert_close(found.taps, from_weights.taps, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(KERNELS))
+def test_effective_response_of_fixed_operators_is_theirs(name):
+    kernel = layer_kernel(lambda x: interpolate2x(x, name), 2, size=24)
+    response = effective_response(kernel, 32)
+    axis = frequency_response(name, 32).float()
+    vertical = torch.cat((axis, axis[1:-1].flip(0)))
+    torch.testing.assert_close(response, vertical[:, None] * axis, rtol=1e-4, atol=1e-5)
+
+
+def test_phases_make_the_output():
+    torch.manual_seed(0)
+    kernel = transposed_kernel(torch.randn(2, 3, 4, 4, dtype=torch.float64))
+    phases = polyphase(kernel)
+    assert set(phases) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    constant = torch.randn(1, 2, 1, 1, dtype=torch.float64).expand(1, 2, 4, 4)
+    output = apply(kernel, constant)
+    for (r, s), taps in phases.items():
+        expected = taps.sum((-1, -2)) @ constant[0, :, 0, 0]
+        torch.testing.assert_close(output[0, :, r, s], expected)
+
+
+@pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic", "binomial", "kaiser"])
+def test_operators_with_even_phases_are_even(name):
+    found = unevenness(layer_kernel(lambda x: interpolate2x(x, name), 2, size=24))
+    assert found.mean == pytest.approx(0, abs=1e-10)
+    assert found.maximum == pytest.approx(0, abs=1e-10)
+
+
+def test_bed_of_nails_puts_three_quarters_beside():
+    found = unevenness(layer_kernel(lambda x: interpolate2x(x, "bed_of_nails"), 2))
+    assert found.mean == pytest.approx(0.75)
+    assert found.maximum == pytest.approx(0.75)
+    assert found.replicas == pytest.approx({"vertical": 0.25, "horizontal": 0.25, "diagonal": 0.25})
+
+
+def test_three_by_three_with_stride_two_overlaps_unevenly():
+    """Along an axis the phases sum to 1 and 2, a tenth of the power; 0.9^2 is even in two dimensions."""
+    found = unevenness(transposed_kernel(torch.ones(1, 1, 3, 3)))
+    assert found.mean == pytest.approx(1 - 0.9**2)
+
+
+def test_icnr_starts_even_and_random_weights_do_not():
+    torch.manual_seed(0)
+    even = make_upsampler("pixel_shuffle", 8, 3, icnr=True)
+    assert unevenness(layer_kernel(even, 8)).maximum == pytest.approx(0, abs=1e-9)
+    free = make_upsampler("pixel_shuffle", 8, 3)
+    assert unevenness(layer_kernel(free, 8)).mean > 0.3
+
+
+def test_unevenness_is_measured_power():
+    torch.manual_seed(0)
+    kernel = transposed_kernel(torch.randn(6, 3, 4, 4, dtype=torch.float64))
+    activation = torch.randn(6, dtype=torch.float64)
+    output = apply(kernel, activation[None, :, None, None].expand(1, 6, 8, 8))[0]
+    even = output.mean((-1, -2)).square().sum()
+    expected = 1 - float(even / output.square().mean((-1, -2)).sum())
+    found = unevenness(kernel, activation)
+    assert found.given == pytest.approx(expected)
+    assert found.given <= found.maximum + 1e-12
+    drawn = [unevenness(kernel, torch.randn(6)).given for _ in range(200)]
+    assert max(drawn) <= found.maximum + 1e-9
+    assert min(drawn) < found.mean < found.maximum
+
+
+def test_enough_inputs_can_make_any_pattern():
+    torch.manual_seed(0)
+    assert unevenness(transposed_kernel(torch.randn(16, 3, 4, 4))).maximum == pytest.approx(1.0)
+
+
+def test_a_layer_without_power():
+    found = unevenness(transposed_kernel(torch.zeros(2, 2, 4, 4)), torch.ones(2))
+    assert (found.mean, found.maximum, found.given) == (0.0, 0.0, 0.0)
+    assert layer_kernel(lambda x: 0 * x.repeat_interleave(2, 2).repeat_interleave(2, 3), 1).taps.shape == (
+        1,
+        1,
+        1,
+        1,
+    )
+
+
+def test_effective_response_gradient():
+    weight = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w: effective_response(transposed_kernel(w), 6), (weight,))
+
+
+def test_effective_response_of_white_noise():
+    torch.manual_seed(0)
+    kernel = LayerKernel(torch.randn(3, 2, 4, 4), (-1, -1))
+    output = apply(kernel, torch.randn(3000, 2, 4, 4))
+    power = (torch.fft.rfft2(output).abs() ** 2).mean((0, 1)) / 16
+    np.testing.assert_allclose(effective_response(kernel, 8).square() * 16, power, rtol=0.15)
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        (lambda: subpixel_kernel(torch.zeros(6, 3, 3, 3)), "multiple of 4"),
+        (lambda: transposed_kernel(torch.zeros(3, 3)), "four axes"),
+        (lambda: layer_kernel(nn.Conv2d(2, 2, 3, padding=1), 2), "twice the size"),
+        (
+            lambda: layer_kernel(lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3).relu(), 1),
+            "no filter",
+        ),
+        (lambda: effective_response(transposed_kernel(torch.zeros(1, 1, 4, 4)), 3), "cannot hold"),
+        (
+            lambda: unevenness(transposed_kernel(torch.ones(2, 1, 4, 4)), torch.ones(3)),
+            "one number a channel",
+        ),
+    ],
+)
+def test_misuse_is_explained(action, text):
+    with pytest.raises(GanlabError) as error:
+        action()
+    assert text in str(error.value)
