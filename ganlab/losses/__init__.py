@@ -1,9 +1,34 @@
-"""Adversarial losses and gradient penalties."""
+"""Adversarial losses, gradient penalties, spectral losses."""
 
 from __future__ import annotations
 
 from ganlab.losses.adversarial import AdversarialLoss
 from ganlab.losses.penalties import Penalty
-from ganlab.losses.registry import ADVERSARIAL, PENALTIES
+from ganlab.losses.registry import ADVERSARIAL, PENALTIES, SPECTRAL
+from ganlab.losses.spectral import (
+    AxisProfileLoss,
+    FrechetProfileLoss,
+    SlicedProfileLoss,
+    SpectralRegularization,
+)
+from ganlab.losses.spectral_base import SpectralLoss
+from ganlab.losses.spectral_plane import FocalFrequencyLoss, LogPowerLoss
+from ganlab.losses.spectral_set import SpectralLosses, build_spectral_losses, gradient_ratios
 
-__all__ = ["ADVERSARIAL", "PENALTIES", "AdversarialLoss", "Penalty"]
+__all__ = [
+    "ADVERSARIAL",
+    "PENALTIES",
+    "SPECTRAL",
+    "AdversarialLoss",
+    "AxisProfileLoss",
+    "FocalFrequencyLoss",
+    "FrechetProfileLoss",
+    "LogPowerLoss",
+    "Penalty",
+    "SlicedProfileLoss",
+    "SpectralLoss",
+    "SpectralLosses",
+    "SpectralRegularization",
+    "build_spectral_losses",
+    "gradient_ratios",
+]
