@@ -5,10 +5,12 @@ from __future__ import annotations
 from ganlab.models.build import build_discriminator, build_generator, count_parameters
 from ganlab.models.discriminator import Discriminator
 from ganlab.models.generator import Generator
-from ganlab.models.registry import DISCRIMINATORS, GENERATORS
+from ganlab.models.registry import DISCRIMINATORS, GENERATORS, SPECTRAL_INPUTS
+from ganlab.models.spectral_discriminator import SpectralDiscriminator, build_spectral_discriminator
 from ganlab.models.store import load_generator, save_generator
 
 __all__ = [
-    "DISCRIMINATORS", "GENERATORS", "Discriminator", "Generator", "build_discriminator",
-    "build_generator", "count_parameters", "load_generator", "save_generator",
+    "DISCRIMINATORS", "GENERATORS", "SPECTRAL_INPUTS", "Discriminator", "Generator",
+    "SpectralDiscriminator", "build_discriminator", "build_generator", "build_spectral_discriminator",
+    "count_parameters", "load_generator", "save_generator",
 ]  # fmt: skip

@@ -7,9 +7,15 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganlab.config.architecture import discriminator_widths, generator_widths, stage_names
+from ganlab.config.architecture import (
+    discriminator_downsampling,
+    discriminator_widths,
+    generator_widths,
+    stage_names,
+)
 from ganlab.config.schema import ModelConfig
 from ganlab.models.discriminator import Discriminator
+from ganlab.models.downsampling import halving_conv
 from ganlab.models.generator import (
     Generator,
     as_image,
@@ -85,9 +91,10 @@ class DCGANDiscriminator(Discriminator):
         super().__init__(config, norm, spectral)
         widths = discriminator_widths(config)
         biased = norm == "none"
-        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
+        how = discriminator_downsampling(config)
+        layers = [*halving_conv(3, widths[0], how, biased), nn.LeakyReLU(0.2, True)]
         for inside, outside in pairwise(widths):
-            layers += [nn.Conv2d(inside, outside, 4, 2, 1, bias=biased), discriminator_norm(norm, outside)]
+            layers += [*halving_conv(inside, outside, how, biased), discriminator_norm(norm, outside)]
             layers += [nn.LeakyReLU(0.2, True)]
         self.features = nn.Sequential(*layers)
         self.logit = nn.Conv2d(widths[-1], 1, 4, bias=biased)

@@ -1,4 +1,4 @@
-"""Name of an architecture -> its generator, its discriminator."""
+"""Name of an architecture -> its generator, its discriminator; inputs of the spectral discriminator."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ganlab.models.discriminator import Discriminator
 from ganlab.models.generator import Generator
 from ganlab.models.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
 from ganlab.models.sngan import SNGANDiscriminator, SNGANGenerator
+from ganlab.models.spectral_inputs import AxisInput, PlaneInput, RadialInput, SpectralInput
 
 GENERATORS: dict[str, type[Generator]] = {
     "dcgan": DCGANGenerator,
@@ -18,4 +19,10 @@ DISCRIMINATORS: dict[str, type[Discriminator]] = {
     "dcgan": DCGANDiscriminator,
     "sndcgan": SNDCGANDiscriminator,
     "sngan": SNGANDiscriminator,
+}
+
+SPECTRAL_INPUTS: dict[str, type[SpectralInput]] = {
+    "radial": RadialInput,
+    "axis": AxisInput,
+    "plane": PlaneInput,
 }

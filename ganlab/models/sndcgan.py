@@ -11,9 +11,15 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganlab.config.architecture import discriminator_widths, generator_widths, stage_names
+from ganlab.config.architecture import (
+    discriminator_downsampling,
+    discriminator_widths,
+    generator_widths,
+    stage_names,
+)
 from ganlab.config.schema import ModelConfig
 from ganlab.models.discriminator import Discriminator
+from ganlab.models.downsampling import halving_conv
 from ganlab.models.generator import Generator, as_image, tail_convs, upsampler_for
 from ganlab.models.initialise import dcgan_init
 from ganlab.models.norm import batch_norm, discriminator_norm, normalise
@@ -68,9 +74,10 @@ class SNDCGANDiscriminator(Discriminator):
         super().__init__(config, norm, spectral)
         widths = discriminator_widths(config)
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 3, 1, 1), nn.LeakyReLU(0.2, True)]
+        how = discriminator_downsampling(config)
         for inside, outside in pairwise(widths):
-            for conv in (nn.Conv2d(inside, outside, 4, 2, 1), nn.Conv2d(outside, outside, 3, 1, 1)):
-                layers += [conv, discriminator_norm(norm, outside), nn.LeakyReLU(0.2, True)]
+            for convs in (halving_conv(inside, outside, how), [nn.Conv2d(outside, outside, 3, 1, 1)]):
+                layers += [*convs, discriminator_norm(norm, outside), nn.LeakyReLU(0.2, True)]
         self.features = nn.Sequential(*layers)
         self.logit = nn.Linear(widths[-1] * 16, 1)
         self.add_projection(widths[-1])

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ganlab.config.architecture import (
     PUBLISHED,
+    discriminator_downsampling,
     discriminator_widths,
     generator_widths,
     stage_names,
@@ -14,6 +15,7 @@ from ganlab.config.architecture import (
 )
 from ganlab.config.schema import ModelConfig
 from ganlab.models.discriminator import Discriminator
+from ganlab.models.downsampling import Halve
 from ganlab.models.generator import Generator, as_image, tail_convs, upsampler_for
 from ganlab.models.initialise import glorot_init
 from ganlab.models.norm import batch_norm, normalise
@@ -74,8 +76,9 @@ class SNGANGenerator(Generator):
 class FirstBlock(nn.Module):
     """The block that sees the image: 3x3, ReLU, 3x3, pool; shortcut: pool, then 1x1."""
 
-    def __init__(self, out_channels: int) -> None:
+    def __init__(self, out_channels: int, halving: str) -> None:
         super().__init__()
+        self.pool = Halve(halving)
         self.residual1 = nn.Conv2d(3, out_channels, 3, padding=1)
         self.residual2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.shortcut = nn.Conv2d(3, out_channels, 1)
@@ -83,7 +86,7 @@ class FirstBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 3, H, W) -> (N, C, H/2, W/2)``."""
         hidden = self.residual2(F.relu(self.residual1(x), inplace=True))
-        out: Tensor = F.avg_pool2d(hidden, 2) + self.shortcut(F.avg_pool2d(x, 2))
+        out: Tensor = self.pool(hidden) + self.shortcut(self.pool(x))
         return out
 
 
@@ -93,9 +96,9 @@ class DownBlock(nn.Module):
     The hidden width is the input's. Pool and 1x1 convolution commute, so the shortcut pools first.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, down: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, down: bool, halving: str) -> None:
         super().__init__()
-        self.down = down
+        self.pool: nn.Module = Halve(halving) if down else nn.Identity()
         self.residual1 = nn.Conv2d(in_channels, in_channels, 3, padding=1)
         self.residual2 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         learned = down or in_channels != out_channels
@@ -104,11 +107,8 @@ class DownBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C_in, H, W) -> (N, C_out, H/2, W/2)``, or the same size."""
         hidden = self.residual2(F.relu(self.residual1(F.relu(x)), inplace=True))
-        out: Tensor = self._pool(hidden) + self.shortcut(self._pool(x))
+        out: Tensor = self.pool(hidden) + self.shortcut(self.pool(x))
         return out
-
-    def _pool(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, 2) if self.down else x
 
 
 class SNGANDiscriminator(Discriminator):
@@ -117,10 +117,11 @@ class SNGANDiscriminator(Discriminator):
     def __init__(self, config: ModelConfig, norm: str, spectral: bool) -> None:
         super().__init__(config, norm, spectral)
         widths, downs = discriminator_widths(config), PUBLISHED["sngan"][config.image_size].downsamples
-        self.first = FirstBlock(widths[0])
+        how = discriminator_downsampling(config)
+        self.first = FirstBlock(widths[0], how)
         self.blocks = nn.Sequential(
             *(
-                DownBlock(inside, outside, down)
+                DownBlock(inside, outside, down, how)
                 for inside, outside, down in zip(widths[:-1], widths[1:], downs[1:], strict=True)
             )
         )
