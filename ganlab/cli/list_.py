@@ -16,6 +16,8 @@ KINDS: dict[str, str] = {
     "generators": "architectures (model.architecture)",
     "adversarial": "adversarial losses (loss.adversarial)",
     "penalties": "penalties (loss.penalty)",
+    "spectral": "spectral losses (loss.spectral: [{kind: ...}])",
+    "spectral_inputs": "spectral discriminator (model.spectral_discriminator.input)",
     "sources": "data sources (data.source)",
     "conventions": "spectrum conventions (--convention)",
     "features": "features (detect --features)",

@@ -55,4 +55,19 @@ def derived(config: Config) -> list[str]:
     spectral = "spectral norm" if uses_spectral_norm(model) else "no spectral norm"
     norm = discriminator_norm(model, config.loss)
     blocks = ", ".join(map(str, discriminator_widths(model)))
-    return ["generator", *stages, f"discriminator: widths {blocks}; {spectral}, normalisation {norm}"]
+    opponent = f"discriminator: widths {blocks}; {spectral}, normalisation {norm}"
+    return ["generator", *stages, opponent, *spectral_lines(config)]
+
+
+def spectral_lines(config: Config) -> list[str]:
+    """The second discriminator and the spectral losses, one line each; none without them."""
+    lines = []
+    second = config.model.spectral_discriminator
+    if second is not None:
+        seen = f"{second.input} ({second.convention})" if second.input == "radial" else second.input
+        how = f"{second.combine}, weight {second.ratio / (1 + second.ratio):.3g}"
+        lines.append(f"spectral discriminator: {second.head} on {seen}; {how}")
+    for term in config.loss.spectral:
+        released = ", as released (no gradient through the spectrum)" if term.as_released else ""
+        lines.append(f"spectral loss: {term.name or term.kind}, weight {term.weight:g}{released}")
+    return lines

@@ -137,3 +137,11 @@ def discriminator_norm(model: ModelConfig, loss: LossConfig) -> str:
     if uses_spectral_norm(model):
         return "none"
     return "batch" if loss.penalty == "none" else "layer"
+
+
+def discriminator_downsampling(model: ModelConfig) -> str:
+    """``stride``, ``avg_pool`` or ``blur_pool``, with ``auto`` resolved to the published network's."""
+    chosen = model.discriminator.downsampling
+    if chosen != "auto":
+        return chosen
+    return "avg_pool" if model.architecture == "sngan" else "stride"

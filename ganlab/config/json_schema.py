@@ -12,6 +12,8 @@ _OWNER = {
     "model": "ModelConfig",
     "model.upsampling": "UpsamplingConfig",
     "loss": "LossConfig",
+    "loss.spectral[0]": "SpectralTermConfig",
+    "model.spectral_discriminator": "SpectralDiscriminatorConfig",
 }
 
 

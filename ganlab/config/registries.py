@@ -35,6 +35,8 @@ REGISTRIES: dict[str, Registry] = {
     "discriminators": Registry("models", "DISCRIMINATORS", "architecture"),
     "adversarial": Registry("losses", "ADVERSARIAL", "adversarial loss"),
     "penalties": Registry("losses", "PENALTIES", "penalty"),
+    "spectral": Registry("losses", "SPECTRAL", "spectral loss"),
+    "spectral_inputs": Registry("models", "SPECTRAL_INPUTS", "input of the spectral discriminator"),
     "sources": Registry("data", "SOURCES", "data source"),
     "conventions": Registry("spectra", "CONVENTIONS", "spectrum convention"),
     "features": Registry("forensics", "FEATURES", "feature"),

@@ -110,6 +110,33 @@ class DiscriminatorConfig(Section):
     """auto: none under spectral normalisation, layer under a gradient penalty, otherwise batch."""
     spectral_norm: bool | None = None
     """Absent: on for sngan and sndcgan, off for dcgan."""
+    downsampling: Literal["auto", "stride", "avg_pool", "blur_pool"] = "auto"
+    """How it halves: stride keeps every second position, avg_pool averages 2x2, blur_pool filters with
+    [1, 2, 1]/4 before it drops positions. auto: as published (dcgan and sndcgan stride, sngan avg_pool).
+    The layers and their weights are the same."""
+
+
+class SpectralDiscriminatorConfig(Section):
+    """A second discriminator that sees only the image's spectrum (Jung and Keuper 2021; SSD-GAN)."""
+
+    input: str = "radial"
+    """radial: profile in ``convention``; axis: horizontal and vertical profile; plane: 2-D log spectrum."""
+    convention: str = "jung2021"
+    """Profile convention of the radial input."""
+    head: Literal["linear", "nonlinear"] = "linear"
+    """linear: one layer; nonlinear: a hidden layer with leaky ReLU 0.2 before it."""
+    hidden: PositiveInt | None = None
+    """Width of the hidden layer; when absent the input's length, but 512 at most."""
+    spectral_norm: bool = False
+    """Normalise its layers to spectral norm 1."""
+    combine: Literal["errors", "logits", "mixed"] = "errors"
+    """What the generator minimises: errors = the weighted mean of both losses, logits = the loss of the
+    weighted mean of both logits; mixed (SSD-GAN) = the main discriminator, too, is trained on that mean."""
+    ratio: float = Field(1.0, gt=0)
+    """Weight b of its error or logit against 1 of the main one; both are divided by 1 + b."""
+    detach: bool = False
+    """combine mixed: its logit enters the mean as a constant, as in SSD-GAN's code, and the generator gets no
+    gradient from the spectrum."""
 
 
 class ModelConfig(Section):
@@ -125,12 +152,52 @@ class ModelConfig(Section):
     """0: unconditional. Otherwise class-conditional batch norm and a projection discriminator."""
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    spectral_discriminator: SpectralDiscriminatorConfig | None = None
+    """A second discriminator on the spectrum; none when absent."""
 
     @field_validator("upsampling", mode="before")
     @classmethod
     def _name_alone(cls, value: object) -> object:
         """``upsampling: nearest`` and ``upsampling: [nearest, transposed]`` are short forms."""
         return {"name": value} if isinstance(value, str | tuple) else value
+
+
+class SpectralTermConfig(Section):
+    """One spectral loss of the generator. Options that its kind does not have are warned about."""
+
+    kind: str
+    """A name of ``ganlab list``."""
+    weight: float = Field(1.0, ge=0)
+    """Its factor in the generator's loss."""
+    name: str | None = Field(None, pattern="^[a-z0-9_]+$")
+    """Its line in the log; the kind when absent."""
+    warmup: int = Field(0, ge=0)
+    """The weight grows linearly over this many steps."""
+    convention: str = "durall2020"
+    """Profile convention (radial_profile, sliced, frechet)."""
+    normalisation: Literal["none", "min_max", "first_ring", "log"] | None = None
+    """Of each profile: to [0, 1], divided by its first ring, or its logarithm; the convention's own when
+    absent."""
+    reference: Literal["running", "dataset", "batch"] = "running"
+    """What the fakes are held against: a moving average over the real batches, the mean over all training
+    images (computed once), or the current real batch."""
+    decay: float = Field(0.99, ge=0, le=1)
+    """Of the running reference; 1 weighs all batches alike."""
+    distance: Literal["bce", "l1", "l2", "log_l1"] | None = None
+    """When absent: bce for radial profiles that lie in [0, 1], otherwise l1."""
+    compare: Literal["each", "mean"] = "each"
+    """Each fake's profile against the reference, or the mean of the fakes' profiles."""
+    as_released: bool = False
+    """radial_profile as the code of Durall et al. 2020 has it: a constant factor of the adversarial loss,
+    without gradient through the spectrum."""
+    alpha: float = Field(1.0, ge=0)
+    """Focal exponent (focal_frequency)."""
+    log_weight: bool = False
+    """Focal weights ln(1 + w) (focal_frequency)."""
+    average: Literal["amplitude", "complex"] = "amplitude"
+    """What is averaged over the batch (focal_frequency); complex compares mean images."""
+    projections: PositiveInt = 64
+    """Random directions in each step (sliced)."""
 
 
 class LossConfig(Section):
@@ -142,6 +209,8 @@ class LossConfig(Section):
     """none, wgan_gp, dragan or r1."""
     penalty_weight: float | None = Field(None, gt=0)
     """Factor of the penalty; 10 when absent."""
+    spectral: tuple[SpectralTermConfig, ...] = ()
+    """Spectral losses of the generator, any number; ``[0]`` stands for any of them."""
 
     @field_validator("adversarial", "penalty", mode="before")
     @classmethod
@@ -205,6 +274,8 @@ class LoggingConfig(Section):
     """The last so many stay."""
     milestone_every: PositiveInt | None = None
     """Checkpoints at these steps stay for good."""
+    gradients_every: PositiveInt = 50
+    """Gradient of each spectral loss at the image relative to the adversarial one, into metrics.jsonl."""
     tensorboard: bool = True
     """Write TensorBoard events."""
 

@@ -20,8 +20,12 @@ NAMED: dict[str, str] = {
     "model.upsampling.last": "upsamplers",
     "loss.adversarial": "adversarial",
     "loss.penalty": "penalties",
+    "loss.spectral[0].kind": "spectral",
+    "loss.spectral[0].convention": "conventions",
+    "model.spectral_discriminator.input": "spectral_inputs",
+    "model.spectral_discriminator.convention": "conventions",
 }
-"""Keys whose values are names of a registry."""
+"""Keys whose values are names of a registry; ``[0]`` stands for every item of a list of sections."""
 
 
 @functools.cache
@@ -82,14 +86,22 @@ def properties(node: Node) -> Node:
 
 
 def keys(node: Node | None = None, path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Every key path of the schema, sections before their keys."""
+    """Every key path of the schema, sections before their keys; those of a list of sections with index 0."""
     for name, below in properties(root() if node is None else node).items():
         yield (*path, name)
         yield from keys(below, (*path, name))
+        if "items" in below:
+            yield from keys(below["items"], (*path, name, 0))
+
+
+def first_item(path: KeyPath) -> KeyPath:
+    """The path with every index 0, as `NAMED` and `keys` have it: loss.spectral[2] -> loss.spectral[0]."""
+    return tuple(0 if isinstance(part, int) else part for part in path)
 
 
 def suggestion(path: KeyPath) -> str:
     """``"; did you mean 'x'?"`` for an unknown key: a sibling, else the same or a near name elsewhere."""
+    path = first_item(path)
     siblings = [str(key[-1]) for key in keys() if key[:-1] == path[:-1]]
     near = nearest_name(str(path[-1]), siblings)
     if near:
@@ -102,7 +114,7 @@ def suggestion(path: KeyPath) -> str:
 
 def expected(path: KeyPath) -> str:
     """What the key expects, in words: ``an integer >= 1``, ``one of nearest, bilinear, ...``."""
-    node = find(path)
+    node, path = find(path), first_item(path)
     kind = NAMED.get(dotted(path)) or NAMED.get(dotted(path[:-1]))
     registered = names(kind) if kind else ()
     if not registered:

@@ -46,6 +46,22 @@ def test_derived_lines():
     ]
 
 
+def test_spectral_lines():
+    config = load(
+        "dcgan32",
+        [
+            "model.spectral_discriminator={head: nonlinear, ratio: 3}",
+            "loss.spectral=[{kind: sliced, weight: 0.5}, "
+            "{kind: radial_profile, as_released: true, name: paper}]",
+        ],
+    )
+    assert derived(config)[-3:] == [
+        "spectral discriminator: nonlinear on radial (jung2021); errors, weight 0.75",
+        "spectral loss: sliced, weight 0.5",
+        "spectral loss: paper, weight 1, as released (no gradient through the spectrum)",
+    ]
+
+
 @pytest.mark.parametrize("preset", preset_names())
 def test_every_preset_is_shown(ganlab, preset):
     result = ganlab("show", preset)

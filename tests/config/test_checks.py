@@ -86,6 +86,66 @@ ERRORS = {
         "model.discriminator.norm",
         "no image's own",
     ),
+    "two terms of one name": (
+        ["loss.spectral=[{kind: sliced}, {kind: radial_profile, name: sliced}]"],
+        "loss.spectral[1].name",
+        "a second term called 'sliced'; expected a name of its own, such as sliced_2",
+    ),
+    "negative spectral weight": (
+        ["loss.spectral=[{kind: sliced}, {kind: frechet, weight: -1}]"],
+        "loss.spectral[1].weight",
+        "got -1; expected a number >= 0",
+    ),
+    "spectral weight without a value": (
+        ["loss.spectral=[{kind: frechet, weight: .nan}]"],
+        "loss.spectral[0].weight",
+        "got nan; expected a number >= 0",
+    ),
+    "unknown spectral loss": (
+        ["loss.spectral=[{kind: radial}]"],
+        "loss.spectral[0].kind",
+        "unknown spectral loss 'radial'; expected one of radial_profile, ",
+    ),
+    "distance of another kind": (
+        ["loss.spectral=[{kind: axis_profiles, distance: bce}]"],
+        "loss.spectral[0].distance",
+        "axis_profiles has no bce; expected one of l1, l2",
+    ),
+    "bce outside of its domain": (
+        ["loss.spectral=[{kind: radial_profile, convention: ganlab, distance: bce}]"],
+        "loss.spectral[0].distance",
+        "bce needs profiles in [0, 1]",
+    ),
+    "logarithm of zero": (
+        ["loss.spectral=[{kind: radial_profile, distance: log_l1}]"],
+        "loss.spectral[0].distance",
+        "log_l1 takes logarithms of linear power",
+    ),
+    "logarithm of logarithms": (
+        ["loss.spectral=[{kind: frechet, normalisation: log}]"],
+        "loss.spectral[0].normalisation",
+        "are logarithms already",
+    ),
+    "loss without gradient": (
+        ["loss.spectral=[{kind: radial_profile, convention: durall2019}]"],
+        "loss.spectral[0].convention",
+        "no gradient passes; expected durall2020",
+    ),
+    "discriminator without gradient": (
+        ["model.spectral_discriminator={convention: durall2019}"],
+        "model.spectral_discriminator.convention",
+        "no gradient passes",
+    ),
+    "ratio": (
+        ["model.spectral_discriminator={ratio: 0}"],
+        "model.spectral_discriminator.ratio",
+        "expected a number > 0",
+    ),
+    "unbounded spectral critic": (
+        [*SNGAN, "loss={adversarial: wasserstein}", "model.spectral_discriminator={}"],
+        "model.spectral_discriminator.spectral_norm",
+        "wasserstein needs a Lipschitz critic here too",
+    ),
     "late decay": (
         ["optimizer.schedule=linear", "optimizer.decay_start=2000"],
         "optimizer.decay_start",
@@ -191,6 +251,46 @@ NO_EFFECT = {
         "model.generator.max_width",
         "says every width",
     ),
+    "option of another kind": (
+        ["loss.spectral=[{kind: sliced, alpha: 2}]"],
+        "loss.spectral[0].alpha",
+        "sliced has no such option",
+    ),
+    "option beside as_released": (
+        ["loss.spectral=[{kind: radial_profile, as_released: true, compare: mean}]"],
+        "loss.spectral[0].compare",
+        "as_released fixes it",
+    ),
+    "weight of zero": (
+        ["loss.spectral=[{kind: sliced, weight: 0}]"],
+        "loss.spectral[0].weight",
+        "logged all the same",
+    ),
+    "decay without a running mean": (
+        ["loss.spectral=[{kind: frechet, reference: batch, decay: .5}]"],
+        "loss.spectral[0].decay",
+        "nothing is averaged over steps",
+    ),
+    "gradients of nothing": (
+        ["logging.gradients_every=7"],
+        "logging.gradients_every",
+        "no loss beside the adversarial one",
+    ),
+    "convention of a plane": (
+        ["model.spectral_discriminator={input: plane, convention: ssdgan2021}"],
+        "model.spectral_discriminator.convention",
+        "no radial profile",
+    ),
+    "hidden layer of a linear head": (
+        ["model.spectral_discriminator={hidden: 7}"],
+        "model.spectral_discriminator.hidden",
+        "has no hidden layer",
+    ),
+    "detached errors": (
+        ["model.spectral_discriminator={detach: true}"],
+        "model.spectral_discriminator.detach",
+        "only the mean of mixed",
+    ),
     "milestones": (["logging.milestone_every=2001"], "logging.milestone_every", "more than the 2000 steps"),
     "samples": (["logging.samples_every=2001"], "logging.samples_every", "more than the 2000 steps"),
     "log": (["logging.log_every=2001"], "logging.log_every", "more than the 2000 steps"),
@@ -223,6 +323,12 @@ def test_options_without_effect_are_said(kind):
     assert f": {key}: has no effect" in text
     assert part in text
     assert text.startswith(("override '", "preset dcgan32:"))
+
+
+def test_a_warm_up_longer_than_the_run_is_said():
+    (text,) = warnings("loss.spectral=[{kind: sliced, warmup: 2001, weight: .5}]")
+    assert "loss.spectral[0].warmup: the weight reaches 0.5 at step 2001 of 2000" in text
+    assert not warnings("loss.spectral=[{kind: sliced, warmup: 2000}, {kind: frechet, decay: .5}]")
 
 
 def test_options_of_a_preset_made_moot_are_not_the_users_concern():
@@ -348,6 +454,8 @@ EXAMPLES = [
     *(["dcgan32", *overrides] for overrides, *_ in [*NO_EFFECT.values()]),
     ["sngan32-pfnet"],
     ["sngan32-pfnet", "model.num_classes=10"],
+    ["dcgan32", "loss.spectral=[{kind: sliced}, {kind: radial_profile, distance: l1}]"],
+    ["dcgan32", "model.spectral_discriminator={}"],
 ]
 
 

@@ -1,7 +1,7 @@
 """The frozen list of configuration keys: adding or removing one is a decision, made here as well."""
 
 from ganlab.config import Config, json_schema
-from ganlab.config.errors import dotted
+from ganlab.config.errors import dotted, key_path
 from ganlab.config.registries import names
 from ganlab.config.tree import expected, find, keys, suggestion
 
@@ -45,10 +45,36 @@ KEYS = [
     "model.discriminator.max_width",
     "model.discriminator.norm",
     "model.discriminator.spectral_norm",
+    "model.discriminator.downsampling",
+    "model.spectral_discriminator",
+    "model.spectral_discriminator.input",
+    "model.spectral_discriminator.convention",
+    "model.spectral_discriminator.head",
+    "model.spectral_discriminator.hidden",
+    "model.spectral_discriminator.spectral_norm",
+    "model.spectral_discriminator.combine",
+    "model.spectral_discriminator.ratio",
+    "model.spectral_discriminator.detach",
     "loss",
     "loss.adversarial",
     "loss.penalty",
     "loss.penalty_weight",
+    "loss.spectral",
+    "loss.spectral[0].kind",
+    "loss.spectral[0].weight",
+    "loss.spectral[0].name",
+    "loss.spectral[0].warmup",
+    "loss.spectral[0].convention",
+    "loss.spectral[0].normalisation",
+    "loss.spectral[0].reference",
+    "loss.spectral[0].decay",
+    "loss.spectral[0].distance",
+    "loss.spectral[0].compare",
+    "loss.spectral[0].as_released",
+    "loss.spectral[0].alpha",
+    "loss.spectral[0].log_weight",
+    "loss.spectral[0].average",
+    "loss.spectral[0].projections",
     "optimizer",
     "optimizer.lr",
     "optimizer.lr_discriminator",
@@ -73,6 +99,7 @@ KEYS = [
     "logging.checkpoint_every",
     "logging.keep_checkpoints",
     "logging.milestone_every",
+    "logging.gradients_every",
     "logging.tensorboard",
 ]
 
@@ -86,8 +113,8 @@ def test_every_key_is_described():
 
 
 def test_required_keys():
-    required = [key for key in KEYS if "default" not in (find(tuple(key.split("."))) or {})]
-    assert required == ["model", "model.upsampling", "model.upsampling.name"]
+    required = [key for key in KEYS if "default" not in (find(key_path(key)) or {})]
+    assert required == ["model", "model.upsampling", "model.upsampling.name", "loss.spectral[0].kind"]
 
 
 def test_json_schema_knows_names_short_forms_and_extends():
@@ -111,11 +138,14 @@ def test_words_for_what_is_expected():
     assert expected(("model", "generator", "widths")) == "a list, each an integer >= 1, or null"
     assert expected(("model", "upsampling", "name")).endswith("bilinear_align_corners or a list of them")
     assert expected(("model", "upsampling", "last")).endswith("bilinear_align_corners or null")
+    assert expected(("loss", "spectral", 2, "kind")).startswith("one of radial_profile, axis_profiles, ")
+    assert expected(("loss", "spectral", 2, "weight")) == "a number >= 0"
     assert expected(("out",)) == "text or null"
 
 
 def test_suggestions():
     assert suggestion(("training", "batchsize")) == "; did you mean 'batch_size'?"
+    assert suggestion(("loss", "spectral", 3, "wieght")) == "; did you mean 'weight'?"
     assert suggestion(("betas",)) == "; did you mean 'optimizer.betas'?"
     assert suggestion(("model", "n-dis")) == "; did you mean 'training.n_dis'?"
     assert suggestion(("zzzzqq",)) == ""

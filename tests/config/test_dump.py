@@ -66,13 +66,20 @@ def test_presets_survive_dump_and_loads(preset):
 
 
 def test_dump_writes_every_field():
-    written = load_yaml(dump(load("dcgan32", {"model.upsampling.tail": {}})), "x")
+    sections = {
+        "model.upsampling.tail": {},
+        "model.spectral_discriminator": {},
+        "loss.spectral": [{"kind": "sliced"}],
+    }
+    written = load_yaml(dump(load("dcgan32", sections)), "x")
 
     def paths(value, path=()):
         for key, item in value.items():
             yield (*path, key)
             if isinstance(item, dict):
                 yield from paths(item, (*path, key))
+            for index, part in enumerate(item if isinstance(item, tuple) else ()):
+                yield from paths(part, (*path, key, index)) if isinstance(part, dict) else ()
 
     assert set(paths(written)) == set(keys())
 

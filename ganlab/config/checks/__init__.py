@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ganlab.config.checks import game, idle, names, processes, shapes, sources
+from ganlab.config.checks import game, idle, names, processes, shapes, sources, spectral
 from ganlab.config.checks.problem import Check, Problem
 from ganlab.config.errors import KeyPath, key_path
 from ganlab.config.schema import Config
@@ -29,6 +29,16 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     game.resnet_settings: ("model.architecture", "optimizer.betas", "training.n_dis"),
     game.schedule: ("optimizer", "training.steps", "training.ema_decay", "training.ema_start"),
     game.precision: ("training.precision", "training.device"),
+    spectral.kind_options: ("loss.spectral",),
+    spectral.term_values: ("loss.spectral",),
+    spectral.term_names: ("loss.spectral",),
+    spectral.term_weights: ("loss.spectral", "training.steps"),
+    spectral.idle_measurement: (
+        "loss.spectral",
+        "model.spectral_discriminator",
+        "logging.gradients_every",
+    ),
+    spectral.spectral_discriminator: ("model.spectral_discriminator", "loss"),
     processes.batch_parts: ("training.batch_size", "training.generator_batch_size"),
     processes.discriminator_batch_norm: ("loss.penalty", "model.architecture", "model.discriminator"),
     sources.path: ("data.source", "data.path"),

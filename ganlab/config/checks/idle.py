@@ -31,7 +31,7 @@ def optimizer_options(config: Config) -> Iterator[Problem]:
 def logging_intervals(config: Config) -> Iterator[Problem]:
     """An interval longer than the run, where somebody chose it."""
     steps = config.training.steps
-    for name in ("log_every", "samples_every", "checkpoint_every", "milestone_every"):
+    for name in ("log_every", "samples_every", "checkpoint_every", "milestone_every", "gradients_every"):
         value = getattr(config.logging, name)
         if value != LoggingConfig.model_fields[name].default and value is not None and value > steps:
             yield no_effect(f"logging.{name}", f"{value} is more than the {steps} steps of training.steps")

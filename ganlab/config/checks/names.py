@@ -42,3 +42,10 @@ def _uses(config: Config) -> Iterator[tuple[str, str, str]]:
         yield "upsamplers", "model.upsampling.last", upsampling.last
     yield "adversarial", "loss.adversarial", config.loss.adversarial
     yield "penalties", "loss.penalty", config.loss.penalty
+    for index, term in enumerate(config.loss.spectral):
+        yield "spectral", f"loss.spectral[{index}].kind", term.kind
+        yield "conventions", f"loss.spectral[{index}].convention", term.convention
+    spectral = config.model.spectral_discriminator
+    if spectral is not None:
+        yield "spectral_inputs", "model.spectral_discriminator.input", spectral.input
+        yield "conventions", "model.spectral_discriminator.convention", spectral.convention
