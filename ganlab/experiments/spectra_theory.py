@@ -24,6 +24,7 @@ from ganlab.errors import GanlabError
 from ganlab.experiments.spectra_measure import MeasuredSet
 from ganlab.spectra import CONVENTIONS, SpectrumStatistics
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums
+from ganlab.spectra.theory import frequency_response
 from ganlab.spectra.transforms import axis_means
 from ganlab.upsampling import KERNELS
 
@@ -90,15 +91,6 @@ def _operator_in(parts: Sequence[Mapping[str, Any]], wanted: PurePosixPath) -> s
     return names.pop() if len(names) == 1 else None
 
 
-def amplitude(operator: str, frequencies: FloatArray) -> FloatArray:
-    """``|H|`` of a fixed operator along one axis, 1 at zero; frequencies in cycles per output pixel."""
-    kernel = KERNELS[operator]
-    moves = np.arange(len(kernel.taps)) + kernel.offset
-    response = np.exp(-2j * np.pi * frequencies[:, None] * moves) @ np.array(kernel.taps)
-    size: FloatArray = np.abs(response) / 2
-    return size
-
-
 def enlarged_profiles(real: SpectrumStatistics, operator: str) -> dict[str, FloatArray]:
     """Radial, horizontal and vertical profile (linear power) of the reals halved and enlarged.
 
@@ -109,7 +101,7 @@ def enlarged_profiles(real: SpectrumStatistics, operator: str) -> dict[str, Floa
     height, width = real.height, real.width
     half = torch.from_numpy(real.power.mean)[None]
     quarter = orbit_sums(half, width)[0].numpy() / np.outer(multiplicity(height), multiplicity(width))
-    gains = [amplitude(operator, np.arange(n // 2 + 1) / n) ** 2 for n in (height, width)]
+    gains = [frequency_response(operator, n).numpy() ** 2 for n in (height, width)]
     folds = [_folded(n) for n in (height, width)]
     enlarged = np.outer(*gains) * quarter[np.ix_(*folds)]
     rows = np.minimum(np.arange(height), height - np.arange(height))

@@ -1,0 +1,28 @@
+"""``ganlab theory [--out DIR]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def theory(
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the figures, their numbers, the table.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=32, help="Pixels after the last doubling; divisible by 32.")] = 64,
+) -> None:
+    """What the fixed upsamplers do to a spectrum by theory: nulls, images, replicas after several stages.
+
+    Prints the table; with --out also draws the responses and the replicas after one to four doublings.
+    """
+    from ganlab.experiments.theory import operator_rows, table_text, write_theory
+
+    if out is None:
+        print(table_text(operator_rows()), end="")
+        return
+    rows, was_complete = write_theory(out, size)
+    print(table_text(rows), end="")
+    print(f"\n{out} " + ("already holds this; nothing was written" if was_complete else "written"))
