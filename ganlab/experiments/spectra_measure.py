@@ -17,6 +17,7 @@ from ganlab.experiments.spectra_options import SpectraOptions
 from ganlab.images import to_float
 from ganlab.spectra import SpectrumAccumulator, SpectrumStatistics
 from ganlab.spectra.gather import NEEDED
+from ganlab.spectra.guards import enlarged_warnings
 from ganlab.util.progress import bar
 from ganlab.util.seeding import derive_seed
 
@@ -24,6 +25,9 @@ BATCH_VALUES = 2**22
 """Pixel values read at a time, whatever the image size."""
 BAND_SAMPLE = 4096
 """Percentile bands are exact up to so many images and come from a uniform sample of as many beyond."""
+ENLARGED_SAMPLE = 512
+ENLARGED_VALUES = 2**26
+"""How many of the reals are looked at for signs of enlargement, and how many pixel values at most."""
 FEW_IMAGES = 100
 """Below this a warning says how uncertain one cell of a heat map is."""
 EXPONENTIAL_DB = 10 / np.log(10) * np.pi / np.sqrt(6)
@@ -103,7 +107,14 @@ def check_sets(real: ImageSet, fakes: Sequence[ImageSet]) -> list[str]:
     if errors:
         raise GanlabError("; ".join(errors))
     few = [text for images in (real, *fakes) for text in _few(images)]
-    return list(dict.fromkeys([*(str(one) for one in found), *few]))
+    return list(dict.fromkeys([*(str(one) for one in found), *_enlarged(real), *few]))
+
+
+def _enlarged(real: ImageSet) -> list[str]:
+    """Whether the reals look enlarged by two, from an even sample of them."""
+    count = min(ENLARGED_SAMPLE, real.num_images, max(1, ENLARGED_VALUES // int(np.prod(real.shape))))
+    places = np.arange(count) * real.num_images // count
+    return [one.message for one in enlarged_warnings(to_float(real.read(places)), real.name)]
 
 
 def _few(images: ImageSet) -> list[str]:

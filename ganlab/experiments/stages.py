@@ -25,6 +25,7 @@ from ganlab.config import Config
 from ganlab.config.architecture import stage_names
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra_maps import full_plane
+from ganlab.experiments.stage_layers import LayerRow, layer_rows
 from ganlab.generation.sampling import BLOCK, image_labels, image_latents
 from ganlab.models import Generator, build_generator, load_generator
 from ganlab.models.store import FILE_NAME, generator_file, read_generator
@@ -77,6 +78,7 @@ class StageProbe:
         seed: of the latents (those of ``ganlab generate``), of the noise and of the untrained weights.
         operators: upsampler of every stage.
         panels: by question, then by stage.
+        layers: every upsampling layer that is a filter, trained and untrained.
     """
 
     name: str
@@ -86,6 +88,7 @@ class StageProbe:
     seed: int
     operators: tuple[str, ...]
     panels: tuple[StageSpectrum, ...]
+    layers: tuple[LayerRow, ...]
 
     def of(self, question: str) -> tuple[StageSpectrum, ...]:
         """The panels that answer one question, by stage."""
@@ -130,10 +133,19 @@ def probe_stages(
         raise GanlabError(f"a stage probe needs 2 latents or more; got {count}")
     file = generator_file(path)
     config, _, step = read_generator(file, weights)
-    panels = stage_spectra(load_generator(file, weights), _untrained(config, seed), count, seed)
+    trained, untrained = load_generator(file, weights), _untrained(config, seed)
+    panels = tuple(stage_spectra(trained, untrained, count, seed))
+    layers = [
+        *_layer_rows(trained, "trained", min(count, BLOCK), seed),
+        *_layer_rows(untrained, "untrained", min(count, BLOCK), seed),
+    ]
     return StageProbe(
-        _name(file), sha256_file(file), step, count, seed, stage_names(config.model), tuple(panels)
+        _name(file), sha256_file(file), step, count, seed, stage_names(config.model), panels, tuple(layers)
     )
+
+
+def _layer_rows(generator: Generator, weights: str, count: int, seed: int) -> list[LayerRow]:
+    return layer_rows(generator, weights, lambda: _walk(generator, 0, count, seed, lambda _, x: x))
 
 
 @torch.no_grad()

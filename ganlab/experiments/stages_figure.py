@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganlab.experiments.spectra_csv import number, write_csv
+from ganlab.experiments.spectra_csv import FREQUENCY, number, write_csv
 from ganlab.experiments.spectra_figures import closed, mark_plane, mark_replicas, pooled
 from ganlab.experiments.stages import QUESTIONS, StageProbe, StageSpectrum
-from ganlab.experiments.style import BLACK, DIVERGING, PAGE, new_figure, save_figure, series_style, styled
+from ganlab.experiments.style import (
+    BLACK,
+    COLUMN,
+    DIVERGING,
+    PAGE,
+    new_figure,
+    save_figure,
+    series_style,
+    styled,
+)
 
 ROWS = {
     "features": "trained:\nfeature maps",
@@ -22,25 +31,32 @@ ROWS = {
 
 
 def write_stages(probe: StageProbe, folder: Path) -> list[str]:
-    """Write ``stages-NAME`` (maps) and ``stages-NAME-profiles``, each as SVG, PNG and CSV.
+    """Write ``stages-NAME`` (maps), ``-profiles`` and ``-layers`` (unevenness), each as SVG, PNG and CSV.
 
     Returns:
         Names of the files.
     """
     stem = f"stages-{probe.name}"
+    frequencies = ("vertical_frequency", "horizontal_frequency")
+    write_csv(folder / f"{stem}.csv", (*_ABOUT, *frequencies, "db_over_white"), _map_lines(probe))
     save_figure(draw_stage_maps(probe), folder / stem)
+    header = (*_ABOUT, "profile", FREQUENCY, "db_over_white")
+    write_csv(folder / f"{stem}-profiles.csv", header, _profile_lines(probe))
     save_figure(draw_stage_profiles(probe), folder / f"{stem}-profiles")
-    write_csv(
-        folder / f"{stem}.csv",
-        (*_ABOUT, "vertical_frequency", "horizontal_frequency", "level_db"),
-        _map_lines(probe),
-    )
-    write_csv(
-        folder / f"{stem}-profiles.csv",
-        (*_ABOUT, "profile", "frequency_cycles_per_pixel", "level_db"),
-        _profile_lines(probe),
-    )
-    return [f"{one}.{kind}" for one in (stem, f"{stem}-profiles") for kind in ("csv", "png", "svg")]
+    kinds = ["", "-profiles"]
+    if probe.layers:
+        write_csv(folder / f"{stem}-layers.csv", _LAYER, _layer_lines(probe))
+        save_figure(draw_layers(probe), folder / f"{stem}-layers")
+        kinds.append("-layers")
+    return [f"{stem}{one}.{kind}" for one in kinds for kind in ("csv", "png", "svg")]
+
+
+_LAYER = ("generator", "stage", "layer", "operator", "weights", "random_constant", "mean_activations")
+
+
+def _layer_lines(probe: StageProbe) -> Iterable[Sequence[object]]:
+    for row in probe.layers:
+        yield probe.name, row.stage, row.layer, row.operator, row.weights, number(row.mean), number(row.given)
 
 
 _ABOUT = ("generator", "question", "stage", "operator", "side")
@@ -134,3 +150,39 @@ def draw_stage_profiles(probe: StageProbe) -> Figure:
     figure.supxlabel("frequency (cycles per pixel of the map)", fontsize=8)
     figure.suptitle(_caption(probe), fontsize=7)
     return figure
+
+
+@styled()
+def draw_layers(probe: StageProbe) -> Figure:
+    """Share of a constant input's power that every layer puts on the replica frequencies; one column wide."""
+    names = list(dict.fromkeys((row.stage, row.layer, row.operator) for row in probe.layers))
+    figure = new_figure(COLUMN, 1.25 + 0.3 * len(names))
+    axes = figure.add_subplot()
+    for row in probe.layers:
+        trained = row.weights == "trained"
+        color, marker = series_style(0 if trained else 1).color, "o" if trained else "s"
+        place = names.index((row.stage, row.layer, row.operator)) + (-0.12 if trained else 0.12)
+        for value, face, what in ((row.given, color, "mean activations"), (row.mean, "white", "random")):
+            axes.plot(value, place, marker, color=color, markerfacecolor=face, markersize=5,
+                      label=f"{row.weights}, {what}")  # fmt: skip
+    axes.set_yticks(range(len(names)), [_layer_name(*name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(-0.02, 1)
+    axes.grid(axis="x")
+    axes.set_xlabel("share of power at the replicas of 0")
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(
+        list(unique.values()),
+        list(unique),
+        loc="outside lower center",
+        ncols=2,
+        columnspacing=1,
+        handletextpad=0.2,
+    )
+    figure.suptitle(f"{probe.name}: layers fed with a constant", fontsize=7)
+    return figure
+
+
+def _layer_name(stage: int, layer: str, operator: str) -> str:
+    return f"stage {stage}: {operator}" + ("" if layer == "up" else f"\n({layer})")
