@@ -1,0 +1,80 @@
+"""``ganlab detect REAL FAKE [FAKE ...] --out DIR`` and ``ganlab detect --model M IMAGES``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganlab.errors import GanlabError
+
+
+def detect(
+    sets: Annotated[list[str], typer.Argument(help="REAL FAKE [FAKE ...]; with --model, images to score.")],
+    out: Annotated[Path | None, typer.Option(help="Results folder; with --model, a CSV file.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Score images with this saved detector.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A published method, such as frank2020.")] = None,
+    systems: Annotated[
+        list[str] | None, typer.Option("--system", help="feature+detector, as often as needed.")
+    ] = None,
+    unseen: Annotated[
+        list[str] | None, typer.Option("--unseen", help="Reals of another kind: false alarms on them.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions with new splits.")] = 3,
+    perturbations: Annotated[
+        list[str] | None, typer.Option("--perturbation", help="Measure robustness against it.")
+    ] = None,
+    sizes: Annotated[list[int] | None, typer.Option("--size", help="A training-set size to try.")] = None,
+    bands: Annotated[int, typer.Option(min=0, help="Frequency bands of the importance table; 0: none.")] = 8,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap draws of every interval.")] = 1000,
+    attribution: Annotated[bool, typer.Option("--attribution", help="Also name the source.")] = False,
+    optimize: Annotated[int, typer.Option(min=0, help="Hyper-parameter candidates tried; 0: none.")] = 0,
+    allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of each set.")] = None,
+) -> None:
+    """Train and test detectors of fake images, or score images with a saved one.
+
+    Tables carry bootstrap intervals and a real-against-real control. The same command continues an
+    interrupted experiment. Sets that differ in size, codec or preparation are refused; --allow NAME
+    tolerates a finding.
+    """
+    if model is not None:
+        _score(model, sets, out)
+        return
+    if out is None or len(sets) < 2:
+        raise GanlabError("ganlab detect needs REAL, at least one FAKE and --out (or --model M IMAGES)")
+    from ganlab.data import open_image_set
+    from ganlab.experiments.detection import detect as run
+    from ganlab.experiments.detection_options import DetectionOptions, preset_options
+
+    changes = {
+        "systems": tuple(systems or ()), "perturbations": tuple(perturbations or ()),
+        "sizes": tuple(sizes or ()), "allow": tuple(allow or ()), "attribution": attribution,
+    }  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value}
+    given |= {"seeds": seeds, "bands": bands, "resamples": resamples, "optimize": optimize}
+    options = DetectionOptions(**given) if preset is None else preset_options(preset, **given)
+    real, *fakes = (open_image_set(path, limit) for path in sets)
+    others = [open_image_set(path, limit) for path in unseen or ()]
+    report = run(real, fakes, out, options, others, "ganlab " + " ".join(sys.argv[1:]))
+    print(report.text)
+    print(f"{'already in' if report.was_complete else 'written to'} {out}")
+
+
+def _score(model: Path, sets: list[str], out: Path | None) -> None:
+    """Print how many images of each set are called what; write every image's scores to a CSV file."""
+    from ganlab.data import open_image_set
+    from ganlab.forensics import load_detector, score_images, write_scores
+
+    if len(sets) != 1 and out is not None:
+        raise GanlabError("with --model and --out give one set of images")
+    saved = load_detector(model)
+    for path in sets:
+        scores = score_images(saved, open_image_set(path))
+        verdicts = scores.probabilities.argmax(1)
+        shown = ", ".join(f"{(verdicts == k).sum()} {name}" for k, name in enumerate(scores.class_names))
+        print(f"{path}: {len(verdicts)} images, {shown}; mean probability of fake {scores.fake.mean():.3f}")
+        if out is not None:
+            write_scores(out, scores)

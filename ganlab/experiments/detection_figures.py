@@ -1,0 +1,139 @@
+"""Figures of a detection experiment: transfer matrix, curves over severity, size and frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganlab.experiments.detection_bands import ALONE, SHUFFLED
+from ganlab.experiments.detection_text import matrix, select, unique
+from ganlab.experiments.detection_trials import Record
+from ganlab.experiments.style import (
+    COLUMN,
+    NULL,
+    PAGE,
+    SEQUENTIAL,
+    new_figure,
+    save_figure,
+    series_style,
+    styled,
+)
+from ganlab.forensics import LEVELS, SEVERITIES
+
+DARK = 0.75
+
+
+def draw_all(folder: Path, records: Sequence[Record]) -> list[str]:
+    """Every figure the records allow, into a folder; names of the files."""
+    written: list[str] = []
+    for place, system in enumerate(unique(records, "system")):
+        own = select(records, system=system)
+        figures = {
+            "transfer": draw_transfer(select(own, kind="transfer"), system),
+            "bands": draw_bands(select(own, kind="band"), system),
+        }
+        for kind, figure in figures.items():
+            if figure is not None:
+                written += [p.name for p in save_figure(figure, folder / f"{kind}_{place}")]
+    for name, curves in (("robustness", draw_robustness(records)), ("sizes", draw_sizes(records))):
+        if curves is not None:
+            written += [p.name for p in save_figure(curves, folder / name)]
+    return written
+
+
+@styled()
+def draw_transfer(records: Sequence[Record], system: str) -> Figure | None:
+    """Balanced accuracy, trained on the row and tested on the column."""
+    if not records:
+        return None
+    rows, columns, values = matrix(records, "balanced_accuracy")
+    figure = new_figure(max(COLUMN, 1.3 + 0.55 * len(columns)), 1.2 + 0.28 * len(rows))
+    axes = figure.subplots()
+    image = axes.imshow(values, vmin=0.5, vmax=1.0, cmap=SEQUENTIAL, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        axes.text(j, i, f"{value:.2f}", ha="center", va="center", color="k" if value > DARK else "w")
+    axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel("tested on")
+    axes.set_ylabel("trained on")
+    axes.set_title(system)
+    figure.colorbar(image, ax=axes, label="balanced accuracy")
+    return figure
+
+
+@styled()
+def draw_bands(records: Sequence[Record], system: str) -> Figure | None:
+    """ROC-AUC over frequency: a detector on one band alone, and the whole one with that band shuffled."""
+    if not records:
+        return None
+    figure = new_figure(COLUMN, 2.4)
+    axes = figure.subplots()
+    for place, (kind, title) in enumerate(((ALONE, "this band alone"), (SHUFFLED, "without this band"))):
+        names = [s for s in unique(records, "setting") if s.startswith(kind + " ")]
+        edges = [[float(x) for x in name.removeprefix(kind + " ").split("-")] for name in names]
+        means = [np.mean([r.metrics["roc_auc"].value for r in select(records, setting=n)]) for n in names]
+        middle = [sum(pair) / 2 for pair in edges]
+        axes.plot(middle, means, label=title, **series_style(place).line(1, place))
+    whole = np.mean([r.metrics["roc_auc"].value for r in select(records, setting="all")])
+    axes.axhline(float(whole), color="k", linewidth=0.8, label="all bands")
+    axes.axhline(0.5, color=NULL.color, linestyle=NULL.dashes, linewidth=0.8, label="chance")
+    axes.set_xlim(0, 0.5)
+    axes.set_xlabel("frequency (cycles per pixel)")
+    axes.set_ylabel("ROC-AUC")
+    axes.set_title(system)
+    axes.legend()
+    return figure
+
+
+@styled()
+def draw_robustness(records: Sequence[Record]) -> Figure | None:
+    """Balanced accuracy over severity, a panel for each perturbation that has levels, a curve a system."""
+    chosen = select(records, kind="robustness")
+    names = [n for n in SEVERITIES if any(r.setting == f"{n} {LEVELS}" for r in chosen)]
+    if not names:
+        return None
+    figure = new_figure(PAGE, 0.4 + 1.9 * ((len(names) + 2) // 3))
+    panels = figure.subplots((len(names) + 2) // 3, 3, squeeze=False, sharey=True).ravel()
+    systems = unique(chosen, "system")
+    for axes, name in zip(panels, names, strict=False):
+        for place, system in enumerate(systems):
+            own = select(chosen, system=system)
+            settings = ["none", *(f"{name} {level}" for level in range(1, LEVELS + 1))]
+            means = [_mean(select(own, setting=setting)) for setting in settings]
+            axes.plot(range(LEVELS + 1), means, label=system, **series_style(place).line(1, place))
+        axes.axhline(0.5, color=NULL.color, linestyle=NULL.dashes, linewidth=0.8)
+        axes.set_title(name)
+        axes.set_xlabel("severity")
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    panels[0].set_ylabel("balanced accuracy")
+    figure.legend(systems, loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled()
+def draw_sizes(records: Sequence[Record]) -> Figure | None:
+    """Balanced accuracy over the number of training images, a curve a system, averaged over sources."""
+    chosen = select(records, kind="size")
+    if not chosen:
+        return None
+    figure = new_figure(COLUMN, 2.4)
+    axes = figure.subplots()
+    for place, system in enumerate(unique(chosen, "system")):
+        own = select(chosen, system=system)
+        sizes = sorted({record.images for record in own})
+        means = [_mean(select(own, images=size)) for size in sizes]
+        axes.plot(sizes, means, label=system, **series_style(place).line(1, place))
+    axes.axhline(0.5, color=NULL.color, linestyle=NULL.dashes, linewidth=0.8, label="chance")
+    axes.set_xscale("log")
+    axes.set_xlabel("training images")
+    axes.set_ylabel("balanced accuracy")
+    axes.legend()
+    return figure
+
+
+def _mean(records: Sequence[Record]) -> float:
+    return float(np.mean([record.metrics["balanced_accuracy"].value for record in records]))

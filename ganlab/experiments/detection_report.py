@@ -1,0 +1,87 @@
+"""The report of a detection experiment as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ganlab.experiments.detection_text import (
+    generator_table,
+    markdown,
+    select,
+    setting_table,
+    transfer_table,
+    unique,
+)
+from ganlab.experiments.detection_trials import Record
+from ganlab.forensics import NULL
+
+READING = (
+    "Values are means over seeds; in brackets the lowest and the highest end of the seeds' 95 % bootstrap "
+    "intervals over test images. Balanced accuracy and ROC-AUC of 0.5 are chance. "
+    f"'{NULL}' is one random half of the reals against the other: so much means nothing.\n"
+)
+
+
+def report_text(
+    records: Sequence[Record],
+    extra: Mapping[str, Sequence[Mapping[str, Any]]],
+    findings: Sequence[str],
+    figures: Sequence[str],
+    command: str,
+) -> str:
+    """All tables, and the figures by name."""
+    parts = ["# Detection\n", READING]
+    parts += [f"Command: `{command}`\n"] if command else []
+    parts += ["Tolerated by request:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
+    parts += ["## Each generator\n", generator_table(records)]
+    for system in unique(records, "system"):
+        title = f"## Transfer: {system}\n\nBalanced accuracy, trained on the row and tested on the column.\n"
+        parts += [title, transfer_table(records, system, "balanced_accuracy")]
+    parts += _settings(records)
+    parts += _unseen(extra["unseen"])
+    parts += _attribution(extra["attribution"])
+    pictures = [name for name in figures if name.endswith(".png")]
+    parts += ["## Figures\n", "".join(f"![{name}]({name})\n" for name in pictures)] if pictures else []
+    return "\n".join(parts)
+
+
+def _settings(records: Sequence[Record]) -> list[str]:
+    titles = {
+        "robustness": ("Robustness", "balanced_accuracy", "Test images perturbed; fitted on clean ones."),
+        "size": ("Number of training images", "balanced_accuracy", "Reals and fakes together."),
+        "band": (
+            "Frequency bands",
+            "roc_auc",
+            "ROC-AUC with a band shuffled among images (without), and of a detector on it alone (only).",
+        ),
+    }
+    parts = []
+    for kind, (title, metric, about) in titles.items():
+        if select(records, kind=kind):
+            parts += [f"## {title}\n\n{about} Averaged over sources.\n", setting_table(records, kind, metric)]
+    return parts
+
+
+def _unseen(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not entries:
+        return []
+    lines = [["system", "trained on", "set", "seed", "images", "called fake"]]
+    for one in entries:
+        value, low, high = one["rate"]
+        shown = f"{value:.3f} [{low:.3f}, {high:.3f}]"
+        names = [str(one[key]) for key in ("system", "trained_on", "tested_on", "seed", "images")]
+        lines.append([*names, shown])
+    return ["## False alarms on reals never seen\n", markdown(lines)]
+
+
+def _attribution(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not entries:
+        return []
+    lines = [["system", "seed", "balanced accuracy", "chance"]]
+    for one in entries:
+        value, low, high = one["balanced_accuracy"]
+        lines.append(
+            [one["system"], str(one["seed"]), f"{value:.3f} [{low:.3f}, {high:.3f}]", f"{one['chance']:.3f}"]
+        )
+    return ["## Naming the source\n", markdown(lines)]
