@@ -9,7 +9,9 @@ from ganlab.forensics.detectors.store import SavedDetector, load_detector, save_
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.extract import extract, extract_many
 from ganlab.forensics.features.make import make_feature
+from ganlab.forensics.nets.adversarial import finetune_against
 from ganlab.forensics.nets.detector import NetDetector
+from ganlab.forensics.nets.patch_maps import Patch, exaggerate, patch_maps, telling_patches
 from ganlab.forensics.nets.receptive import ReceptiveField, receptive_field
 from ganlab.forensics.nets.trainer import Plan
 from ganlab.forensics.perturbations.base import describe, perturb
@@ -40,6 +42,7 @@ __all__ = [
     "FrozenDetector",
     "Interval",
     "NetDetector",
+    "Patch",
     "Plan",
     "Preset",
     "ReceptiveField",
@@ -55,8 +58,10 @@ __all__ = [
     "describe",
     "evaluate",
     "exact_hashes",
+    "exaggerate",
     "extract",
     "extract_many",
+    "finetune_against",
     "load_detector",
     "load_splits",
     "make_bench",
@@ -64,6 +69,7 @@ __all__ = [
     "make_feature",
     "make_perturbation",
     "parse_system",
+    "patch_maps",
     "perceptual_hashes",
     "perturb",
     "receptive_field",
@@ -74,5 +80,6 @@ __all__ = [
     "split_by_identity",
     "summarise",
     "systems_of",
+    "telling_patches",
     "write_scores",
 ]

@@ -8,12 +8,14 @@ from typing import Any
 from ganlab.forensics.detectors.kernels import durall_svm, rbf_svm
 from ganlab.forensics.detectors.linear import lasso, linear_svm, logistic, ridge
 from ganlab.forensics.detectors.neighbours import kmeans, knn
+from ganlab.forensics.detectors.pattern import prnu
 from ganlab.forensics.detectors.subspace import eigenfaces, lda
 from ganlab.forensics.detectors.trees import gradient_boosting, random_forest
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.decay import Decay
 from ganlab.forensics.features.images import ConvolutionalTraces, Cooccurrence, NeighbouringPixels, Pixels
 from ganlab.forensics.features.profiles import BothAxes, Horizontal, Radial, Vertical, durall_80, durall_300
+from ganlab.forensics.features.residual import NoiseResidual
 from ganlab.forensics.features.spectral import Dct, Dft, HighPass
 from ganlab.forensics.features.wavelets import WaveletPackets
 from ganlab.forensics.nets.detectors import attribution, cnn, fingerprint, npr_resnet, patch, resnet
@@ -72,6 +74,7 @@ FEATURES: dict[str, Callable[..., Feature]] = {
     "npr": NeighbouringPixels,
     "highpass": HighPass,
     "wavelets": WaveletPackets,
+    "residual": NoiseResidual,
     "cooccurrence": Cooccurrence,
 }
 
@@ -88,6 +91,7 @@ DETECTORS: dict[str, Callable[..., Any]] = {
     "lda": lda,
     "eigenfaces": eigenfaces,
     "kmeans": kmeans,
+    "prnu": prnu,
     "cnn": cnn,
     "patch": patch,
     "attribution": attribution,

@@ -33,7 +33,7 @@ from ganlab.images import to_float
 SMALL = {"random_forest": {"trees": 40}, "gradient_boosting": {"trees": 40}}
 CLASSICAL = tuple(name for name in DETECTORS if name in (
     "logistic", "ridge", "lasso", "linear_svm", "rbf_svm", "durall_svm", "random_forest", "gradient_boosting",
-    "knn", "lda", "eigenfaces", "kmeans",
+    "knn", "lda", "eigenfaces", "kmeans", "prnu",
 ))  # fmt: skip
 
 

@@ -208,6 +208,18 @@ def test_wavelets_keep_energy_and_invert(order):
     torch.testing.assert_close(wavelets.reconstruct(bands, order), planes, atol=1e-4, rtol=1e-4)
 
 
+def test_noise_residual_takes_the_noise_and_leaves_the_edges():
+    rng = np.random.default_rng(0)
+    clean = np.where(np.arange(64) < 29, -0.6, 0.6) * np.ones((64, 1))
+    noise = 0.05 * rng.standard_normal((64, 64))
+    image = torch.from_numpy(clean + noise).float()[None, None]
+    residual = make_feature("residual")(image)[0, 0].numpy()
+    assert np.corrcoef(residual.ravel(), noise.ravel())[0, 1] > 0.85
+    assert np.abs(residual.mean(0)).max() < 1e-5
+    assert np.abs(residual.mean(1)).max() < 1e-5
+    assert np.abs(residual).max() < 0.4
+
+
 def test_a_checkerboard_is_seen_by_every_spectral_feature():
     clean = natural(40)
     marked = to_float(checkered(clean))
@@ -293,6 +305,7 @@ def test_values_that_are_no_numbers_name_the_image(monkeypatch):
         ("wavelets", {"level": 0}, "levels"),
         ("wavelets", {"order": 11}, "orders"),
         ("cooccurrence", {"levels": 100}, "divide"),
+        ("residual", {"levels": 5}, "1 to 4 levels"),
     ],
 )
 def test_bad_options_are_explained(name, options, word):
@@ -306,6 +319,8 @@ def test_images_that_do_not_fit_are_explained():
         make_feature("npr")(odd)
     with pytest.raises(GanlabError, match="even sides"):
         make_feature("npr").dims((31, 32, 3))
+    with pytest.raises(GanlabError, match="even sides"):
+        make_feature("residual")(odd)
     with pytest.raises(GanlabError, match="divisible by 8"):
         make_feature("wavelets")(odd)
     with pytest.raises(GanlabError, match="even sides"):

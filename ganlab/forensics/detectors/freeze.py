@@ -21,6 +21,7 @@ from ganlab.forensics.detectors.calibrate import Calibrated
 from ganlab.forensics.detectors.frozen import FrozenDetector, Step
 from ganlab.forensics.detectors.linear import MeanPenalty
 from ganlab.forensics.detectors.neighbours import Clusters, Neighbours
+from ganlab.forensics.detectors.pattern import Patterns
 from ganlab.forensics.detectors.prepare import Flatten, Reduce
 
 Array = npt.NDArray[Any]
@@ -80,14 +81,26 @@ def _machines(part: OneVsRestClassifier) -> Step:
     return Step("gaussian", arrays, {"gamma": gammas.pop()})
 
 
+def _patterns(part: Patterns) -> list[Step]:
+    """Correlations; of two classes their difference, which is linear too."""
+    weights = part.patterns_[1:] - part.patterns_[:1] if len(part.classes_) == 2 else part.patterns_
+    return [Step("unit"), Step("linear", {"weights": weights, "offset": np.zeros(len(weights))})]
+
+
+SCORES: dict[type, Callable[[Any], list[Step]]] = {
+    LinearSVC: lambda part: [_linear(part)],
+    OneVsRestClassifier: lambda part: [_machines(part)],
+    Patterns: _patterns,
+}
+"""What `Calibrated` may hold, as steps that end in scores."""
+
+
 def _calibrated(part: Calibrated) -> list[Step]:
     inner = part.fitted_.calibrated_classifiers_[0]
-    scores = (
-        _linear(inner.estimator) if isinstance(inner.estimator, LinearSVC) else _machines(inner.estimator)
-    )
+    scores = SCORES[type(inner.estimator)](inner.estimator)
     slope = np.array([curve.a_ for curve in inner.calibrators])
     shift = np.array([curve.b_ for curve in inner.calibrators])
-    return [scores, Step("platt", {"slope": slope, "shift": shift})]
+    return [*scores, Step("platt", {"slope": slope, "shift": shift})]
 
 
 def _trees(grown: list[Any], values: list[Array]) -> dict[str, Array]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy.special import expit, softmax
 
 from ganlab.errors import GanlabError
+from ganlab.forensics.detectors.pattern import unit_rows
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -85,6 +86,11 @@ def _standardise(step: Step, values: Floats) -> Floats:
 def _project(step: Step, values: Floats) -> Floats:
     out: Floats = (values - step.arrays["mean"]) @ step.arrays["components"].T
     return out
+
+
+def _unit(step: Step, values: Floats) -> Floats:
+    """Rows of mean 0 and norm 1."""
+    return unit_rows(values)
 
 
 def _linear(step: Step, values: Floats) -> Floats:
@@ -170,6 +176,7 @@ def _centres(step: Step, values: Floats) -> Floats:
 KINDS: dict[str, Callable[[Step, Floats], Floats]] = {
     "standardise": _standardise,
     "project": _project,
+    "unit": _unit,
     "linear": _linear,
     "gaussian": _gaussian,
     "sigmoid": _sigmoid,

@@ -98,12 +98,15 @@ PRESETS: dict[str, Preset] = {
         trap="its CelebA fakes are 128x128 and its reals 178x218; sets of different sizes are refused here",
     ),
     "frank2020": Preset(
-        summary="full-image DCT, then ridge, LASSO, CNN, nearest neighbours, eigenfaces; pixels beside it",
+        summary="full-image DCT and pixels, each with ridge, LASSO, CNN, neighbours, eigenfaces; PRNU",
         source="Frank et al. 2020, arXiv 2003.08685",
-        systems=tuple(
-            System(feature, detector)
-            for feature in ("pixels", "dct")
-            for detector in ("ridge", "lasso", "cnn", "knn", "eigenfaces")
+        systems=(
+            *(
+                System(feature, detector)
+                for feature in ("pixels", "dct")
+                for detector in ("ridge", "lasso", "cnn", "knn", "eigenfaces")
+            ),
+            System("residual", "prnu"),
         ),
         trap="its JPEG is always of quality 95 and its noise and blur are stronger than the text says; "
         "the operators here do what the text says, the released ones have names that end in _released",
