@@ -47,11 +47,10 @@ def rows_of(folder: Path) -> list[Row]:
     return rows
 
 
-def place(row: Row) -> tuple[str, str, str, str]:
-    """Network, upsampler, seed and kind of weights of a row."""
-    network, upsampler, seed = row["set"].split("-")
-    weights = "average" if row["comparison"].endswith("ema") else "raw"
-    return network, upsampler, seed.removeprefix("s"), weights
+def kind_of(row: Row) -> tuple[str, str, str]:
+    """Network, upsampler and kind of weights of a row; its set is called network-upsampler-seed."""
+    network, upsampler, _ = row["set"].split("-")
+    return network, upsampler, "average" if row["comparison"].endswith("ema") else "raw"
 
 
 def grouped(rows: list[Row]) -> dict[tuple[str, str, str], list[Row]]:
@@ -60,12 +59,10 @@ def grouped(rows: list[Row]) -> dict[tuple[str, str, str], list[Row]]:
     for network in ("dcgan", "sngan"):
         for weights in ("raw", "average"):
             for upsampler in UPSAMPLERS:
-                found = [
-                    row for row in rows
-                    if row["role"] == "fake" and place(row)[:2] == (network, upsampler) and place(row)[3] == weights
-                ]  # fmt: skip
+                wanted = (network, upsampler, weights)
+                found = [row for row in rows if row["role"] == "fake" and kind_of(row) == wanted]
                 if found:
-                    groups[network, weights, upsampler] = sorted(found, key=lambda row: place(row)[2])
+                    groups[network, weights, upsampler] = sorted(found, key=lambda row: row["set"])
     return groups
 
 
