@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, float64
 
 from ganlab.data.guards import SetWarning, compare_sets
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra_options import SpectraOptions
-from ganlab.images import to_float
-from ganlab.spectra import SpectrumAccumulator, SpectrumStatistics
+from ganlab.images import UInt8Array, to_float
+from ganlab.spectra import (
+    ProfileSet,
+    SpectrumAccumulator,
+    SpectrumStatistics,
+    profile_set,
+    radial_profile,
+    summaries,
+)
 from ganlab.spectra.gather import NEEDED
 from ganlab.spectra.guards import enlarged_warnings
+from ganlab.spectra.rings import FloatArray
+from ganlab.spectra.statistics import PROFILES
 from ganlab.util.progress import bar
 from ganlab.util.seeding import derive_seed
 
 BATCH_VALUES = 2**22
 """Pixel values read at a time, whatever the image size."""
-BAND_SAMPLE = 4096
-"""Percentile bands are exact up to so many images and come from a uniform sample of as many beyond."""
+SAMPLE = 4096
+"""Maps, bands, intervals and published distances come from so many images at most, drawn uniformly; the mean
+profiles and the differences between them come from all."""
+SMALLEST = 8
+"""Pixels a side below which there are no bands of frequencies to compare."""
+FEWEST = 4
+"""Images below which halves and resamples make no sense."""
 ENLARGED_SAMPLE = 512
 ENLARGED_VALUES = 2**26
 """How many of the reals are looked at for signs of enlargement, and how many pixel values at most."""
@@ -40,6 +56,96 @@ Numbers = npt.NDArray[np.int64]
 Role = Literal["real", "fake"]
 
 
+@dataclass
+class Sums:
+    """Added-up spectra of some images: what one FFT an image gives, and nothing that is not drawn.
+
+    Attributes:
+        window: name of the window.
+        convention: a further radial profile, or "ganlab" for none.
+        count: number of images.
+        sums: name -> float64; "power" ``(H, W//2+1)``, ``PROFILES`` and the convention ``(K,)``, linear.
+    """
+
+    window: str
+    convention: str
+    count: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, images: Tensor) -> None:
+        """Add float images ``(N, C, H, W)`` in [-1, 1]."""
+        found = summaries(images, self.window)
+        self._put("power", found.mean_power * len(images))
+        for name in PROFILES:
+            self._put(name, getattr(found, name).sum(0, dtype=float64))
+        if self.convention != "ganlab":
+            profiles = radial_profile(images, self.convention, self.window)
+            self._put(self.convention, profiles.sum(0, dtype=float64))
+        self.count += len(images)
+
+    def _put(self, name: str, added: Tensor) -> None:
+        self.sums[name] = self.sums[name] + added if name in self.sums else added
+
+    def merge(self, other: Sums) -> None:
+        """Add another's images."""
+        self.count += other.count
+        for name, added in other.sums.items():
+            self._put(name, added)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Spectra of some images of a set: means over all, and a uniform sample of them in detail.
+
+    Attributes:
+        rest: the images outside the sample.
+        sample: those in it, with the profiles of each, in the conventions that deviations need.
+    """
+
+    rest: Sums
+    sample: SpectrumAccumulator
+
+    def merge(self, other: Part) -> Part:
+        """Add another part's images; returns this one."""
+        self.rest.merge(other.rest)
+        self.sample.merge(other.sample)
+        return self
+
+    @functools.cached_property
+    def sampled(self) -> SpectrumStatistics:
+        """Statistics of the sample."""
+        return self.sample.result()
+
+    @property
+    def count(self) -> int:
+        """Number of images, in the sample and outside it."""
+        return self.rest.count + self.sampled.count
+
+    def mean(self, name: str) -> FloatArray:
+        """Mean over all images of "power", of one of ``PROFILES`` or of the convention, linear."""
+        total = self.sample.state["radial.sum" if name == "ganlab" else f"{name}.sum"]
+        total = total + self.rest.sums.get("radial" if name == "ganlab" else name, 0)
+        mean: FloatArray = (total / self.count).numpy()
+        return mean
+
+    @functools.cached_property
+    def profiles(self) -> dict[str, Tensor]:
+        """Profiles of every image in the sample, linear, name -> ``(n, K)``."""
+        return self.sample.profiles()
+
+    @property
+    def whole_set(self) -> ProfileSet:
+        """Means over all images, with the sample's profiles for resampling; power profiles only."""
+        means = {name: torch.from_numpy(self.mean(name))[None] for name in PROFILES}
+        profiles = {name: self.profiles[name] for name in PROFILES}
+        return replace(self.sampled_set, count=self.count, means=means, profiles=profiles)
+
+    @property
+    def sampled_set(self) -> ProfileSet:
+        """The sample as a set of its own, in every convention it holds."""
+        return profile_set(self.sample)
+
+
 @dataclass(frozen=True)
 class MeasuredSet:
     """A set with its spectra.
@@ -48,13 +154,13 @@ class MeasuredSet:
         name: for tables and legends.
         role: "real" or "fake".
         images: the set itself.
-        parts: accumulators of two random halves of the reals, or of all the fakes.
+        parts: two random halves of the reals, or all the fakes.
     """
 
     name: str
     role: Role
     images: ImageSet
-    parts: tuple[SpectrumAccumulator, ...] = field(repr=False)
+    parts: tuple[Part, ...] = field(repr=False)
 
     @property
     def count(self) -> int:
@@ -62,30 +168,18 @@ class MeasuredSet:
         return self.images.num_images
 
     @functools.cached_property
-    def accumulator(self) -> SpectrumAccumulator:
-        """All parts together."""
-        whole = new_accumulator(self.parts[0])
+    def all(self) -> Part:
+        """All images."""
+        like = self.parts[0]
+        whole = Part(Sums(like.rest.window, like.rest.convention), _empty(like.sample))
         for part in self.parts:
             whole.merge(part)
         return whole
 
-    @functools.cached_property
-    def statistics(self) -> SpectrumStatistics:
-        """Statistics of all images."""
-        return self.accumulator.result()
 
-    @functools.cached_property
-    def part_statistics(self) -> tuple[SpectrumStatistics, ...]:
-        """Statistics of every part."""
-        return tuple(part.result() for part in self.parts)
-
-
-def new_accumulator(like: SpectrumAccumulator) -> SpectrumAccumulator:
-    """An empty accumulator with the settings of another."""
+def _empty(like: SpectrumAccumulator) -> SpectrumAccumulator:
     chosen = like.settings
-    return SpectrumAccumulator(
-        chosen.window, chosen.conventions, chosen.dct, chosen.reservoir, like.keep_profiles
-    )
+    return SpectrumAccumulator(chosen.window, chosen.conventions, dct=False, keep_profiles=True)
 
 
 def check_sets(real: ImageSet, fakes: Sequence[ImageSet]) -> list[str]:
@@ -100,8 +194,11 @@ def check_sets(real: ImageSet, fakes: Sequence[ImageSet]) -> list[str]:
     if not fakes:
         raise GanlabError("nothing to compare with: give at least one set of fakes beside the reals")
     for images in (real, *fakes):
-        if images.num_images < 2:
-            raise GanlabError(f"{images.name} has {images.num_images} image; spectra compare 2 or more")
+        if images.num_images < FEWEST or min(images.shape[:2]) < SMALLEST:
+            raise GanlabError(
+                f"{images.name} has {images.num_images} images of {images.shape[1]}x{images.shape[0]}: a "
+                f"comparison needs {FEWEST} or more of at least {SMALLEST}x{SMALLEST} pixels"
+            )
     found: list[SetWarning] = [one for fake in fakes for one in compare_sets(real, fake)]
     errors = list(dict.fromkeys(str(one) for one in found if one.severity == "error"))
     if errors:
@@ -134,22 +231,37 @@ def measure(name: str, role: Role, images: ImageSet, options: SpectraOptions) ->
     Raises:
         GanlabError: a file is damaged.
     """
-    extra = (*(NEEDED if options.metrics == "all" else ()), options.convention)
-    part_of = _halves(images.num_images, options.seed) if role == "real" else np.zeros(images.num_images, int)
-    parts = tuple(
-        SpectrumAccumulator(options.window, extra, dct=False, reservoir=BAND_SAMPLE)
-        for _ in range(part_of.max() + 1)
+    count = images.num_images
+    part_of = (
+        _chosen(count, count // 2, options.seed, "null-control") if role == "real" else np.zeros(count, int)
     )
+    in_sample = _chosen(count, min(count, SAMPLE), options.seed, "sample")
+    parts = tuple(_new_part(options) for _ in range(part_of.max() + 1))
     start = 0
-    with bar(total=images.num_images, desc=name, unit="img") as line:
+    with bar(total=count, desc=name, unit="img") as line:
         for batch in images.batches(batch_size(images)):
-            numbers = part_of[start : start + len(batch)]
-            for number, accumulator in enumerate(parts):
-                if (numbers == number).any():
-                    accumulator.update(to_float(batch[numbers == number]))
+            places = slice(start, start + len(batch))
+            _add(parts, batch, part_of[places], in_sample[places])
             start += len(batch)
             line.update(len(batch))
     return MeasuredSet(name, role, images, parts)
+
+
+def _new_part(options: SpectraOptions) -> Part:
+    needed = (*(NEEDED if options.metrics == "all" else ()), options.convention)
+    return Part(
+        Sums(options.window, options.convention),
+        SpectrumAccumulator(options.window, needed, dct=False, keep_profiles=True),
+    )
+
+
+def _add(parts: Sequence[Part], batch: UInt8Array, part_of: Numbers, in_sample: Numbers) -> None:
+    """Give every image of a batch to its part, there to the sample or to the rest."""
+    for number, part in enumerate(parts):
+        for sampled, add in enumerate((part.rest.add, part.sample.update)):
+            chosen = (part_of == number) & (in_sample == sampled)
+            if chosen.any():
+                add(to_float(batch if chosen.all() else batch[chosen]))
 
 
 def batch_size(images: ImageSet) -> int:
@@ -157,9 +269,9 @@ def batch_size(images: ImageSet) -> int:
     return max(1, BATCH_VALUES // int(np.prod(images.shape)))
 
 
-def _halves(count: int, seed: int) -> Numbers:
-    """0 or 1 for every image, half of them each, at random (files are mostly ordered by class)."""
-    order = np.random.default_rng(derive_seed(seed, "null-control")).permutation(count)
-    part_of = np.zeros(count, dtype=np.int64)
-    part_of[order[: count // 2]] = 1
-    return part_of
+def _chosen(count: int, number: int, seed: int, stream: str) -> Numbers:
+    """1 for ``number`` of ``count`` images at random, else 0 (files are mostly ordered by class)."""
+    order = np.random.default_rng(derive_seed(seed, stream)).permutation(count)
+    marks = np.zeros(count, dtype=np.int64)
+    marks[order[:number]] = 1
+    return marks

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganlab.experiments.spectra_measure import NULL_NAME, MeasuredSet
+from ganlab.experiments.spectra_measure import NULL_NAME, SAMPLE, MeasuredSet, Part
 from ganlab.experiments.spectra_theory import predictions
-from ganlab.spectra import CONVENTIONS, POWER_FLOOR, Moments, ProfileConvention, SpectrumStatistics
-from ganlab.spectra.reservoir import PERCENTILES
+from ganlab.spectra import CONVENTIONS, POWER_FLOOR, ProfileConvention
 from ganlab.spectra.rings import FloatArray
 
 BAND = (5.0, 95.0)
@@ -69,10 +68,9 @@ class Profiles:
     theory: tuple[Curve, ...] = ()
 
 
-def moments_of(statistics: SpectrumStatistics, kind: str, convention: str = "ganlab") -> Moments:
-    """Moments of one kind of profile."""
-    axes = {"horizontal": statistics.horizontal, "vertical": statistics.vertical}
-    return axes[kind] if kind in axes else statistics.radial[convention]
+def mean_of(part: Part, kind: str, convention: str = "ganlab") -> FloatArray:
+    """Mean over all images of one kind of profile, in the convention's own measure."""
+    return part.mean(convention if kind == "radial" else kind)
 
 
 def decibels(power: FloatArray) -> FloatArray:
@@ -100,12 +98,12 @@ def profiles_of(sets: Sequence[MeasuredSet], kind: str, convention: str) -> Prof
     """
     used = convention if kind == "radial" else "ganlab"
     unit, quantity = unit_of(CONVENTIONS[used])
-    real = sets[0].statistics
-    base = _level(moments_of(real, kind, used), unit)
+    about = sets[0].all.sampled
+    base = _level(mean_of(sets[0].all, kind, used), unit)
     curves = [_curve(one, kind, used, unit, base) for one in sets]
     return Profiles(
-        kind, used, real.window, unit, quantity, _band_text(sets, used, unit),
-        real.frequencies(used if kind == "radial" else kind),
+        kind, used, about.window, unit, quantity, _band_text(sets),
+        about.frequencies(used if kind == "radial" else kind),
         (*curves, _null_curve(sets[0], kind, used, unit)),
         _theory_curves(sets, kind, base) if used == "ganlab" else (),
     )  # fmt: skip
@@ -119,39 +117,27 @@ def _theory_curves(sets: Sequence[MeasuredSet], kind: str, base: FloatArray) -> 
     )
 
 
-def _level(moments: Moments, unit: str) -> FloatArray:
-    return decibels(moments.mean) if unit == "dB" else moments.mean
+def _level(mean: FloatArray, unit: str) -> FloatArray:
+    return decibels(mean) if unit == "dB" else mean
 
 
 def _curve(one: MeasuredSet, kind: str, convention: str, unit: str, base: FloatArray) -> Curve:
-    moments = moments_of(one.statistics, kind, convention)
-    level = _level(moments, unit)
-    low, high = _band(one.statistics, kind, convention, unit)
+    level = _level(mean_of(one.all, kind, convention), unit)
+    low, high = _band(one, kind, convention, unit)
     return Curve(one.name, one.role, one.count, level, low, high, level - base)
 
 
-def _band(
-    statistics: SpectrumStatistics, kind: str, convention: str, unit: str
-) -> tuple[FloatArray, FloatArray]:
-    if convention == "ganlab" and statistics.bands is not None:
-        rows = statistics.bands[kind]
-        return tuple(decibels(rows[PERCENTILES.index(level)]) for level in BAND)  # type: ignore[return-value]
-    moments = moments_of(statistics, kind, convention)
-    if unit == "dB" and moments.std_log is not None:
-        spread = moments.std_log * (10 / np.log(10))
-        return moments.mean_db - spread, moments.mean_db + spread
-    return moments.mean - moments.std, moments.mean + moments.std
+def _band(one: MeasuredSet, kind: str, convention: str, unit: str) -> tuple[FloatArray, FloatArray]:
+    profiles = one.all.profiles[kind if convention == "ganlab" else convention].double().numpy()
+    low, high = np.percentile(profiles, BAND, axis=0)
+    return (decibels(low), decibels(high)) if unit == "dB" else (low, high)
 
 
-def _band_text(sets: Sequence[MeasuredSet], convention: str, unit: str) -> str:
-    if convention != "ganlab":
-        return "mean of dB ± 1 std over images" if unit == "dB" else "mean ± 1 std over images"
+def _band_text(sets: Sequence[MeasuredSet]) -> str:
     text = f"{BAND[0]:.0f} to {BAND[1]:.0f} % of images"
-    sampled = [one for one in sets if one.statistics.band_count < one.count]
-    return text + (f" (sample of {sampled[0].statistics.band_count})" if sampled else "")
+    return text + (f" (from {SAMPLE} of them)" if any(one.count > SAMPLE for one in sets) else "")
 
 
 def _null_curve(real: MeasuredSet, kind: str, convention: str, unit: str) -> Curve:
-    first, second = (_level(moments_of(s, kind, convention), unit) for s in real.part_statistics)
-    count = real.part_statistics[0].count
-    return Curve(NULL_NAME, "null", count, first, None, None, first - second)
+    first, second = (_level(mean_of(part, kind, convention), unit) for part in real.parts)
+    return Curve(NULL_NAME, "null", real.parts[1].count, second, None, None, second - first)

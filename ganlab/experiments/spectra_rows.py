@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ganlab.errors import lookup
-from ganlab.experiments.spectra_measure import NULL_NAME, MeasuredSet
+from ganlab.experiments.spectra_measure import NULL_NAME, MeasuredSet, Part
 from ganlab.experiments.spectra_options import SpectraOptions
-from ganlab.spectra import DEVIATIONS, SET_DEVIATIONS, Deviation, profile_set, spectral_deviation
+from ganlab.spectra import DEVIATIONS, SET_DEVIATIONS, Deviation, spectral_deviation
+from ganlab.spectra.statistics import PROFILES
 
 TITLES = {
     "mean_db": "mean |dB|",
@@ -77,32 +78,38 @@ def deviation_rows(
         measured: the reals, then the fakes.
         options: which metrics, how many resamples, the seed.
     """
-    real, rows, doubts = profile_set(measured[0].accumulator), [], []
+    rows, doubts = [], []
     for one in measured[1:]:
-        report = _compare(real, profile_set(one.accumulator), options, wanted(options))
-        rows.append(DeviationRow(one.name, "fake", one.count, dict(report)))
-        doubts += [f"{one.name}: {warning.message}" for warning in report.warnings]
-    first, second = (profile_set(part) for part in measured[0].parts)
+        values, warnings = _compare(measured[0].all, one.all, options, wanted(options))
+        rows.append(DeviationRow(one.name, "fake", one.count, values))
+        doubts += [f"{one.name}: {warning}" for warning in warnings]
+    first, second = measured[0].parts
     # Classifiers bring a null control of their own, trained on halves as well.
     simple = [name for name in wanted(options) if not name.startswith("cloaking")]
-    null = _compare(first, second, options, simple)
-    return (*rows, DeviationRow(NULL_NAME, "null", second.count, dict(null))), doubts
+    values, _ = _compare(first, second, options, simple)
+    return (*rows, DeviationRow(NULL_NAME, "null", second.count, values)), doubts
 
 
-def _compare(real: Any, fake: Any, options: SpectraOptions, metrics: Sequence[str]) -> Any:
-    return spectral_deviation(real, fake, metrics=metrics, resamples=options.bootstrap, seed=options.seed)
+def _compare(
+    real: Part, fake: Part, options: SpectraOptions, metrics: Sequence[str]
+) -> tuple[dict[str, Deviation], list[str]]:
+    """Power metrics of all images, the others of the samples."""
+    chosen: dict[str, Any] = {"resamples": options.bootstrap, "seed": options.seed}
+    power = [name for name in metrics if name in DEVIATIONS and set(DEVIATIONS[name].needs) <= set(PROFILES)]
+    others = [name for name in metrics if name not in power]
+    reports = [spectral_deviation(real.whole_set, fake.whole_set, metrics=power, **chosen)]
+    if others:
+        reports.append(spectral_deviation(real.sampled_set, fake.sampled_set, metrics=others, **chosen))
+    found = {name: value for report in reports for name, value in report.items()}
+    warnings = [one.message for report in reports for one in report.warnings]
+    return {name: found[name] for name in metrics if name in found}, list(dict.fromkeys(warnings))
 
 
 def wanted(options: SpectraOptions) -> list[str]:
     """Names of the deviations asked for, those for pairs of images left out: no set here is paired."""
-    unpaired = [name for name, metric in SET_DEVIATIONS.items() if not metric.paired]
     if options.metrics == "all":
-        return [*DEVIATIONS, *unpaired]
-    return [name for name, metric in DEVIATIONS.items() if not set(metric.needs) - set(BASIC)]
-
-
-BASIC = ("radial", "horizontal", "vertical", "diagonal")
-"""Profiles that every comparison measures; "basic" metrics need no others."""
+        return [*DEVIATIONS, *(name for name, metric in SET_DEVIATIONS.items() if not metric.paired)]
+    return [name for name, metric in DEVIATIONS.items() if set(metric.needs) <= set(PROFILES)]
 
 
 def text_of(value: Deviation, digits: int = 2, sign: bool = False) -> str:

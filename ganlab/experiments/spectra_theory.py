@@ -22,7 +22,7 @@ from ganlab.config.architecture import stage_names
 from ganlab.data.generated import MANIFEST
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra_measure import MeasuredSet
-from ganlab.spectra import CONVENTIONS, SpectrumStatistics
+from ganlab.spectra import CONVENTIONS
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums
 from ganlab.spectra.theory import frequency_response
 from ganlab.spectra.transforms import axis_means
@@ -47,8 +47,8 @@ def predictions(measured: Sequence[MeasuredSet]) -> tuple[Prediction, ...]:
     None where it would not be well defined: odd sizes, windowed spectra, learned or position-dependent
     upsamplers, sets without a manifest of ``ganlab generate``.
     """
-    statistics = measured[0].statistics
-    if statistics.window != "none" or statistics.height % 4 or statistics.width % 4:
+    real = measured[0].all
+    if real.sampled.window != "none" or real.sampled.height % 4 or real.sampled.width % 4:
         return ()
     found: dict[str, list[str]] = {}
     for one in measured[1:]:
@@ -56,7 +56,7 @@ def predictions(measured: Sequence[MeasuredSet]) -> tuple[Prediction, ...]:
         if operator in KERNELS:
             found.setdefault(operator, []).append(one.name)
     return tuple(
-        Prediction(operator, tuple(names), enlarged_profiles(statistics, operator))
+        Prediction(operator, tuple(names), enlarged_profiles(real.mean("power"), operator))
         for operator, names in found.items()
     )
 
@@ -91,15 +91,15 @@ def _operator_in(parts: Sequence[Mapping[str, Any]], wanted: PurePosixPath) -> s
     return names.pop() if len(names) == 1 else None
 
 
-def enlarged_profiles(real: SpectrumStatistics, operator: str) -> dict[str, FloatArray]:
+def enlarged_profiles(power: FloatArray, operator: str) -> dict[str, FloatArray]:
     """Radial, horizontal and vertical profile (linear power) of the reals halved and enlarged.
 
     Args:
-        real: statistics of the reals; height and width divisible by 4, no window.
+        power: mean power of the reals ``(H, W//2+1)``; H and W divisible by 4, no window.
         operator: a key of ``ganlab.upsampling.KERNELS``.
     """
-    height, width = real.height, real.width
-    half = torch.from_numpy(real.power.mean)[None]
+    height, width = power.shape[0], 2 * (power.shape[1] - 1)
+    half = torch.from_numpy(power)[None]
     quarter = orbit_sums(half, width)[0].numpy() / np.outer(multiplicity(height), multiplicity(width))
     gains = [frequency_response(operator, n).numpy() ** 2 for n in (height, width)]
     folds = [_folded(n) for n in (height, width)]
