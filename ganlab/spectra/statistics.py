@@ -6,6 +6,7 @@ disjoint image sets add up to the state of their union, in any order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -216,23 +217,25 @@ def empty_state(height: int, width: int, settings: Settings, device: torch.devic
     return {name: value.to(device) for name, value in state.items()}
 
 
-def _sum_of_logs(power: Tensor) -> Tensor:
-    """Sum over images of ``ln power``: the log of products of eight, which takes an eighth of the logs.
+def _sum_of_logs(squares: Tensor, floor: float) -> Tensor:
+    """Sum over images of ``ln squares``: the log of products of eight, which takes an eighth of the logs.
 
     float64 holds a product of eight float32 numbers, or of eight powers at the floor, without overflow.
     """
-    floored = power.clamp_min(POWER_FLOOR)
+    floored = squares.clamp_min(floor)
     whole = len(floored) // 8 * 8
-    products = floored[:whole].reshape(-1, 8, *power.shape[1:]).prod(1, dtype=torch.float64)
     rest: Tensor = floored[whole:].double().log().sum(0)
+    products = floored[:whole].reshape(-1, 8, *squares.shape[1:]).prod(1, dtype=torch.float64)
     return products.log().sum(0) + rest
 
 
-def _power_sums(half: Tensor) -> State:
+def _power_sums(spectra: Spectra) -> State:
+    squares, area = spectra.squares, spectra.area
+    logs = _sum_of_logs(squares, POWER_FLOOR * area)
     return {
-        "power.sum": half.sum(0, dtype=torch.float64),
-        "power.square": half.square().sum(0, dtype=torch.float64),
-        "power.log": _sum_of_logs(half),
+        "power.sum": squares.sum(0, dtype=torch.float64) / area,
+        "power.square": squares.square().sum(0, dtype=torch.float64) / area**2,
+        "power.log": logs - len(squares) * math.log(area),
     }
 
 
@@ -254,7 +257,7 @@ def _chunk_state(images: Tensor, settings: Settings) -> tuple[State, dict[str, T
             decay_profile(images) if name == DECAY else radial_profile(images, name, settings.window)
         )
     state = {"count": torch.tensor(float(len(images)), dtype=torch.float64, device=images.device)}
-    state |= _power_sums(spectra.half)
+    state |= _power_sums(spectra)
     for name, values in profiles.items():
         state |= _moment_sums(name, values)
     if settings.dct:

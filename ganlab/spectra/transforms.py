@@ -22,15 +22,19 @@ from ganlab.spectra.rings import multiplicity, orbit_sums, ring_sums
 from ganlab.spectra.windows import apply_window
 
 
+def half_squares(planes: Tensor, norm: str = "backward") -> Tensor:
+    """``(..., H, W) -> (..., H, W//2+1)``: ``|rfft2|^2`` under a norm of ``torch.fft``."""
+    parts = torch.view_as_real(torch.fft.rfft2(planes, norm=norm))
+    squares = parts.square() if parts.requires_grad else parts.square_()
+    return squares[..., 0] + squares[..., 1]
+
+
 def half_power(planes: Tensor) -> Tensor:
     """``(..., H, W) -> (..., H, W//2+1)``: ``|rfft2|^2 / (H W)``.
 
     By Parseval the mean of this over the full plane is the mean square of the pixels.
     """
-    # norm="ortho" divides inside the FFT and so saves a pass over the data.
-    parts = torch.view_as_real(torch.fft.rfft2(planes, norm="ortho"))
-    squares = parts.square() if parts.requires_grad else parts.square_()
-    return squares[..., 0] + squares[..., 1]
+    return half_squares(planes, "ortho")
 
 
 def power_spectrum(images: Tensor, window: str | None = None) -> Tensor:

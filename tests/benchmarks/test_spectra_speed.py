@@ -1,0 +1,125 @@
+"""What spectra cost, as ratios measured in one run: over a bare FFT, over the usual loop, and the bootstrap.
+
+Every pair is timed in turns and the fastest of many rounds counts, so that other work on the machine
+disturbs both alike. Everything runs on one thread: on a few shared cores threads wait for whatever else runs
+there, and the ratios would measure that.
+"""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from ganlab.spectra import DEVIATIONS, SpectrumAccumulator, spectral_deviation, summaries
+from ganlab.spectra.deviation import _statistic
+from ganlab.spectra.deviation_metrics import Grid
+from ganlab.spectra.profile_set import ProfileSet
+from ganlab.spectra.resampling import Stacked, bootstrap
+
+pytestmark = pytest.mark.benchmark
+BATCHES = {64: 256, 256: 16}
+
+
+def fastest(*actions, rounds=200):
+    """Best time of each action in seconds, the actions taking turns."""
+    best = [float("inf")] * len(actions)
+    for _ in range(rounds):
+        for i, action in enumerate(actions):
+            start = time.perf_counter()
+            action()
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def images_of(size, channels=1):
+    torch.manual_seed(0)
+    return torch.rand(BATCHES[size], channels, size, size) * 2 - 1
+
+
+@pytest.mark.parametrize("size", BATCHES)
+def test_summaries_cost_at_most_two_ffts(size, record_property):
+    images = images_of(size)
+    fft, ours = fastest(lambda: torch.fft.rfft2(images), lambda: summaries(images))
+    record_property("ratio", ours / fft)
+    print(f"\n{size} px: rfft2 {fft * 1e3:.2f} ms, summaries {ours * 1e3:.2f} ms, {ours / fft:.2f}x")
+    assert ours <= 2 * fft
+
+
+def usual_profile(grey):
+    """Radial profile of one image as many scripts have it: FFT, shift, log, sort by radius, running sums."""
+    spectrum = 20 * np.log(np.abs(np.fft.fftshift(np.fft.fft2(grey))) + 1e-8)
+    y, x = np.indices(spectrum.shape)
+    radius = np.hypot(x - (grey.shape[1] - 1) / 2, y - (grey.shape[0] - 1) / 2)
+    order = np.argsort(radius.flat)
+    whole = radius.flat[order].astype(int)
+    running = np.cumsum(spectrum.flat[order], dtype=float)
+    ends = np.flatnonzero(np.diff(whole))
+    return np.diff(running[ends]) / np.diff(ends)
+
+
+@pytest.mark.parametrize("size", BATCHES)
+def test_thirty_times_faster_than_the_usual_loop(size, record_property):
+    images = images_of(size)
+    few = images[:8, 0].double().numpy()
+    usual, ours = fastest(
+        lambda: [usual_profile(grey) for grey in few], lambda: summaries(images), rounds=100
+    )
+    usual, ours = usual / len(few), ours / len(images)
+    ratio = usual / ours
+    record_property("ratio", ratio)
+    print(f"\n{size} px: loop {usual * 1e3:.3f} ms an image, ours {ours * 1e3:.4f} ms, {ratio:.0f}x")
+    assert ratio >= 30
+
+
+def set_of(count, seed):
+    """Profiles of 64-pixel images, made up."""
+    source = torch.Generator().manual_seed(seed)
+    lengths = {
+        "radial": 33,
+        "horizontal": 33,
+        "vertical": 33,
+        "diagonal": 33,
+        "jung2021": 46,
+        "durall2020": 43,
+    }
+    profiles = {name: torch.rand(count, k, generator=source) + 0.1 for name, k in lengths.items()}
+    profiles["decay"] = torch.rand(count, 200, generator=source) + 0.1
+    means = {name: values.double().mean(0, keepdim=True) for name, values in profiles.items()}
+    return ProfileSet(count, 64, 64, 3, "none", -1.0, 1.0, means, profiles)
+
+
+def test_thousand_resamples_of_ten_thousand_profiles_take_two_seconds(record_property):
+    real, fake = (Stacked(set_of(10_000, seed).profiles) for seed in (0, 1))
+    statistic = _statistic(list(DEVIATIONS.values()), Grid(64, 64))
+    (seconds,) = fastest(lambda: bootstrap(real, fake, statistic, 1000, 0), rounds=3)
+    record_property("seconds", seconds)
+    print(f"\nbootstrap of every distance, 1,000 resamples of 2 x 10,000 images: {seconds:.2f} s")
+    assert seconds < 2.0
+
+
+def test_a_whole_comparison(record_property):
+    metrics = ["mean_db", "high_db", "frechet"]
+    sets = set_of(2000, 0), set_of(2000, 1)
+    (seconds,) = fastest(lambda: spectral_deviation(*sets, metrics=metrics), rounds=2)
+    record_property("seconds", seconds)
+    print(f"\nthree distances with interval, null and test, 2 x 2,000 images: {seconds:.2f} s")
+    assert seconds < 20
+
+
+@pytest.mark.parametrize("size", BATCHES)
+def test_the_accumulator_costs_a_few_ffts(size, record_property):
+    images = images_of(size)
+    accumulator = SpectrumAccumulator(dct=False)
+    fft, ours = fastest(lambda: torch.fft.rfft2(images), lambda: accumulator.update(images))
+    record_property("ratio", ours / fft)
+    print(f"\n{size} px: accumulator without DCT {ours / fft:.2f} FFTs")
+    assert ours <= 6 * fft
