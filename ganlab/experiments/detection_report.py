@@ -18,7 +18,8 @@ from ganlab.forensics import NULL
 
 READING = (
     "Values are means over seeds; in brackets the lowest and the highest end of the seeds' 95 % bootstrap "
-    "intervals over test images. Balanced accuracy and ROC-AUC of 0.5 are chance. "
+    "intervals over test images. Balanced accuracy and ROC-AUC of 0.5 are chance; chance of the average "
+    "precision is the share of fakes among the test images. "
     f"'{NULL}' is one random half of the reals against the other: so much means nothing.\n"
 )
 
@@ -64,15 +65,22 @@ def _settings(records: Sequence[Record]) -> list[str]:
 
 
 def _unseen(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A row for each system and training set, a column for each set of reals."""
     if not entries:
         return []
-    lines = [["system", "trained on", "set", "seed", "images", "called fake"]]
-    for one in entries:
-        value, low, high = one["rate"]
-        shown = f"{value:.3f} [{low:.3f}, {high:.3f}]"
-        names = [str(one[key]) for key in ("system", "trained_on", "tested_on", "seed", "images")]
-        lines.append([*names, shown])
-    return ["## False alarms on reals never seen\n", markdown(lines)]
+    sets = list(dict.fromkeys(str(one["tested_on"]) for one in entries))
+    rows = dict.fromkeys((str(one["system"]), str(one["trained_on"])) for one in entries)
+    lines = [["system", "trained on", *sets]]
+    for system, trained in rows:
+        own = [one for one in entries if (one["system"], one["trained_on"]) == (system, trained)]
+        lines.append([system, trained, *(_rate([o for o in own if o["tested_on"] == name]) for name in sets)])
+    return ["## False alarms on reals never seen\n\nShare called fake.\n", markdown(lines)]
+
+
+def _rate(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Mean over seeds, lowest and highest end of the intervals."""
+    values, lows, highs = zip(*(one["rate"] for one in entries), strict=True)
+    return f"{sum(values) / len(values):.3f} [{min(lows):.3f}, {max(highs):.3f}]"
 
 
 def _attribution(entries: Sequence[Mapping[str, Any]]) -> list[str]:

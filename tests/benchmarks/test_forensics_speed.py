@@ -8,7 +8,7 @@ import scipy.ndimage
 import torch
 
 from ganlab.data.imageset import array_image_set
-from ganlab.forensics import convolutional_traces, extract_many, make_feature
+from ganlab.forensics import convolutional_traces, extract_many, make_detector, make_feature
 from ganlab.images import to_float
 
 pytestmark = pytest.mark.benchmark
@@ -82,3 +82,20 @@ def test_features_against_the_fft_alone():
     ours, fft = best_of(lambda: extract_many(features, images), 5), best_of(transform, 5)
     print(f"features of 2,000 images: {ours:.2f} s, {ours / fft:.1f} times the FFT alone ({fft:.2f} s)")
     assert ours <= 3 * fft
+
+
+CLASSICAL = (
+    "logistic", "ridge", "lasso", "linear_svm", "rbf_svm", "durall_svm", "random_forest", "gradient_boosting",
+    "knn", "lda", "eigenfaces", "kmeans", "prnu",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_training_on_ten_thousand_profiles(name):
+    """Two overlapping classes of 33 correlated numbers; the issue allows 30 s on four cores."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(10_000) % 2
+    features = rng.standard_normal((10_000, 33)) @ rng.standard_normal((33, 33)) / 6 + 0.5 * labels[:, None]
+    seconds = best_of(lambda: make_detector(name).fit(features.astype(np.float32), labels), 1)
+    print(f"{name}: {seconds:.1f} s")
+    assert seconds < 30
