@@ -25,7 +25,7 @@ def best_of(function, repeats=3):
 
 
 def best_threads(function, repeats=3):
-    """The shorter of one thread and all threads: on a busy machine a team of threads waits for its last one."""
+    """The shorter of one thread and all threads: on a busy machine a team waits for its last thread."""
     everything, times = torch.get_num_threads(), []
     for threads in {1, everything}:
         torch.set_num_threads(threads)
