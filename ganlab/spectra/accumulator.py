@@ -105,7 +105,7 @@ class SpectrumAccumulator(Metric):
         """
         height, width = check_images(images).shape[-2:]
         self._check_size(height, width)
-        state, profiles = update_state(self.state, images, self.settings)
+        state, profiles = update_state(self.state, images, self.settings, in_place=True)
         self._set(state)
         if self.keep_profiles:
             for name, values in profiles.items():

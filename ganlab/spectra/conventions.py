@@ -47,6 +47,11 @@ class ProfileConvention:
     epsilon: float = 0.0
     integer_luma: bool = False
 
+    @property
+    def factor(self) -> float:
+        """What logarithms are multiplied with: 20, for an amplitude 10 of its square; else 1."""
+        return {"log_amplitude": 10.0, "log_power": 20.0}.get(self.measure, 1.0)
+
     def length(self, height: int, width: int) -> int:
         """Number of rings K of a ``height`` x ``width`` image."""
         return len(ring_plan(height, width, self.rings).totals)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganlab.images import luma
 from ganlab.spectra.conventions import LUMA_FOUR_DIGITS
+from ganlab.spectra.fourier import half_squares
 from ganlab.spectra.inputs import check_images
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums
 
@@ -78,7 +79,9 @@ def decay_profile(images: Tensor) -> Tensor:
     grey = luma(check_images(images), LUMA_FOUR_DIGITS) * 127.5 + 127.5
     height, width = grey.shape[-2:]
     labels, matrix, _ = _bins(height, width)
-    amplitudes = orbit_sums(torch.fft.rfft2(grey).abs(), width).flatten(1)
+    # The modulus has a gradient at zero; the root of squares has none, and is twice as fast.
+    modulus = torch.fft.rfft2(grey).abs() if grey.requires_grad else half_squares(grey).sqrt_()
+    amplitudes = orbit_sums(modulus, width).flatten(1)
     sums = amplitudes.new_zeros(len(grey), DECAY_BINS + 1).index_add(1, labels.to(grey.device), amplitudes)
     return sums[:, :DECAY_BINS] @ matrix.to(grey)
 

@@ -10,11 +10,10 @@ from torch import Tensor
 from ganlab.errors import GanlabError
 from ganlab.images import luma
 from ganlab.spectra.accumulator import SpectrumAccumulator
-from ganlab.spectra.decay import decay_profile
+from ganlab.spectra.extra import DECAY, extra_profiles
 from ganlab.spectra.profile_set import ProfileSet
-from ganlab.spectra.statistics import DECAY, PROFILES
+from ganlab.spectra.statistics import PROFILES
 from ganlab.spectra.summary import image_chunks, spectra_of
-from ganlab.spectra.transforms import radial_profile
 
 NEEDED = ("jung2021", "durall2020", DECAY)
 """Profiles that deviations use beside those every accumulator has."""
@@ -22,9 +21,7 @@ NEEDED = ("jung2021", "durall2020", DECAY)
 
 def _chunk_profiles(images: Tensor, window: str | None) -> dict[str, Tensor]:
     profiles = dict(zip(PROFILES, spectra_of(luma(images), window).profiles(), strict=True))
-    for name in NEEDED:
-        profiles[name] = decay_profile(images) if name == DECAY else radial_profile(images, name, window)
-    return profiles
+    return profiles | extra_profiles(images, NEEDED, window)
 
 
 def _from_images(images: Tensor | Iterable[Tensor], window: str | None) -> ProfileSet:

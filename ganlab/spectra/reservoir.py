@@ -41,10 +41,21 @@ def _smallest(rows: Tensor, size: int) -> Tensor:
     return rows[rows[:, 0].argsort(stable=True)[:size]]
 
 
-def sample(profiles: Tensor, size: int) -> Tensor:
-    """The sample of ``(N, L)`` profiles: ``(size, 1 + L)``."""
-    rows = torch.cat((_keys(profiles)[:, None], profiles.double()), 1)
-    return _smallest(torch.cat((rows, empty_reservoir(size, profiles.shape[1]).to(rows.device))), size)
+def add_to_reservoir(reservoir: Tensor, profiles: Tensor, in_place: bool = False) -> Tensor:
+    """The sample after ``(N, L)`` more profiles: rows with the largest keys give way to smaller new ones.
+
+    Args:
+        reservoir: ``(size, 1 + L)``.
+        profiles: of the new images.
+        in_place: overwrite ``reservoir`` instead of a copy of it.
+    """
+    size, keys = len(reservoir), _keys(profiles).to(reservoir.device)
+    kept = torch.cat((reservoir[:, 0], keys)).topk(size, largest=False, sorted=False).indices
+    stays = torch.zeros(size + len(keys), dtype=torch.bool, device=reservoir.device)
+    stays[kept] = True
+    leaving, coming = (~stays[:size]).nonzero()[:, 0], stays[size:].nonzero()[:, 0]
+    rows = torch.cat((keys[coming, None], profiles[coming.to(profiles.device)].to(reservoir)), 1)
+    return (reservoir if in_place else reservoir.clone()).index_copy_(0, leaving, rows)
 
 
 def merge_reservoirs(first: Tensor, second: Tensor) -> Tensor:

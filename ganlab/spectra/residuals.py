@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.images import luma
+from ganlab.spectra.fourier import half_power
 from ganlab.spectra.inputs import check_images
 from ganlab.spectra.summary import image_chunks
-from ganlab.spectra.transforms import half_power
 
 Average = Literal["complex", "power", "log"]
 

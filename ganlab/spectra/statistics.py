@@ -7,7 +7,7 @@ disjoint image sets add up to the state of their union, in any order.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,19 +18,20 @@ from torch import Tensor
 from ganlab.errors import GanlabError, lookup
 from ganlab.images import luma
 from ganlab.spectra.conventions import ProfileConvention
-from ganlab.spectra.decay import DECAY_BINS, decay_profile
-from ganlab.spectra.inputs import check_images
+from ganlab.spectra.decay import DECAY_BINS
+from ganlab.spectra.extra import DECAY, extra_profiles
 from ganlab.spectra.levels import POWER_FLOOR
-from ganlab.spectra.reservoir import bands, empty_reservoir, merge_reservoirs, sample
+from ganlab.spectra.reservoir import add_to_reservoir, bands, empty_reservoir, merge_reservoirs
 from ganlab.spectra.rings import FloatArray
 from ganlab.spectra.summary import Spectra, image_chunks, spectra_of
-from ganlab.spectra.transforms import as_convention, dct2, radial_profile
+from ganlab.spectra.transforms import as_convention, dct2
 from ganlab.spectra.windows import WINDOWS
-
-DECAY = "decay"
 
 PROFILES = ("radial", "horizontal", "vertical", "diagonal")
 """Linear luma profiles that every state holds, in the "ganlab" convention."""
+
+BLOCK = 2**16
+"""Numbers turned to float64 at a time."""
 
 State = dict[str, Tensor]
 
@@ -217,26 +218,46 @@ def empty_state(height: int, width: int, settings: Settings, device: torch.devic
     return {name: value.to(device) for name, value in state.items()}
 
 
-def _sum_of_logs(squares: Tensor, floor: float) -> Tensor:
-    """Sum over images of ``ln squares``: the log of products of eight, which takes an eighth of the logs.
+def _blocks(values: Tensor) -> Iterator[Tensor]:
+    """A few images at a time in float64, so that the wider copies stay in the cache; eight or a multiple."""
+    cells = values.shape[1] * values.shape[2]
+    for block in torch.split(values, max(8, BLOCK // cells // 8 * 8)):
+        yield block.to(torch.float64, copy=True)
+
+
+def _sum_of_logs(exact: Tensor, floor: float) -> Tensor:
+    """Sum over images of ``ln``: the log of products of eight, which takes an eighth of the logs.
 
     float64 holds a product of eight float32 numbers, or of eight powers at the floor, without overflow.
     """
-    floored = squares.clamp_min(floor)
+    floored = exact.clamp_min(floor)
     whole = len(floored) // 8 * 8
-    rest: Tensor = floored[whole:].double().log().sum(0)
-    products = floored[:whole].reshape(-1, 8, *squares.shape[1:]).prod(1, dtype=torch.float64)
-    return products.log().sum(0) + rest
+    products = floored[:whole].reshape(-1, 8, *exact.shape[1:]).prod(1)
+    return torch.cat((products, floored[whole:])).log_().sum(0)
 
 
 def _power_sums(spectra: Spectra) -> State:
-    squares, area = spectra.squares, spectra.area
-    logs = _sum_of_logs(squares, POWER_FLOOR * area)
+    total = torch.zeros_like(spectra.squares[0], dtype=torch.float64)
+    square, logs = total.clone(), total.clone()
+    for exact in _blocks(spectra.squares):
+        total += exact.sum(0)
+        logs += _sum_of_logs(exact, POWER_FLOOR * spectra.area)
+        square += exact.square_().sum(0)
     return {
-        "power.sum": squares.sum(0, dtype=torch.float64) / area,
-        "power.square": squares.square().sum(0, dtype=torch.float64) / area**2,
-        "power.log": logs - len(squares) * math.log(area),
+        "power.sum": total / spectra.area,
+        "power.square": square / spectra.area**2,
+        "power.log": logs - len(spectra.squares) * math.log(spectra.area),
     }
+
+
+def _dct_sums(grey: Tensor) -> State:
+    values = dct2(grey.unsqueeze(1))[:, 0]
+    total = torch.zeros_like(values[0], dtype=torch.float64)
+    square = total.clone()
+    for exact in _blocks(values):
+        total += exact.sum(0)
+        square += exact.square_().sum(0)
+    return {"dct.sum": total, "dct.square": square}
 
 
 def _moment_sums(name: str, values: Tensor) -> State:
@@ -252,22 +273,15 @@ def _chunk_state(images: Tensor, settings: Settings) -> tuple[State, dict[str, T
     grey = luma(images)
     spectra: Spectra = spectra_of(grey, settings.window)
     profiles = dict(zip(PROFILES, spectra.profiles(), strict=True))
-    for name in settings.extra:
-        profiles[name] = (
-            decay_profile(images) if name == DECAY else radial_profile(images, name, settings.window)
-        )
+    profiles |= extra_profiles(images, settings.extra, settings.window)
     state = {"count": torch.tensor(float(len(images)), dtype=torch.float64, device=images.device)}
     state |= _power_sums(spectra)
     for name, values in profiles.items():
         state |= _moment_sums(name, values)
     if settings.dct:
-        state |= _moment_sums("dct", dct2(grey.unsqueeze(1))[:, 0])
+        state |= _dct_sums(grey)
     low, high = torch.aminmax(grey)
     state |= {"minimum": low.double(), "maximum": high.double()}
-    if settings.reservoir:
-        state["reservoir"] = sample(
-            torch.cat([profiles[name] for name in settings.kept], 1), settings.reservoir
-        )
     return state, profiles
 
 
@@ -283,17 +297,19 @@ def merge_states(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> S
             "spectra of different image sizes or settings cannot be merged: "
             f"{sizes[0].get('power.sum')} and {sizes[1].get('power.sum')}"
         )
-    special: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-        "minimum": torch.minimum,
-        "maximum": torch.maximum,
-        "reservoir": merge_reservoirs,
-    }
-    return {name: special.get(name, torch.add)(value, second[name]) for name, value in first.items()}
+    return {name: _MERGE.get(name, torch.add)(value, second[name]) for name, value in first.items()}
+
+
+_MERGE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "minimum": torch.minimum,
+    "maximum": torch.maximum,
+    "reservoir": merge_reservoirs,
+}
 
 
 @torch.no_grad()
 def update_state(
-    state: Mapping[str, Tensor], images: Tensor, settings: Settings
+    state: Mapping[str, Tensor], images: Tensor, settings: Settings, in_place: bool = False
 ) -> tuple[State, dict[str, Tensor]]:
     """The state with these images added, and the profiles of each of them.
 
@@ -301,22 +317,26 @@ def update_state(
         state: of images of the same size.
         images: float ``(N, 1 or 3, H, W)`` in [-1, 1].
         settings: those the state was made with.
+        in_place: let the new state take over the old one's reservoir, which saves copying it.
 
     Returns:
-        The new state (the old one is left alone) and name -> ``(N, K)`` profiles in the images' precision.
+        The new state and name -> ``(N, K)`` profiles in the images' precision.
 
     Raises:
         GanlabError: wrong type, shape, channel count or size.
     """
-    checked = check_images(images)
     total, kept = dict(state), []
-    for chunk in image_chunks(checked):
+    for chunk in image_chunks(images):
         added, profiles = _chunk_state(chunk, settings)
-        moved = {name: value.to(total["count"].device) for name, value in added.items()}
-        total = merge_states(total, moved)
+        for name, value in added.items():
+            total[name] = _MERGE.get(name, torch.add)(total[name], value.to(total[name].device))
         kept.append(profiles)
     names = kept[0] if kept else {}
-    return total, {name: torch.cat([profiles[name] for profiles in kept]) for name in names}
+    everything = {name: torch.cat([profiles[name] for profiles in kept]) for name in names}
+    if settings.reservoir and kept:
+        rows = torch.cat([everything[name] for name in settings.kept], 1)
+        total["reservoir"] = add_to_reservoir(total["reservoir"], rows, in_place)
+    return total, everything
 
 
 def _moments(state: Mapping[str, Tensor], name: str) -> Moments:

@@ -13,9 +13,10 @@ from torch import Tensor
 from ganlab.errors import GanlabError
 from ganlab.images import luma
 from ganlab.spectra.conventions import GANLAB
+from ganlab.spectra.fourier import half_squares
 from ganlab.spectra.inputs import check_images
 from ganlab.spectra.rings import multiplicity, orbit_sums, ring_sums_of_orbits
-from ganlab.spectra.transforms import axis_means, half_squares
+from ganlab.spectra.transforms import axis_means
 from ganlab.spectra.windows import apply_window
 
 CHUNK_PIXELS = 2**20

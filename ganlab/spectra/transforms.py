@@ -16,25 +16,12 @@ from torch import Tensor
 from ganlab.errors import lookup
 from ganlab.images import luma, to_uint8
 from ganlab.spectra.conventions import Measure, ProfileConvention
+from ganlab.spectra.fourier import half_power as half_power
+from ganlab.spectra.fourier import half_squares, squared_modulus
 from ganlab.spectra.inputs import check_images
 from ganlab.spectra.registry import CONVENTIONS
 from ganlab.spectra.rings import multiplicity, orbit_sums, ring_sums
 from ganlab.spectra.windows import apply_window
-
-
-def half_squares(planes: Tensor, norm: str = "backward") -> Tensor:
-    """``(..., H, W) -> (..., H, W//2+1)``: ``|rfft2|^2`` under a norm of ``torch.fft``."""
-    parts = torch.view_as_real(torch.fft.rfft2(planes, norm=norm))
-    squares = parts.square() if parts.requires_grad else parts.square_()
-    return squares[..., 0] + squares[..., 1]
-
-
-def half_power(planes: Tensor) -> Tensor:
-    """``(..., H, W) -> (..., H, W//2+1)``: ``|rfft2|^2 / (H W)``.
-
-    By Parseval the mean of this over the full plane is the mean square of the pixels.
-    """
-    return half_squares(planes, "ortho")
 
 
 def power_spectrum(images: Tensor, window: str | None = None) -> Tensor:
@@ -179,7 +166,12 @@ def prepare(images: Tensor, convention: ProfileConvention) -> Tensor:
     if convention.integer_luma and images.shape[1] == 3:
         return _integer_grey(images)
     scale, shift = {"signed": (1.0, 0.0), "unit": (0.5, 0.5), "byte": (127.5, 127.5)}[convention.value_range]
-    return _grey(images if scale == 1.0 else images * scale + shift, convention.luma)
+    planes = _grey(images, convention.luma)
+    if scale == 1.0:
+        return planes
+    # The luma comes first, which is the same and a third of the work; its weights may not add up to one.
+    total = sum(convention.luma) if convention.luma is not None and images.shape[1] == 3 else 1.0
+    return planes * scale + shift * total
 
 
 def _guarded_log(re: Tensor, im: Tensor, epsilon: float) -> Tensor:
@@ -187,25 +179,29 @@ def _guarded_log(re: Tensor, im: Tensor, epsilon: float) -> Tensor:
     return torch.log(torch.sqrt(squares + 1e-10) + 1e-10)
 
 
+def _log(positive: Tensor, epsilon: float) -> Tensor:
+    """``ln(positive + epsilon)``, in place where no graph holds it."""
+    if positive.requires_grad:
+        return torch.log(positive + epsilon)
+    return (positive.add_(epsilon) if epsilon else positive).log_()
+
+
 def measure_half_plane(planes: Tensor, measure: Measure, epsilon: float) -> Tensor:
-    """``(..., H, W) -> (..., H, W//2+1)``: the quantity that a convention averages on its rings.
+    """``(..., H, W) -> (..., H, W//2+1)``: what a convention averages on its rings, without its factor.
 
     Where an epsilon is added to the imaginary part, conjugate partners differ by it; their mean is given.
     """
     if measure == "power":
         return half_power(planes)
+    if measure in ("raw_power", "log_power"):
+        squares = half_squares(planes)
+        return squares if measure == "raw_power" else _log(squares, epsilon)
     spectrum = torch.fft.rfft2(planes)
+    if measure == "log_amplitude":
+        return _log(squared_modulus(spectrum + epsilon), 0.0)
     re: Tensor = spectrum.real
     im: Tensor = spectrum.imag
-    square: Tensor = re.square() + im.square()
-    if measure == "raw_power":
-        return square
-    if measure == "log_power":
-        return torch.log(square + epsilon).mul(20)
-    if measure == "log_amplitude":
-        return torch.log((re + epsilon).square() + im.square()).mul(10)
-    mean: Tensor = (_guarded_log(re, im, epsilon) + _guarded_log(re, -im, epsilon)) / 2
-    return mean
+    return _guarded_log(re, im, epsilon).add(_guarded_log(re, -im, epsilon)) / 2
 
 
 def _min_max(profiles: Tensor) -> Tensor:
@@ -251,5 +247,5 @@ def radial_profile(
     values = values.mean(1) if planes.shape[1] > 1 else values[:, 0]
     sums, totals = ring_sums(values, planes.shape[-1], rule.rings)
     area = planes.shape[-2] * planes.shape[-1]
-    profiles = sums / (totals if rule.reduction == "mean" else area)
+    profiles = sums * rule.factor / (totals if rule.reduction == "mean" else area)
     return _min_max(profiles) if rule.normalise == "minmax" else profiles
