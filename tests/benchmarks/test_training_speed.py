@@ -32,8 +32,8 @@ from ganlab.training.step import Trainer, frozen
 CASES = {
     "dcgan32": ["data.num_images=2000"],
     "sngan32 narrow": [
-        "data.num_images=2000", "model.architecture=sngan", "loss.adversarial=hinge", "optimizer.betas=[0.0,0.9]",
-        "training.n_dis=2", "model.upsampling=nearest",
+        "data.num_images=2000", "model.architecture=sngan", "loss.adversarial=hinge", "training.n_dis=2",
+        "optimizer.betas=[0.0,0.9]", "model.upsampling=nearest",
     ],
 }  # fmt: skip
 ROUNDS, STEPS = 7, 4
@@ -105,7 +105,8 @@ class SingleImages(Dataset):
         return len(self.images)
 
     def __getitem__(self, index):
-        image = torch.from_numpy(np.ascontiguousarray(self.images[index])).permute(2, 0, 1).float() / 127.5 - 1
+        pixels = torch.from_numpy(np.ascontiguousarray(self.images[index]))
+        image = pixels.permute(2, 0, 1).float() / 127.5 - 1
         return image.flip(-1) if torch.rand(()) < 0.5 else image
 
 
