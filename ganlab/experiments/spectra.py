@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra_csv import write_maps, write_profiles, write_rows
@@ -98,19 +100,23 @@ def compare_spectra(
             something else.
     """
     chosen, folder = options or SpectraOptions(), Path(out)
-    sets = [real, *fakes]
-    called = unique_names(sets) if names is None else check_names(names, sets)
+    called = unique_names([real, *fakes]) if names is None else check_names(names, [real, *fakes])
+    sets = [renamed(one, name) for one, name in zip([real, *fakes], called, strict=True)]
     wanted = {**identity(called, sets, chosen), "stages": generators(stages)}
     if is_complete(folder, wanted, sets, chosen.force):
         return read_report(folder)
-    warnings = check_sets(real, fakes)
-    measured = [measure(called[0], "real", real, chosen)]
-    measured += [measure(name, "fake", one, chosen) for name, one in zip(called[1:], fakes, strict=True)]
+    warnings = check_sets(sets[0], sets[1:])
+    measured = [measure(one, "fake" if place else "real", chosen) for place, one in enumerate(sets)]
     with staged(folder) as place:
         for path in stages:
             write_stages(probe_stages(path, seed=chosen.seed), place)
         _write(place, measured, chosen, warnings, wanted)
     return read_report(folder, was_complete=False)
+
+
+def renamed(images: ImageSet, name: str) -> ImageSet:
+    """The same images under another name."""
+    return images if images.name == name else images.subset(np.arange(len(images)), name)
 
 
 def unique_names(sets: Sequence[ImageSet]) -> list[str]:

@@ -151,16 +151,19 @@ class MeasuredSet:
     """A set with its spectra.
 
     Attributes:
-        name: for tables and legends.
         role: "real" or "fake".
         images: the set itself.
         parts: two random halves of the reals, or all the fakes.
     """
 
-    name: str
     role: Role
     images: ImageSet
     parts: tuple[Part, ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Of the set, for tables and legends."""
+        return self.images.name
 
     @property
     def count(self) -> int:
@@ -225,7 +228,7 @@ def _few(images: ImageSet) -> list[str]:
     ]
 
 
-def measure(name: str, role: Role, images: ImageSet, options: SpectraOptions) -> MeasuredSet:
+def measure(images: ImageSet, role: Role, options: SpectraOptions) -> MeasuredSet:
     """Read a set once and add up its spectra: the reals in two random halves, for the null control.
 
     Raises:
@@ -238,13 +241,13 @@ def measure(name: str, role: Role, images: ImageSet, options: SpectraOptions) ->
     in_sample = _chosen(count, min(count, SAMPLE), options.seed, "sample")
     parts = tuple(_new_part(options) for _ in range(part_of.max() + 1))
     start = 0
-    with bar(total=count, desc=name, unit="img") as line:
+    with bar(total=count, desc=images.name, unit="img") as line:
         for batch in images.batches(batch_size(images)):
             places = slice(start, start + len(batch))
             _add(parts, batch, part_of[places], in_sample[places])
             start += len(batch)
             line.update(len(batch))
-    return MeasuredSet(name, role, images, parts)
+    return MeasuredSet(role, images, parts)
 
 
 def _new_part(options: SpectraOptions) -> Part:

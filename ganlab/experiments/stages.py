@@ -133,7 +133,7 @@ def probe_stages(
         raise GanlabError(f"a stage probe needs 2 latents or more; got {count}")
     file = generator_file(path)
     config, _, step = read_generator(file, weights)
-    trained, untrained = load_generator(file, weights), _untrained(config, seed)
+    trained, untrained = _networks(file, weights, config, seed)
     panels = tuple(stage_spectra(trained, untrained, count, seed))
     layers = [
         *_layer_rows(trained, "trained", min(count, BLOCK), seed),
@@ -161,11 +161,12 @@ def stage_spectra(trained: Generator, untrained: Generator, count: int, seed: in
         yield _panel("noise", stage, operator, _noise_power(trained, stage - 1, channels, count, seed))
 
 
-def _untrained(config: Config, seed: int) -> Generator:
-    """The generator as it was before its first step; batch norm sees batches, as it would there."""
+def _networks(file: Path, weights: str, config: Config, seed: int) -> tuple[Generator, Generator]:
+    """The trained generator, and one as before its first step, where batch norm sees batches."""
+    # Building a network draws its first weights from torch's global generator.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "untrained"))
-        return build_generator(config).train()
+        return load_generator(file, weights), build_generator(config).train()
 
 
 class _Channels:

@@ -57,14 +57,14 @@ class OperatorRow:
 
     def cells(self) -> list[str]:
         """The row as text."""
-        nulls = ", ".join(f"{null.frequency:.3g} (order {null.order})" for null in self.nulls) or "none"
+        nulls = ", ".join(f"{null.frequency:.3g} (x{null.order})" for null in self.nulls) or "none"
         return [
             self.name, nulls, f"{self.quarter_db:.1f}", f"{self.eighth_rejection_db:.1f}",
             f"{100 * self.image_share:.1f}",
         ]  # fmt: skip
 
 
-HEAD = ["operator", "nulls (cycles/pixel)", "dB at 1/4", "image of 1/8, dB below", "image power, %"]
+HEAD = ["operator", "nulls (cycles/pixel)", "dB at 1/4", "image of 1/8 (dB)", "image power (%)"]
 
 
 def operator_rows(names: Iterable[str] = tuple(KERNELS)) -> tuple[OperatorRow, ...]:
@@ -88,8 +88,8 @@ def operator_rows(names: Iterable[str] = tuple(KERNELS)) -> tuple[OperatorRow, .
 def table_text(rows: Sequence[OperatorRow]) -> str:
     """The table for a terminal, and two lines on how to read it."""
     return aligned([HEAD, *(row.cells() for row in rows)]) + (
-        "\nFrequencies are those of the output; 1/2 is Nyquist. A null survives every linear layer after.\n"
-        "Doubling repeats what lies at f at 1/2 - f (its image); interpolators weaken it by so many dB.\n"
+        "\nFrequencies are those of the output; 1/2 is Nyquist; x3: a triple zero. A null survives every\n"
+        "linear layer after it. Doubling repeats what lies at f at 1/2 - f, so many dB weaker than at f.\n"
     )
 
 
@@ -135,8 +135,8 @@ def _start(size: int, stages: int) -> int:
     start = size >> stages
     if start < 2 or start << stages != size or start % 2:
         raise GanlabError(
-            f"{size} pixels cannot come from {stages} doublings of an even number of pixels; "
-            f"choose a size divisible by {2 ** (stages + 1)}"
+            f"{size} pixels cannot come from {stages} doublings of an even number of pixels: "
+            f"choose a size divisible by {2 ** (max(STAGES) + 1)}"
         )
     return start
 

@@ -1,0 +1,98 @@
+"""ganlab theory: the table against known facts, replicas against the operators themselves, the folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+import xml.etree.ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+from spectra_sets import along, column, read_csv
+
+from ganlab.errors import GanlabError
+from ganlab.experiments.theory import operator_rows, replica_maps, replica_profiles, table_text, write_theory
+from ganlab.upsampling import KERNELS, interpolate2x
+
+
+def test_the_table_holds_the_known_facts():
+    rows = {row.name: row for row in operator_rows()}
+    assert set(rows) == set(KERNELS)
+    assert [(n.frequency, n.order) for n in rows["nearest"].nulls] == [(0.5, 1)]
+    assert [(n.frequency, n.order) for n in rows["bilinear"].nulls] == [(0.5, 3)]
+    assert rows["bed_of_nails"].nulls == ()
+    # |H| of nearest is cos(pi f), of bilinear its cube.
+    assert rows["nearest"].quarter_db == pytest.approx(20 * np.log10(np.cos(np.pi / 4)))
+    assert rows["bilinear"].quarter_db == pytest.approx(60 * np.log10(np.cos(np.pi / 4)))
+    ratio = np.cos(np.pi / 8) / np.cos(3 * np.pi / 8)
+    assert rows["bilinear"].eighth_rejection_db == pytest.approx(60 * np.log10(ratio))
+    assert rows["nearest"].image_share == pytest.approx(0.5 - 1 / np.pi, abs=1e-6)
+    assert rows["bed_of_nails"].image_share == pytest.approx(0.5)
+    text = table_text(tuple(rows.values()))
+    assert all(name in text for name in KERNELS)
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_replica_maps_are_those_of_an_impulse():
+    """An impulse is white; its power after circular operators is the prediction exactly."""
+    maps = replica_maps(32, stages=(1, 2))
+    for (name, stages), level in maps.items():
+        x = torch.zeros(1, 1, 32 >> stages, 32 >> stages, dtype=torch.float64)
+        x[0, 0, 0, 0] = 1
+        for _ in range(stages):
+            x = interpolate2x(x, name, border="circular")
+        power = np.abs(np.fft.fft2(x[0, 0].numpy())) ** 2
+        expected = (power / power.mean())[:, :17]
+        assert 10 ** (level / 10) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_replica_profiles_are_those_of_a_natural_spectrum():
+    size, stages = 32, 2
+    k = np.fft.fftfreq(size)
+    natural = k[:, None] ** 2 + k[None, :] ** 2
+    natural[0, 0] = np.inf
+    base = along((1 / natural)[None], -1)[0]
+    profiles = replica_profiles(size, (stages,))
+    for name in KERNELS:
+        power = np.zeros((size >> stages, size >> stages))
+        index = np.rint(np.fft.fftfreq(size >> stages) * (size >> stages)).astype(int)
+        power = (1 / natural)[np.ix_(index % size, index % size)]
+        x = torch.from_numpy(np.fft.ifft2(np.sqrt(power)).real)[None, None]
+        for _ in range(stages):
+            x = interpolate2x(x, name, border="circular")
+        after = along(np.abs(np.fft.fft2(x[0, 0].numpy()))[None] ** 2, -1)[0]
+        expected = after / base / (after / base)[1]
+        assert 10 ** (profiles[name, stages] / 10) == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
+def test_the_folder_holds_figures_numbers_and_table(tmp_path):
+    out = tmp_path / "theory"
+    rows, was_complete = write_theory(out, 32)
+    assert not was_complete
+    for stem in ("responses", "replicas", "replica-maps"):
+        with Image.open(out / f"{stem}.png") as picture:
+            assert picture.width in (700, 1400)
+        assert xml.etree.ElementTree.parse(out / f"{stem}.svg").getroot().tag.endswith("svg")
+    responses = read_csv(out / "responses.csv")
+    f = column(responses, "frequency_cycles_per_pixel", operator="nearest")
+    assert column(responses, "amplitude", operator="nearest") == pytest.approx(np.cos(np.pi * f), abs=1e-8)
+    assert len(read_csv(out / "replica-maps.csv")) == len(KERNELS) * 4 * 32
+    assert len(read_csv(out / "theory.csv")) == len(rows)
+    assert json.loads((out / "theory.json").read_text())["operators"][0]["name"] == "nearest"
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    assert write_theory(out, 32) == (rows, True)
+    with pytest.raises(GanlabError, match="holds something else"):
+        write_theory(out, 64)
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_sizes_that_no_doublings_reach_are_refused(tmp_path):
+    for size in (33, 48, 16):
+        with pytest.raises(GanlabError, match="divisible by 32"):
+            write_theory(tmp_path / "out", size)
+    assert not (tmp_path / "out").exists()
