@@ -43,6 +43,9 @@ def scaled(command: str) -> str:
     verb = command.split()[1] if command.startswith("ganlab ") else ""
     if verb == "train" and "--dry-run" not in command:
         return " ".join([command, *SMALL])
+    if verb == "ablate":
+        few = ["--only", "seed=0"] + ([] if "--only" in command else ["--only", "remedy=none"])
+        return " ".join([command, *few, *SMALL])
     if verb == "quickstart":
         return f"{command} --steps 6" + ("" if "--size" in command else " --size tiny")
     return re.sub(r"--num \d+", "--num 120", command)

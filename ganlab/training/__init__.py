@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ganlab.training.loop import TrainResult, train
+from ganlab.training.loop import DivergedError, TrainResult, train
 
-__all__ = ["TrainResult", "train"]
+__all__ = ["DivergedError", "TrainResult", "train"]

@@ -26,6 +26,18 @@ from ganlab.training.stop import StopRequest
 from ganlab.util.progress import bar
 
 
+class DivergedError(GanlabError):
+    """A loss is no longer finite; the run would diverge again.
+
+    Attributes:
+        step: at which it was seen.
+    """
+
+    def __init__(self, text: str, step: int) -> None:
+        super().__init__(text)
+        self.step = step
+
+
 @dataclass(frozen=True)
 class TrainResult:
     """How a call of `train` ended."""
@@ -49,8 +61,9 @@ def train(config: Config, folder: str | Path, stop_at: int | None = None) -> Tra
         stop_at: stop cleanly after this step (a slice of a long run); all steps when absent.
 
     Raises:
+        DivergedError: a loss is no longer finite.
         GanlabError: the folder is in use or belongs to another configuration, the data cannot be read, a
-            checkpoint is damaged, the disk is full, or a loss is no longer finite.
+            checkpoint is damaged, or the disk is full.
     """
     run = RunFolder(Path(folder))
     placement = place(config.training)
@@ -154,9 +167,10 @@ class _Run:
             return
         kept = saved_steps(self.run.checkpoints)
         last = f"the last good checkpoint is step {kept[-1]}" if kept else "no checkpoint had been written"
-        raise GanlabError(
+        raise DivergedError(
             f"{self.run.path}: {', '.join(bad)} not finite at step {step}; {last}. Lower optimizer.lr, or "
-            "use spectral normalisation or a gradient penalty; then start a new run folder"
+            "use spectral normalisation or a gradient penalty; then start a new run folder",
+            step,
         )
 
     def _preview(self, step: int) -> None:

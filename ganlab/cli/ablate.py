@@ -1,0 +1,70 @@
+"""``ganlab ablate PLAN.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganlab.errors import GanlabError
+
+if TYPE_CHECKING:
+    from ganlab.experiments.ablation import Ablation
+
+FAILED = 1
+
+
+def ablate(
+    plan: Annotated[Path, typer.Argument(help="YAML file: base, axes, seeds, generate, measure.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key.path=value, for all cells, as often as needed.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder; results/PLAN's name when absent.")] = None,
+    cluster: Annotated[str, typer.Option(help="local (processes here) or slurm.")] = "local",
+    at_once: Annotated[int, typer.Option(min=1, help="Jobs at a time; they share the cores.")] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List cells with their cost and stop.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="AXIS=VALUE (or seed=N): these cells alone.")] = None,
+    redo: Annotated[list[str] | None, typer.Option(help="AXIS=VALUE: run these cells from scratch.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="submitit parameter, such as slurm_partition=gpu.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Go ahead with more than 500 cells.")] = False,
+) -> None:
+    """Run a plan of many trainings and put the results in one table.
+
+    The same command again continues; finished cells are not computed again. Cells that diverge or fail are
+    rows of the table that say so.
+    """
+    from ganlab.experiments import ablation as library
+    from ganlab.experiments.ablation_jobs import Cluster
+
+    opened = library.open_ablation(plan, out or Path("results") / plan.stem, yes, overrides or ())
+    if dry_run:
+        _print_estimates(opened, only or [], at_once)
+        return
+    where = Cluster(cluster, at_once, dict(_parameter(text) for text in option or ()))
+    rows = library.ablate(opened, where, only or (), redo or ())
+    print(f"{opened.out / 'table.csv'}: {len(rows)} rows")
+    if any(row["status"] == "failed" for row in rows):
+        raise typer.Exit(FAILED)
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise GanlabError(f"--option {text!r}: expected NAME=VALUE, for example slurm_partition=gpu")
+    return name, int(value) if value.lstrip("-").isdecimal() else value
+
+
+def _print_estimates(opened: Ablation, only: list[str], at_once: int) -> None:
+    from ganlab.experiments.ablation import estimates
+
+    found = estimates(opened, only)
+    for one in found:
+        state = "done" if one.done else f"{one.seconds / 60:6.1f} min"
+        print(f"{state:>10}  {one.cell.title}, {one.cell.config.training.steps} steps")
+    left = sum(one.seconds for one in found if not one.done)
+    todo = sum(not one.done for one in found)
+    print(f"{todo} of {len(found)} cells to run, about {left / 3600:.1f} hours of training on this machine")
+    print(f"with {at_once} at a time at best {left / 3600 / at_once:.1f} hours, measuring not included")

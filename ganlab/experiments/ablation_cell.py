@@ -1,0 +1,187 @@
+"""One cell of an ablation, from training to its measured row; runs in a process of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganlab.config import Config, from_mapping
+from ganlab.errors import GanlabError
+from ganlab.experiments.quality import quality
+from ganlab.generation.sampling import generate_images
+from ganlab.generation.sources import choose_reals
+from ganlab.images import UInt8Array, to_float
+from ganlab.models import load_generator
+from ganlab.spectra import DEVIATIONS, ProfileSet, profile_set, spectral_deviation
+from ganlab.training import DivergedError, train
+from ganlab.util.atomic import write_json
+
+SPEC, RUN, LOCK, FAILURE, SAMPLES = "cell.json", "run", ".cell-lock", "failure.json", "samples.npz"
+SAVED_SAMPLES = 64
+
+
+class CellBusyError(GanlabError):
+    """Another process works on this cell."""
+
+
+def result_file(folder: Path, measure_key: str) -> Path:
+    """Where a cell's row is kept; its presence means that the cell is done."""
+    return folder / f"result-{measure_key}.json"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The cell's lock, which the system gives back however the process ends.
+
+    Raises:
+        CellBusyError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CellBusyError(f"{folder}: another process works on this cell") from error
+        yield
+
+
+def busy(folder: Path) -> bool:
+    """Whether a live process works on the cell."""
+    if not folder.exists():
+        return False
+    try:
+        with held(folder):
+            return False
+    except CellBusyError:
+        return True
+
+
+def run_cell(folder: str | Path) -> str:
+    """Train, generate and measure what ``cell.json`` in the folder says; resumes what is unfinished.
+
+    Returns:
+        "finished", "diverged" (final, with a result file), "failed" (``failure.json`` says why; the next call
+        tries again) or "stopped" (by a signal).
+    """
+    place = Path(folder)
+    spec = json.loads((place / SPEC).read_text())
+    result = result_file(place, spec["measure_key"])
+    with held(place):
+        if result.exists():
+            return str(json.loads(result.read_text())["status"])
+        (place / FAILURE).unlink(missing_ok=True)
+        try:
+            found = _work(place, spec)
+        except GanlabError as error:
+            write_json(place / FAILURE, {"status": "failed", "reason": str(error)})
+            return "failed"
+        if found is None:
+            return "stopped"
+        write_json(result, found)
+        return str(found["status"])
+
+
+def _work(place: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
+    config = from_mapping(spec["config"])
+    start = time.monotonic()
+    try:
+        done = train(config, place / RUN)
+    except DivergedError as error:
+        return {"status": "diverged", "reason": str(error), "step": error.step}
+    if not done.finished:
+        return None
+    trained = time.monotonic() - start
+    found = measure_run(config, place / RUN, spec["generate"], spec["measure"], place / SAMPLES)
+    seconds = {"training": trained, "measuring": time.monotonic() - start - trained}
+    return {"status": "finished", "step": done.step, "seconds": seconds, **found}
+
+
+def measure_run(
+    config: Config, run: Path, generate: dict[str, Any], measure: dict[str, Any], samples: Path | None = None
+) -> dict[str, Any]:
+    """Deviations, quality and mean profiles of a trained run against its reals.
+
+    Args:
+        config: of the run.
+        run: its folder.
+        generate: ``num``, ``seed``, ``weights``.
+        measure: ``resamples``, ``inception``.
+        samples: where 64 fakes and 64 reals are kept, if anywhere.
+    """
+    real, held_out = real_images(config, generate["num"], generate["seed"])
+    generator = load_generator(run, generate["weights"])
+    fake = generate_images(generator, generate["seed"], 0, generate["num"])
+    sets = {name: profile_set(to_float(images)) for name, images in (("real", real), ("fake", fake))}
+    report = spectral_deviation(
+        sets["real"], sets["fake"], metrics=list(DEVIATIONS), resamples=measure["resamples"],
+        seed=generate["seed"],
+    )  # fmt: skip
+    if samples is not None:
+        np.savez_compressed(samples, real=real[:SAVED_SAMPLES], fake=fake[:SAVED_SAMPLES])
+    return {
+        "counts": {"real": len(real), "real_held_out": held_out, "fake": len(fake)},
+        "deviations": _plain(report.as_dict()["deviations"]),
+        "skipped": report.skipped,
+        "warnings": [warning.message for warning in report.warnings],
+        "quality": quality(real, fake, generate["seed"], measure["inception"]),
+        "profiles": {name: _profiles(one) for name, one in sets.items()},
+    }
+
+
+def real_images(config: Config, count: int, seed: int) -> tuple[UInt8Array, int]:
+    """Up to ``count`` photos, held-out ones first, and how many of them are held out."""
+    everything = choose_reals(config, 1, seed).images
+    available = len(everything.val) + len(everything.train)
+    reals = choose_reals(config, min(count, available), seed)
+    return np.stack([reals.images.images[index] for index in reals.order]), reals.held_out
+
+
+def _profiles(one: ProfileSet) -> dict[str, list[float]]:
+    """Mean radial and axis power profiles, linear, convention ganlab."""
+    return {name: one.means[name][0].tolist() for name in ("radial", "horizontal", "vertical")}
+
+
+def _plain(deviations: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: such numbers become null."""
+    return {
+        name: {key: None if _no_number(value) else value for key, value in one.items()}
+        for name, one in deviations.items()
+    }
+
+
+def _no_number(value: Any) -> bool:
+    return isinstance(value, float) and not np.isfinite(value)
+
+
+def seconds_per_step(config: Config, steps: int = 3) -> float:
+    """Time of one training step of this configuration, on noise instead of its data, in seconds."""
+    from ganlab.data import BatchReader
+    from ganlab.training.device import place
+    from ganlab.training.distributed import World
+    from ganlab.training.players import make_players
+    from ganlab.training.step import Trainer
+
+    size, batch = config.model.image_size, config.training.batch_size
+    pixels = np.random.default_rng(0).integers(0, 256, (2 * batch, size, size, 3), dtype=np.uint8)
+    placement = place(config.training)
+    labels = np.arange(2 * batch) % config.model.num_classes if config.model.num_classes else None
+    reader = BatchReader(pixels, np.arange(2 * batch), batch, 0, labels=labels, device=placement.device)
+    trainer = Trainer(config, make_players(config, placement, World()), reader, placement, World())
+    times = []
+    for step in range(steps):
+        start = time.perf_counter()
+        for update in range(config.training.n_dis):
+            trainer.discriminator_step(step * config.training.n_dis + update)
+        trainer.generator_step(step)
+        if placement.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times[1:] or times)
