@@ -30,9 +30,8 @@ def draw_summary(real: ImageSet, fakes: Sequence[ImageSet], path: Path) -> None:
         fakes: the fake sets, in the order of the legend.
         path: without suffix.
     """
-    sets, options = [real, *fakes], SpectraOptions()
-    measured = [measure(real.name, "real", real, options)]
-    measured += [measure(one.name, "fake", one, options) for one in fakes]
+    sets, options = [real, *fakes], SpectraOptions(metrics="basic")
+    measured = [measure(real, "real", options), *(measure(one, "fake", options) for one in fakes)]
     profiles = {kind: profiles_of(measured, kind, "ganlab") for kind in ("radial", "horizontal", "vertical")}
     for kind, values in profiles.items():
         write_profiles(path.with_name(f"{path.name}-{kind}.csv"), values)

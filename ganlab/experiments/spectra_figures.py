@@ -170,6 +170,9 @@ def mark_plane(axes: Any) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(list(ticks), list(ticks.values()))
         axis.set_ticks([-1 / 8, 1 / 8], minor=True)
+    # Towards the middle, so that the names of neighbouring panels do not touch.
+    for label, side in zip(axes.get_xticklabels()[:: len(ticks) - 1], ("left", "right"), strict=True):
+        label.set_horizontalalignment(side)
     for which, length in (("major", 5), ("minor", 2.5)):
         axes.tick_params(which=which, direction="inout", length=length, top=True, right=True, width=0.5)
     for spine in axes.spines.values():
