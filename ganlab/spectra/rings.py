@@ -16,6 +16,9 @@ from ganlab.errors import GanlabError
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+LANES = 4
+"""Sums kept per ring: neighbouring cells often share a ring, and one sum would wait for the other."""
+
 
 @dataclass(frozen=True)
 class RingRule:
@@ -181,7 +184,8 @@ def _plan_tensors(
     plan = ring_plan(height, width, rule)
     # A cached tensor made under inference_mode could never be used in a graph afterwards.
     with torch.inference_mode(False):
-        passes = tuple(torch.from_numpy(rings).to(device) for rings in plan.passes)
+        lanes = np.arange(len(plan.passes[0])) % LANES * (len(plan.totals) + 1)
+        passes = tuple(torch.from_numpy(rings + lanes).to(device) for rings in plan.passes)
         weights = None if plan.weights is None else torch.from_numpy(plan.weights).to(device, dtype)
         return passes, weights, torch.from_numpy(plan.totals).to(device, dtype)
 
@@ -213,10 +217,10 @@ def orbit_sums(half: Tensor, width: int) -> Tensor:
 
 def _add_up(cells: Tensor, passes: tuple[Tensor, ...], weights: Tensor | None, count: int) -> Tensor:
     cells = cells if weights is None else cells * weights
-    sums = cells.new_zeros(len(cells), count + 1)
+    sums = cells.new_zeros(len(cells), LANES * (count + 1))
     for rings in passes:
         sums = sums.index_add(1, rings, cells)
-    return sums[:, :count]
+    return sums.view(len(cells), LANES, count + 1).sum(1)[:, :count]
 
 
 def ring_sums_of_orbits(quarter: Tensor, height: int, width: int, rule: RingRule) -> tuple[Tensor, Tensor]:
