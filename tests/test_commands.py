@@ -48,7 +48,7 @@ def scaled(command: str) -> str:
         return " ".join([command, *few, *SMALL])
     if verb == "quickstart":
         return f"{command} --steps 6" + ("" if "--size" in command else " --size tiny")
-    return re.sub(r"--num \d+", "--num 120", command)
+    return re.sub(r"--num \d+", "--num 60", command)
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ class Monitor:
         now = time.monotonic()
         speed = (step - self._clock_step) / max(now - self._clock, 1e-9)
         self._board.add_scalar("time/steps_per_second", speed, step)
+        # A killed process loses what its writer still held, and a resumed one starts after the checkpoint.
+        self._board.flush()
         self._clock, self._clock_step = now, step
 
     def picture(self, step: int, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> None:

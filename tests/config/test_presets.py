@@ -67,6 +67,15 @@ EXPECTED = {
         "model.generator.z_dim": 128,
         "model.image_size": 32,
     },
+    "quickstart": {
+        **DCGAN,
+        "optimizer.lr": 5e-4,
+        "model.upsampling.name": "transposed",
+        "model.generator.width": 24,
+        "data.source": "dead_leaves",
+        "training.ema_decay": 0,
+        "training.steps": 800,
+    },
     "dcgan32": {
         **DCGAN,
         "model.upsampling.name": "transposed",
