@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -241,3 +242,25 @@ def test_a_loss_lowers_its_own_distance(tmp_path):
         line = json.loads((tmp_path / str(weight) / "metrics.jsonl").read_text().splitlines()[-1])
         ends[weight] = line["spectral/axis_profiles/distance"]
     assert ends[5] < 0.8 * ends[0]
+
+
+def test_under_bf16_autocast_spectra_are_computed_in_float32(tiny):
+    """The discriminators run in half precision; profiles, whose values span many decades, do not."""
+    config = tiny(ALL_KINDS, "model.spectral_discriminator={head: nonlinear}", "loss.penalty=wgan_gp")
+    values = {}
+    for bf16 in (False, True):
+        placement = dataclasses.replace(place(config.training), bf16=bf16)
+        data = load_training_images(config.data, config.model.image_size)
+        players = make_players(config, placement, World())
+        reader = make_reader(config, data, placement, World())
+        trainer = Trainer(config, players, reader, placement, World())
+        dtypes = []
+        players.spectral_discriminator.head.register_forward_hook(
+            lambda *call, into=dtypes: into.append(call[2].dtype)
+        )
+        losses = trainer.discriminator_step(0) | trainer.generator_step(0)
+        assert all(torch.isfinite(value) for value in losses.values())
+        assert set(dtypes) == {torch.float32}
+        values[bf16] = losses
+    for name in ("spectral/axis_profiles/distance", "spectral/log_power/distance"):
+        assert values[True][name].item() == pytest.approx(values[False][name].item(), rel=0.05)
