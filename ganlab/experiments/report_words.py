@@ -48,8 +48,10 @@ def _judgement(lines: Sequence[Row], metric: str) -> str:
     lower = sum(line["high"] is not None and line["high"] < 0 for line in lines)
     higher = sum(line["low"] is not None and line["low"] > 0 for line in lines)
     mean = sum(line["difference"] for line in lines) / len(lines)
-    if not lower and not higher:
-        outcome = "no effect beyond the seeds' scatter"
+    if all(line["low"] is None for line in lines):
+        outcome = "no interval from a single seed"
+    elif not lower and not higher:
+        outcome = "not told apart from the seeds' scatter"
     else:
         outcome = (
             f"lower in {lower} and higher in {higher} of {len(lines)} settings beyond the seeds' scatter"

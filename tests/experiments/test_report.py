@@ -139,8 +139,11 @@ def test_sentences_follow_from_the_intervals():
     assert "(image quality): lower in 0 and higher in 2 of 2 settings" in found[1]
     assert found[2] == "With 7 seeds the sign test cannot go below p = 0.0156."
     (_, judged, _) = summary(rows, [line("mean_db", -1, 2)], ["remedy"])
-    assert "no effect beyond the seeds' scatter (mean difference +0.5)" in judged
-    assert summary(rows, [line("swd", -1, 1, seeds=1)], ["remedy"])[-1].startswith("One seed:")
+    assert "not told apart from the seeds' scatter (mean difference +0.5)" in judged
+    single = {**line("swd", -1, 1, seeds=1), "low": None, "high": None}
+    (_, judged, last) = summary(rows, [single], ["remedy"])
+    assert "no interval from a single seed (mean difference +0)" in judged
+    assert last.startswith("One seed:")
 
 
 def test_folders_without_results_are_refused(tmp_path):
