@@ -25,8 +25,10 @@ from ganlab.training.preview import grid
 
 HERE = Path(__file__).parent
 UPSAMPLERS = ("transposed", "pixel_shuffle", "bed_of_nails", "nearest", "bicubic", "bilinear")
+HANN = "axis_nyquist_hann"
 COLUMNS = {
     "axis_nyquist_excess_db": "Nyquist row and column",
+    HANN: "the same, Hann window",
     "nyquist_excess_db": "Nyquist ring",
     "high_excess_db": "ring mean above 1/4",
     "mean_db": "mean abs. difference",
@@ -37,14 +39,18 @@ Row = dict[str, Any]
 
 
 def rows_of(folder: Path) -> list[Row]:
-    """One row per fake set of every finished comparison."""
-    rows = []
+    """One row per fake set of every finished comparison, with its windowed Nyquist power where measured."""
+    rows: dict[tuple[str, str], Row] = {}
     for table in sorted(folder.glob("spectra/*/table.json")):
         comparison = table.parent.name
         for row in json.loads(table.read_text())["rows"]:
-            values = {name: row["values"][name]["value"] for name in COLUMNS if row["values"].get(name)}
-            rows.append({"comparison": comparison, "role": row["role"], "set": row["set"], **values})
-    return rows
+            values = {name: estimate["value"] for name, estimate in row["values"].items() if name in COLUMNS}
+            key = comparison.removesuffix("-hann"), row["set"]
+            if comparison.endswith("-hann"):
+                rows[key][HANN] = values["axis_nyquist_excess_db"]
+            else:
+                rows[key] = {"comparison": comparison, "role": row["role"], "set": row["set"], **values}
+    return list(rows.values())
 
 
 def kind_of(row: Row) -> tuple[str, str, str]:
@@ -71,43 +77,51 @@ def markdown(groups: dict[tuple[str, str, str], list[Row]], rows: list[Row]) -> 
     head = ["network", "weights", "upsampling", "seeds", *(f"{title} (dB)" for title in COLUMNS.values())]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for (network, weights, upsampler), found in groups.items():
-        cells = [cell([row[name] for row in found]) for name in COLUMNS]
+        cells = [cell([row[name] for row in found if name in row]) for name in COLUMNS]
         lines.append(f"| {network} | {weights} | {upsampler} | {len(found)} | " + " | ".join(cells) + " |")
     null = next(row for row in rows if row["role"] == "null")
-    cells = [f"{null[name]:+.2f}" for name in COLUMNS]
+    cells = [f"{null[name]:+.2f}" if name in null else "" for name in COLUMNS]
     lines.append("| real vs real | | | | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def cell(values: list[float]) -> str:
-    """``+1.2 (+1.0, +1.4)``."""
+    """``+1.2 (+1.0, +1.4)``; nothing where nothing was measured."""
+    if not values:
+        return ""
     single = ", ".join(f"{value:+.1f}" for value in values)
     return f"{np.mean(values):+.1f}" + (f" ({single})" if len(values) > 1 else "")
 
 
+KINDS = (
+    ("raw", "axis_nyquist_excess_db", "raw weights, no window"),
+    ("raw", HANN, "raw weights, Hann window"),
+    ("average", "axis_nyquist_excess_db", "averaged weights, no window"),
+)
+
+
 @styled()
 def draw(groups: dict[tuple[str, str, str], list[Row]]) -> None:
-    """Power at the Nyquist row and column by upsampler: a dot a seed, raw and averaged weights."""
-    figure = new_figure(PAGE, 2.7)
+    """Power at the Nyquist row and column by upsampler: a dot a seed."""
+    figure = new_figure(PAGE, 3.0)
     panels = figure.subplots(1, 2, sharex=True)
     for axes, network in zip(panels, ("dcgan", "sngan"), strict=True):
         names = [name for name in UPSAMPLERS if (network, "raw", name) in groups]
-        for style, weights, shift in ((series_style(0), "raw", 0.12), (series_style(1), "average", -0.12)):
+        for index, (weights, column, label) in enumerate(KINDS):
             dots = [
-                (row["axis_nyquist_excess_db"], len(names) - 1 - height + shift)
+                (row[column], len(names) - 1 - height + 0.22 * (1 - index))
                 for height, name in enumerate(names)
                 for row in groups.get((network, weights, name), [])
+                if column in row
             ]
-            label = f"{weights} weights" if weights == "raw" else "moving average of weights"
+            style = series_style(index)
             axes.plot(*zip(*dots, strict=True), style.marker, color=style.color, mfc="white", label=label)
         axes.axvline(0.0, color="black", linewidth=0.6)
         axes.set_yticks(range(len(names)), names[::-1])
-        axes.set(
-            title=f"{network.upper()}, a dot per seed",
-            xlabel="power at the Nyquist row and column\nagainst the photos (dB)",
-        )
+        axes.set_title(f"{network.upper()}, a dot per seed")
+        axes.set_xlabel("power at the Nyquist row and column\nagainst the photos (dB)")
         axes.grid(axis="x")
-    panels[0].legend(loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     save_figure(figure, HERE / "nyquist")
 
 
@@ -141,7 +155,7 @@ def main() -> None:
         target = HERE / comparison
         target.mkdir(exist_ok=True)
         for stem in ("heatmaps", "difference-maps", "radial", "horizontal", "vertical", "peaks", "table"):
-            for suffix in ("png", "csv"):
+            for suffix in ("csv",) if stem == "vertical" else ("png", "csv"):
                 if stem not in ("heatmaps", "difference-maps") or suffix == "png":
                     shutil.copy(folder / "spectra" / comparison / f"{stem}.{suffix}", target)
         shutil.copy(folder / "spectra" / comparison / "provenance.json", target)
