@@ -61,7 +61,7 @@ class SpectrumAccumulator(Metric):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.settings = Settings(window, tuple(conventions), dct, reservoir)
+        self.settings = Settings(None if window == "none" else window, tuple(conventions), dct, reservoir)
         self.keep_profiles = keep_profiles
         self.size: tuple[int, int] | None = None
         self._names: tuple[str, ...] = ()
@@ -187,4 +187,6 @@ class SpectrumAccumulator(Metric):
         """
         if self.size is None:
             raise GanlabError("no image was added: there are no statistics")
+        if self._update_count == 0 and float(self.state["count"]) > 0:
+            self._update_count = 1  # sums that were loaded count as updates; torchmetrics would warn
         return summarise(self.compute(), *self.size, self.settings)

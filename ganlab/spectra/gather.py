@@ -12,7 +12,7 @@ from ganlab.images import luma
 from ganlab.spectra.accumulator import SpectrumAccumulator
 from ganlab.spectra.extra import DECAY, extra_profiles
 from ganlab.spectra.profile_set import ProfileSet
-from ganlab.spectra.statistics import PROFILES
+from ganlab.spectra.statistics import PROFILES, SpectrumStatistics
 from ganlab.spectra.summary import image_chunks, spectra_of
 
 NEEDED = ("jung2021", "durall2020", DECAY)
@@ -50,10 +50,15 @@ def _from_images(images: Tensor | Iterable[Tensor], window: str | None) -> Profi
     )
 
 
+def _means(result: SpectrumStatistics) -> dict[str, Tensor]:
+    found = {"radial": result.radial["ganlab"].mean}
+    found |= {name: getattr(result, name).mean for name in PROFILES if name != "radial"}
+    found |= {name: moments.mean for name, moments in result.radial.items() if name != "ganlab"}
+    return {name: torch.from_numpy(mean)[None] for name, mean in found.items()}
+
+
 def _from_accumulator(accumulator: SpectrumAccumulator) -> ProfileSet:
     result = accumulator.result()
-    sums = accumulator.state
-    names = accumulator.settings.kept
     if accumulator.keep_profiles:
         profiles = accumulator.profiles()
     else:
@@ -66,7 +71,7 @@ def _from_accumulator(accumulator: SpectrumAccumulator) -> ProfileSet:
         window=result.window,
         minimum=result.minimum,
         maximum=result.maximum,
-        means={name: (sums[f"{name}.sum"] / sums["count"]).cpu()[None] for name in names},
+        means=_means(result),
         profiles={name: values.cpu() for name, values in profiles.items()},
     )
 

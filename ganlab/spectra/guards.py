@@ -33,7 +33,7 @@ class SpectralWarning:
     """One reason to doubt a comparison.
 
     Attributes:
-        code: "codec", "range", "enlarged", "few_images", "few_resamples", "paired", "no_profiles".
+        code: "codec", "range", "enlarged", "few_images", "few_resamples", "no_profiles".
         message: what was found, why it matters, and what to do.
     """
 

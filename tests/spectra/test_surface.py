@@ -1,0 +1,69 @@
+"""The public face of the room: names that scripts rely on stay, are documented, and say what they are."""
+
+import inspect
+
+import pytest
+
+import ganlab.spectra as spectra
+from ganlab.config.registries import entries
+
+HOUSE = {  # design.md, "Public surface"
+    "CONVENTIONS": None,
+    "SpectrumAccumulator": None,
+    "axis_profiles": ["images"],
+    "dct2": ["images"],
+    "frequency_response": ["name", "n"],
+    "power_spectrum": ["images", "window"],
+    "radial_profile": ["images", "convention"],
+    "spectral_deviation": ["real", "fake"],
+}
+NAMES = {
+    "CONVENTIONS", "DEVIATIONS", "POWER_FLOOR", "REPLICAS", "SET_DEVIATIONS", "WINDOWS",
+    "DctStatistics", "DecayFit", "Deviation", "DeviationMetric", "DeviationReport", "HeldOut", "LayerKernel",
+    "Moments", "Null", "PaddedSpectrum", "ProfileConvention", "ProfileSet", "RingRule", "SpectralWarning",
+    "SpectrumAccumulator", "SpectrumStatistics", "Summary", "Unevenness",
+    "angular_profile", "autocorrelation", "axis_profiles", "cloaking_score", "codec_warnings", "dct2",
+    "dct_statistics", "decay_fit", "decay_profile", "decibels", "effective_response", "enlargement_signs",
+    "focal_frequency_distance", "frequency_response", "haar_energies", "haar_packets", "held_out_cloaking",
+    "image_power", "image_rejection", "layer_kernel", "log_frequency_distance", "median_residual",
+    "npr_residual", "padded_spectrum", "peak_prominence", "pixel_moments", "polyphase", "power_spectrum",
+    "predict_power", "profile_set", "radial_profile", "replica_frequencies", "residual_spectrum",
+    "spectral_deviation", "spectral_nulls", "subpixel_kernel", "summaries", "transposed_kernel", "unevenness",
+}  # fmt: skip
+
+
+def test_public_names_stay():
+    assert set(spectra.__all__) == NAMES
+    assert len(spectra.__all__) == len(NAMES)
+
+
+@pytest.mark.parametrize(("name", "parameters"), HOUSE.items())
+def test_the_house_names_have_their_arguments(name, parameters):
+    value = getattr(spectra, name)
+    if parameters is not None:
+        assert list(inspect.signature(value).parameters)[: len(parameters)] == parameters
+
+
+@pytest.mark.parametrize("name", [n for n in sorted(NAMES) if callable(getattr(spectra, n))])
+def test_public_names_say_what_comes_in_and_out(name):
+    value = getattr(spectra, name)
+    text = inspect.getdoc(value)
+    assert text
+    if inspect.isfunction(value):
+        assert "Args:" in text or len(inspect.signature(value).parameters) == 1
+        assert value.__annotations__["return"]
+
+
+def test_the_torch_free_list_knows_every_convention_and_deviation():
+    found = entries("conventions")
+    assert list(found) == list(spectra.CONVENTIONS)
+    for name, summary in found.items():
+        assert summary == spectra.CONVENTIONS[name].summary
+
+
+def test_every_convention_names_its_source():
+    for name, convention in spectra.CONVENTIONS.items():
+        assert convention.source
+        if name != "ganlab":
+            assert "arXiv" in convention.source
+            assert "/" in convention.source
