@@ -23,6 +23,7 @@ from ganlab.experiments.spectra_options import SpectraOptions
 from ganlab.experiments.spectra_profiles import KINDS, profiles_of
 from ganlab.experiments.spectra_rows import DeviationRow, deviation_rows, row_from_plain
 from ganlab.experiments.spectra_text import markdown_table, meaning, plain_table
+from ganlab.experiments.spectra_theory import predictions
 from ganlab.experiments.stages import generators, probe_stages
 from ganlab.experiments.stages_figure import write_stages
 from ganlab.experiments.style import save_figure
@@ -164,7 +165,9 @@ def _write(
     told = list(dict.fromkeys([*warnings, *doubts]))
     about = provenance(wanted, [one.images for one in measured], options.command, told)
     files = sorted([*(path.name for path in place.iterdir()), SUMMARY])
-    write_text(place / SUMMARY, _summary(rows, options, told, [*files, PROVENANCE]))
+    operators = [one.operator for one in predictions(measured)]
+    read = meaning(rows, options.window, options.bootstrap, operators)
+    write_text(place / SUMMARY, _summary(rows, read, told, [*files, PROVENANCE]))
     hashes = {name: sha256_file(place / name) for name in files}
     write_json(place / PROVENANCE, {**about, "files": hashes})
 
@@ -201,10 +204,8 @@ def _peaks_only(row: DeviationRow) -> DeviationRow:
     return replace(row, values={k: v for k, v in row.values.items() if k.startswith("peak_")})
 
 
-def _summary(
-    rows: Sequence[DeviationRow], options: SpectraOptions, warnings: Sequence[str], files: Sequence[str]
-) -> str:
-    parts = [plain_table(rows), meaning(rows, options.window, options.bootstrap)]
+def _summary(rows: Sequence[DeviationRow], read: str, warnings: Sequence[str], files: Sequence[str]) -> str:
+    parts = [plain_table(rows), read]
     if warnings:
         parts.append("".join(f"warning: {text}\n" for text in warnings))
     parts.append("files: " + ", ".join(files) + "\n")

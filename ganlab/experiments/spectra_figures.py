@@ -138,9 +138,11 @@ def draw_maps(maps: Maps, difference: bool = False) -> Figure:
     low, high = _symmetric(maps) if difference else _limits(maps)
     options = {"cmap": DIVERGING if difference else SEQUENTIAL, "vmin": low, "vmax": high}
     for axes, panel in zip(grid.flat, maps.panels, strict=False):
-        picture = _draw_map(axes, maps, panel, options)
+        picture = _draw_map(axes, panel, options, sparse=width == COLUMN)
     for axes in list(grid.flat)[len(maps.panels) :]:
         axes.set_axis_off()
+    for axes in list(grid.flat)[len(maps.panels) - columns : len(maps.panels)]:
+        axes.tick_params(labelbottom=True)
     name = "minus real (dB)" if difference else "mean log power (dB)"
     figure.colorbar(picture, ax=list(grid.flat), label=name, extend="both", shrink=0.9, pad=0.015)
     figure.supxlabel("horizontal frequency (cycles per pixel)", fontsize=8)
@@ -149,7 +151,7 @@ def draw_maps(maps: Maps, difference: bool = False) -> Figure:
     return figure
 
 
-def _draw_map(axes: Any, maps: Maps, panel: Map, options: dict[str, Any]) -> Any:
+def _draw_map(axes: Any, panel: Map, options: dict[str, Any], sparse: bool) -> Any:
     level = closed(panel.level)
     edge_x, edge_y = (0.5 / size for size in panel.level.shape[::-1])
     reach = [-0.5 - edge_x, 0.5 + edge_x, -0.5 - edge_y, 0.5 + edge_y]
@@ -160,18 +162,24 @@ def _draw_map(axes: Any, maps: Maps, panel: Map, options: dict[str, Any]) -> Any
     cells = pooled(level, options["cmap"] == DIVERGING)
     picture = axes.imshow(cells, origin="lower", extent=reach, aspect="equal", **options)
     axes.set_title("\n".join([*textwrap.wrap(panel.name, 24), f"{panel.count} images"]))
-    mark_plane(axes)
+    mark_plane(axes, sparse)
     return picture
 
 
-def mark_plane(axes: Any) -> None:
-    """Ticks on all four sides at the replica frequencies; the innermost without a name."""
-    ticks = dict(zip((-1 / 2, -1 / 4, 0, 1 / 4, 1 / 2), ("-1/2", "-1/4", "0", "1/4", "1/2"), strict=True))
+_PLANE = {-1 / 2: "-1/2", -1 / 4: "-1/4", 0.0: "0", 1 / 4: "1/4", 1 / 2: "1/2"}
+
+
+def mark_plane(axes: Any, sparse: bool = False) -> None:
+    """Ticks on all four sides at the replica frequencies; ``sparse`` names Nyquist and zero alone."""
+    named = {f: name for f, name in _PLANE.items() if not sparse or f in (-0.5, 0, 0.5)}
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(list(ticks), list(ticks.values()))
-        axis.set_ticks([-1 / 8, 1 / 8], minor=True)
+        axis.set_ticks(list(named), list(named.values()))
+        axis.set_ticks([f for f in (-1 / 4, -1 / 8, 1 / 8, 1 / 4) if f not in named], minor=True)
     # Towards the middle, so that the names of neighbouring panels do not touch.
-    for label, side in zip(axes.get_xticklabels()[:: len(ticks) - 1], ("left", "right"), strict=True):
+    labels = axes.get_xticklabels()
+    for label, side in [(label, "left") for label in labels[:1]] + [
+        (label, "right") for label in labels[1:][-1:]
+    ]:
         label.set_horizontalalignment(side)
     for which, length in (("major", 5), ("minor", 2.5)):
         axes.tick_params(which=which, direction="inout", length=length, top=True, right=True, width=0.5)

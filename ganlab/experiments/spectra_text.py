@@ -53,8 +53,15 @@ def _precise(row: DeviationRow, name: str) -> str:
     return text_of(value, 2 if value.unit == "dB" else 4, is_signed(name))
 
 
-def meaning(rows: Sequence[DeviationRow], window: str, resamples: int) -> str:
-    """Three lines on how to read the table."""
+def meaning(rows: Sequence[DeviationRow], window: str, resamples: int, operators: Sequence[str] = ()) -> str:
+    """Three lines on how to read the table, and one on the theory in the figures.
+
+    Args:
+        rows: the table.
+        window: of the spectra.
+        resamples: behind the intervals, 0 for none.
+        operators: fixed operators whose prediction is drawn.
+    """
     null = next(row for row in rows if row.role == "null")
     brackets = f" [95 % bootstrap interval over images, {resamples} resamples]" if resamples else ""
     return (
@@ -64,4 +71,9 @@ def meaning(rows: Sequence[DeviationRow], window: str, resamples: int) -> str:
         "much power there.\n"
         f"'{null.name}' is one random half of the reals against the other: so much difference means "
         "nothing.\n"
+    ) + (
+        f"'{operators[0]} alone (theory)' in the figures: the reals at half resolution, enlarged by that "
+        "operator and by nothing else.\n"
+        if operators
+        else ""
     )

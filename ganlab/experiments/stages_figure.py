@@ -162,9 +162,10 @@ def draw_layers(probe: StageProbe) -> Figure:
         trained = row.weights == "trained"
         color, marker = series_style(0 if trained else 1).color, "o" if trained else "s"
         place = names.index((row.stage, row.layer, row.operator)) + (-0.12 if trained else 0.12)
-        for value, face, what in ((row.given, color, "mean activations"), (row.mean, "white", "random")):
-            axes.plot(value, place, marker, color=color, markerfacecolor=face, markersize=5,
-                      label=f"{row.weights}, {what}")  # fmt: skip
+        for value, face, what in ((row.mean, "white", "random constant"), (row.given, color, "mean input")):
+            size = 6 if face == "white" else 3
+            label = f"{row.weights}, {what}"
+            axes.plot(value, place, marker, color=color, markerfacecolor=face, markersize=size, label=label)
     axes.set_yticks(range(len(names)), [_layer_name(*name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1)

@@ -115,7 +115,5 @@ def _draw_map(axes: Any, level: FloatArray, top: float) -> Any:
     reach = (-0.5 - edge, 0.5 + edge, -0.5 - edge, 0.5 + edge)
     cells = pooled(closed(level), difference=False)
     picture = axes.imshow(cells, origin="lower", extent=reach, cmap=SEQUENTIAL, vmin=FLOOR, vmax=top)
-    mark_plane(axes)
-    axes.set_xticks([-0.5, 0, 0.5], ["-1/2", "0", "1/2"])
-    axes.set_yticks([-0.5, 0, 0.5], ["-1/2", "0", "1/2"])
+    mark_plane(axes, sparse=True)
     return picture

@@ -259,7 +259,7 @@ def test_non_square_and_odd_images(tmp_path):
 
 
 def test_same_input_gives_the_same_bytes(sets, tmp_path):
-    folders = [compare_spectra(sets[0], sets[1:], tmp_path / name, QUICK).out for name in "ab"]
+    folders = [compare_spectra(sets[0], sets[1:2], tmp_path / name, QUICK).out for name in "ab"]
     for path in folders[0].iterdir():
         assert path.read_bytes() == (folders[1] / path.name).read_bytes(), path.name
     assert len(list(folders[0].iterdir())) == len(list(folders[1].iterdir()))

@@ -97,6 +97,7 @@ def test_the_overlay_is_in_figures_and_numbers(fakes, tmp_path):
     assert column(rows, "difference_to_real", role="theory") == pytest.approx(found - level, abs=1e-4)
     names = [row["set"] for row in json.loads((report.out / "table.json").read_text())["rows"]]
     assert names == ["nearest", "transposed", "real vs real"]
+    assert "'nearest alone (theory)' in the figures" in report.summary
 
 
 def test_no_overlay_where_it_is_not_defined(fakes):
