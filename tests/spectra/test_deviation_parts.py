@@ -116,15 +116,14 @@ def test_cloaking_knows_equal_from_different(rng):
     same, apart = profile_sets(rng, 300, 0.0), profile_sets(rng, 300, 4.0)
     assert held_out_cloaking(*same).score > 0.85
     assert held_out_cloaking(*apart).score < 0.05
-    assert cloaking_score(*apart, epochs=600) < 0.2
     assert cloaking_score(*same, epochs=30) > 0.6
-    assert cloaking_score(*apart, epochs=300) < cloaking_score(*apart, epochs=3)
+    assert cloaking_score(*apart, epochs=200) < cloaking_score(*apart, epochs=3) - 0.2
 
 
 def test_cloaking_on_training_data_flatters_the_detector(rng):
     """With more numbers than images a classifier always learns its training set by heart."""
-    sets = [torch.from_numpy(rng.normal(size=(15, 60))) for _ in range(2)]
-    assert cloaking_score(*sets, epochs=2000) < 0.1
+    sets = [torch.from_numpy(5 * rng.normal(size=(15, 90))) for _ in range(2)]
+    assert cloaking_score(*sets, epochs=200) < 0.1
     assert held_out_cloaking(*sets).score > 0.5
 
 
