@@ -36,13 +36,18 @@ def generate(
     """Make a fake dataset from one or more generators.
 
     An interrupted set is continued by the same command; a finished one is verified and left alone. With
-    --verify, the arguments (and --out) are finished sets.
+    --verify, --out is the finished set to check; without --out the arguments are finished sets.
     """
     from ganlab.generation import Request, verify_set
     from ganlab.generation import generate as make
 
     if verify:
-        for folder in [*([] if out is None else [out]), *([] if out is not None else runs or [])]:
+        folders = (runs or []) if out is None else [out]
+        if not folders:
+            raise GanlabError(
+                "ganlab generate --verify needs the finished set: --out DIR, or one or more DIR"
+            )
+        for folder in folders:
             manifest = verify_set(folder)
             print(f"{folder}: {len(manifest['files'])} files as the manifest says")
         return

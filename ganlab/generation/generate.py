@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import platform
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,12 @@ import torch
 
 from ganlab.errors import GanlabError
 from ganlab.generation.plan import Plan, Request, make_plan
-from ganlab.generation.verify import MANIFEST, read_manifest, total_sha256, verify_set
+from ganlab.generation.verify import MANIFEST, STAGING, read_manifest, total_sha256, verify_set
 from ganlab.generation.write import PartWriter
 from ganlab.util.atomic import write_json
+from ganlab.util.lock import FileLock, InUseError
 
-STAGING = ".unfinished"
-PLAN = "plan.json"
+PLAN, DONE, LOCK = "plan.json", "done.json", ".lock"
 
 
 def generate(request: Request, out: str | Path, batch_size: int = 256, workers: int = 4) -> dict[str, Any]:
@@ -39,35 +42,69 @@ def generate(request: Request, out: str | Path, batch_size: int = 256, workers: 
 
     Raises:
         GanlabError: a generator is missing or damaged, ``out`` holds something else, reals are too few, the
-            disk is full, or a finished set no longer has its bytes.
+            disk is full, another process works on ``out``, or a finished set no longer has its bytes.
     """
     plan, folder = make_plan(request), Path(out)
     if (folder / MANIFEST).exists():
         _refuse_another(read_manifest(folder)["plan"], plan, folder)
         return verify_set(folder)
-    staging = _staging(plan, folder)
-    done: dict[str, dict[str, str]] = json.loads((staging / "done.json").read_text())
+    _refuse_foreign(folder)
+    with _locked(folder) as staging:
+        return _write(plan, staging, folder, batch_size, workers)
+
+
+def _write(plan: Plan, staging: Path, folder: Path, batch_size: int, workers: int) -> dict[str, Any]:
+    """Every part that is not done, then the manifest."""
+    done = _settle(plan, staging, folder)
     for part in plan.parts:
         if part.path not in done:
             done[part.path] = PartWriter(part, plan.format, staging, folder).run(batch_size, workers)
-            write_json(staging / "done.json", done)
+            write_json(staging / DONE, done)
     manifest = _manifest(plan, {name: value for files in done.values() for name, value in files.items()})
-    write_json(folder / MANIFEST, manifest)
-    shutil.rmtree(staging)
+    # Written inside and moved out: whatever a kill leaves is below the staging folder.
+    write_json(staging / MANIFEST, manifest)
+    os.replace(staging / MANIFEST, folder / MANIFEST)
+    shutil.rmtree(staging, ignore_errors=True)
     return manifest
 
 
-def _staging(plan: Plan, folder: Path) -> Path:
-    """The folder for unfinished parts, with the plan it belongs to."""
-    staging = folder / STAGING
-    if (staging / PLAN).exists():
-        _refuse_another(json.loads((staging / PLAN).read_text()), plan, folder)
-        return staging
-    if folder.exists() and (not folder.is_dir() or any(path.name != STAGING for path in folder.iterdir())):
+def _refuse_foreign(folder: Path) -> None:
+    """An existing folder that no call of `generate` began may be somebody's data."""
+    if (folder / STAGING / PLAN).exists() or not os.path.lexists(folder):
+        return
+    if not folder.is_dir() or any(path.name != STAGING for path in folder.iterdir()):
         raise GanlabError(f"{folder} exists and is no set of ganlab's; use another --out")
-    write_json(staging / "done.json", {})
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """The folder for unfinished parts, for this process alone."""
+    staging = folder / STAGING
+    lock = FileLock(staging / LOCK)
+    try:
+        lock.take()
+    except InUseError as error:
+        raise GanlabError(f"{folder} is being made by another process (pid {error})") from error
+    except OSError as error:
+        raise GanlabError(f"cannot write {folder}: {error.strerror}") from error
+    try:
+        yield staging
+    finally:
+        lock.release()
+
+
+def _settle(plan: Plan, staging: Path, folder: Path) -> dict[str, dict[str, str]]:
+    """Write the plan, or hold it against the interrupted one; which parts are done, with their files."""
+    try:
+        if (staging / PLAN).exists():
+            _refuse_another(json.loads((staging / PLAN).read_text()), plan, folder)
+            done: dict[str, dict[str, str]] = json.loads((staging / DONE).read_text())
+            return done
+    except (json.JSONDecodeError, UnicodeDecodeError, FileNotFoundError) as error:
+        raise GanlabError(f"{staging} is damaged ({error}); remove {folder} to start again") from error
+    write_json(staging / DONE, {})
     write_json(staging / PLAN, plan.identity())
-    return staging
+    return {}
 
 
 def _refuse_another(there: dict[str, Any], plan: Plan, folder: Path) -> None:

@@ -116,12 +116,13 @@ def _parts(fakes: Sequence[FakeSource], real: RealSource | None, request: Reques
 
 def _split(path: str, source: Source, request: Request) -> list[Part]:
     """One part, or a training and a test part of consecutive indices."""
-    test = round(request.num * request.test_fraction)
-    if not test:
+    if not request.test_fraction:
         return [Part(path, source, 0, request.num)]
+    test = round(request.num * request.test_fraction)
     train = request.num - test
-    if not train:
+    if not train or not test:
+        empty = "test" if train else "train"
         raise GanlabError(
-            f"--test-fraction {request.test_fraction} of {request.num} leaves nothing to train on"
+            f"--test-fraction {request.test_fraction} of {request.num} leaves nothing to {empty} on"
         )
     return [Part(f"train/{path}", source, 0, train), Part(f"test/{path}", source, train, test)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,7 +38,9 @@ class FakeSource:
 
     def __init__(self, path: Path, seed: int, weights: str, device: torch.device) -> None:
         self.file = generator_file(path)
-        self.name = self.file.parent.name if self.file.name == FILE_NAME else self.file.stem
+        # Absolute, because "." and ".." have no name of their own.
+        place = Path(os.path.abspath(self.file))
+        self.name = place.parent.name if place.name == FILE_NAME else place.stem
         self.seed, self.weights = seed, weights
         self.config, _, self.step = read_generator(self.file, weights)
         self._sha256 = sha256_file(self.file)
@@ -48,7 +51,15 @@ class FakeSource:
         """Images of one block; the network is loaded at the first."""
         if self._generator is None:
             self._generator = load_generator(self.file, self.weights).to(self._device)
+            self._refuse_changed_file()
         return generate_block(self._generator, self.seed, number)
+
+    def _refuse_changed_file(self) -> None:
+        """A training that goes on may have replaced the file since the set was planned."""
+        if sha256_file(self.file) != self._sha256:
+            raise GanlabError(
+                f"{self.file} changed while the set was being made: let the training finish, or copy the file"
+            )
 
     def about(self) -> dict[str, Any]:
         """Hash and training step of the weights, seed, model configuration."""

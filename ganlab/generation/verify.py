@@ -12,6 +12,8 @@ from ganlab.errors import GanlabError
 from ganlab.util.hashing import sha256_file
 
 MANIFEST = "manifest.json"
+STAGING = ".unfinished"
+"""Where unfinished parts are; a kill at the very end may leave it beside the manifest."""
 SHOWN = 5
 
 
@@ -55,7 +57,8 @@ def verify_set(folder: Path) -> dict[str, Any]:
             zip(files, pool.map(lambda name: _state(folder / name, files[name]), files), strict=True)
         )
     bad = [f"{name}: {state}" for name, state in states.items() if state]
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    inside = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    there = {path.as_posix() for path in inside if path.parts[0] != STAGING}
     bad += [f"{name}: not in the manifest" for name in sorted(there - files.keys() - {MANIFEST})]
     if bad:
         more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""

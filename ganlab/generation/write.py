@@ -33,13 +33,13 @@ class PartWriter:
     def __init__(self, part: Part, format: str, staging: Path, target: Path) -> None:
         self.part, self.format = part, format
         self.folder = staging / part.path
-        self.target = target / part.path
-        self.folder.mkdir(parents=True, exist_ok=True)
+        suffix = "" if format == "folder" else f".{format}"
+        self.target = (target / part.path).with_name(Path(part.path).name + suffix)
         self._lock = threading.Lock()
         self.journal = Journal(self.folder.with_name(self.folder.name + ".journal"))
 
     def run(self, batch_size: int, workers: int) -> dict[str, str]:
-        """Write what is missing.
+        """Write what is missing; a part that a killed process had already moved to its place is kept.
 
         Args:
             batch_size: images between network and disk at most (whole blocks).
@@ -52,8 +52,11 @@ class PartWriter:
             GanlabError: a file cannot be written; finished blocks stay for the next try.
         """
         try:
-            self._blocks(batch_size, workers)
-            return self._publish()
+            if not self.target.exists():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._blocks(batch_size, workers)
+                self._publish()
+            return self._files()
         except OSError as error:
             reason = error.strerror or error
             raise GanlabError(
@@ -86,9 +89,8 @@ class PartWriter:
     def _is_done(self, number: int) -> bool:
         """Journalled, and its files are still there."""
         files = self.journal.blocks.get(number)
-        return files is not None and (
-            self.format == "npy" or all((self.folder / name).exists() for name in files)
-        )
+        expected = ["images.npy"] if self.format == "npy" else files
+        return files is not None and all((self.folder / name).exists() for name in expected or ())
 
     def _finish(self, work: Work) -> None:
         number, future = work
@@ -124,10 +126,11 @@ class PartWriter:
         path = self.folder / "images.npy"
         with self._lock:
             self._make_array(path, (self.part.count, *images.shape[1:]))
-        array = np.lib.format.open_memmap(path, mode="r+")
-        start = first - self.part.first
-        array[start : start + len(images)] = images
-        array.flush()
+        # Written as a file, not through a map: on a full disk a map ends the process with a bus error.
+        before = path.stat().st_size - (self.part.count + self.part.first - first) * images[0].nbytes
+        with path.open("r+b") as stream:
+            stream.seek(before)
+            stream.write(images.tobytes())
         return {}
 
     @staticmethod
@@ -136,29 +139,33 @@ class PartWriter:
             with atomic_path(path) as temporary:
                 np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape).flush()
 
-    def _publish(self) -> dict[str, str]:
-        """Move the complete part to its place and forget the journal."""
-        publish = {"folder": self._publish_folder, "zip": self._publish_zip, "npy": self._publish_npy}
+    def _publish(self) -> None:
+        """Move the complete part to its place, in one step."""
         self.target.parent.mkdir(parents=True, exist_ok=True)
-        return publish[self.format]()
+        if self.format == "folder":
+            os.replace(self.folder, self.target)
+        elif self.format == "npy":
+            os.replace(self.folder / "images.npy", self.target)
+        else:
+            self._archive(self.folder / self.target.name)
+            os.replace(self.folder / self.target.name, self.target)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _publish_folder(self) -> dict[str, str]:
-        os.replace(self.folder, self.target)
-        return {f"{self.part.path}/{name}": value for name, value in self.journal.files().items()}
-
-    def _publish_npy(self) -> dict[str, str]:
-        target = self.target.with_name(self.target.name + ".npy")
-        os.replace(self.folder / "images.npy", target)
-        return {f"{self.part.path}.npy": sha256_file(target)}
-
-    def _publish_zip(self) -> dict[str, str]:
-        target = self.target.with_name(self.target.name + ".zip")
-        with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    def _archive(self, path: Path) -> None:
+        """All images as one uncompressed zip."""
+        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for name in self.journal.files():
                 archive.writestr(_entry(name), (self.folder / name).read_bytes())
             archive.writestr(_entry("dataset.json"), json.dumps({"labels": None}))
-        shutil.rmtree(self.folder)
-        return {f"{self.part.path}.zip": sha256_file(target)}
+
+    def _files(self) -> dict[str, str]:
+        """Path relative to the set -> SHA-256 of what is in place now."""
+        path = Path(self.part.path)
+        if self.format != "folder":
+            return {path.with_name(self.target.name).as_posix(): sha256_file(self.target)}
+        known = self.journal.files()
+        names = sorted(file.name for file in self.target.iterdir())
+        return {f"{path.as_posix()}/{n}": known.get(n) or sha256_file(self.target / n) for n in names}
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import platform
 import sys
 from pathlib import Path
-from typing import IO
 
 import ganlab
 from ganlab.config import Config, dump, identity, load
 from ganlab.errors import GanlabError
-from ganlab.util.atomic import write_json, write_text
+from ganlab.util.atomic import remove_leftovers, write_json, write_text
+from ganlab.util.lock import FileLock, InUseError
 
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
 LOG, METRICS = "log.txt", "metrics.jsonl"
@@ -26,7 +24,7 @@ class RunFolder:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
-        self._lock: IO[str] | None = None
+        self._lock = FileLock(path / LOCK)
 
     def lock(self) -> None:
         """Take the folder for this process; the system gives it back however the process ends.
@@ -35,29 +33,17 @@ class RunFolder:
             GanlabError: another process holds it, or the folder cannot be made.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            stream = open(self.path / LOCK, "a+")  # noqa: SIM115
+            self._lock.take()
+        except InUseError as error:
+            raise GanlabError(f"run folder {self.path} is in use by another process (pid {error})") from error
         except OSError as error:
             raise GanlabError(f"cannot use run folder {self.path}: {error.strerror}") from error
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            stream.seek(0)
-            holder = stream.read().strip() or "unknown"
-            stream.close()
-            raise GanlabError(
-                f"run folder {self.path} is in use by another process (pid {holder})"
-            ) from error
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        self._lock = stream
+        for folder in (self.path, self.checkpoints, self.samples):
+            remove_leftovers(folder)
 
     def unlock(self) -> None:
         """Give the folder back."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
 
     def settle_config(self, config: Config) -> str | None:
         """Write the configuration, or hold it against the one already there.
