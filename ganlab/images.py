@@ -26,13 +26,19 @@ def to_float(images: UInt8Array | Tensor, device: torch.device | str = "cpu") ->
     Raises:
         GanlabError: not uint8, or not four-dimensional.
     """
-    tensor = images if isinstance(images, Tensor) else torch.from_numpy(np.ascontiguousarray(images))
+    tensor = images if isinstance(images, Tensor) else torch.from_numpy(_writable(images))
     if tensor.dtype != torch.uint8 or tensor.ndim != 4:
         raise GanlabError(
             f"images on disk are uint8 (N, H, W, C); got {tensor.dtype} of shape {tuple(tensor.shape)}"
         )
     nchw = tensor.to(device).permute(0, 3, 1, 2)
     return nchw.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1.0)
+
+
+def _writable(images: UInt8Array) -> UInt8Array:
+    """Torch warns of read-only memory, though nothing here writes to it: a copy costs less than the worry."""
+    array = np.ascontiguousarray(images)
+    return array if array.flags.writeable else array.copy()
 
 
 def to_uint8(images: Tensor) -> UInt8Array:
@@ -63,4 +69,5 @@ def luma(images: Tensor, weights: tuple[float, float, float] = LUMA_BT601) -> Te
     if images.shape[1] == 1:
         return images[:, 0]
     red, green, blue = images.unbind(1)
-    return weights[0] * red + weights[1] * green + weights[2] * blue
+    # Scaled additions make three passes over memory where products and sums would make five.
+    return torch.add(torch.add(weights[0] * red, green, alpha=weights[1]), blue, alpha=weights[2])

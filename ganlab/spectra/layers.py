@@ -214,7 +214,9 @@ def unevenness(kernel: LayerKernel, activation: Tensor | None = None) -> Unevenn
     }
     outputs = kernel.taps.shape[0]
     left, values, _ = torch.linalg.svd(stacked, full_matrices=False)
-    left = left[:, values > values[0] * 1e-9]
+    # Directions that the layer only reaches through the rounding of its weights are none.
+    rounding = torch.finfo(kernel.taps.dtype).eps * 10 * max(stacked.shape)
+    left = left[:, values > values[0] * rounding]
     maximum = float(torch.linalg.matrix_norm(left[outputs:], 2)) ** 2
     return Unevenness(sum(shares.values()), maximum, shares, _given(stacked, outputs, activation))
 
