@@ -22,15 +22,16 @@ COLUMNS = 4
 
 
 @styled()
-def draw_summary(real: ImageSet, fakes: Sequence[ImageSet], path: Path) -> None:
+def draw_summary(real: ImageSet, fakes: Sequence[ImageSet], path: Path, window: str) -> None:
     """Write ``path``.svg, .png and the numbers as ``path``-radial.csv, -horizontal.csv, -vertical.csv.
 
     Args:
         real: the reals.
         fakes: the fake sets, in the order of the legend.
         path: without suffix.
+        window: a key of ``ganlab.spectra.WINDOWS``.
     """
-    sets, options = [real, *fakes], SpectraOptions(metrics="basic")
+    sets, options = [real, *fakes], SpectraOptions(window=window, metrics="basic")
     measured = [measure(real, "real", options), *(measure(one, "fake", options) for one in fakes)]
     profiles = {kind: profiles_of(measured, kind, "ganlab") for kind in ("radial", "horizontal", "vertical")}
     for kind, values in profiles.items():
@@ -60,7 +61,7 @@ def _levels(axes: Axes, radial: Profiles) -> None:
         style = REAL if place == 0 else series_style(place - 1)
         axes.plot(radial.frequencies, curve.level, label=curve.name, **style.line(len(curve.level), place))
     axes.set(xlabel="frequency (cycles per pixel)", ylabel="mean radial power (dB)")
-    axes.set_title("radial profile, convention ganlab")
+    axes.set_title(f"radial profile, convention {radial.convention}, window {radial.window}")
     axes.legend()
 
 
@@ -76,5 +77,5 @@ def _differences(axes: Axes, horizontal: Profiles, vertical: Profiles) -> None:
         axes.plot(frequencies, difference, label=label, **style.line(len(frequencies), place))
     axes.axhline(0.0, color="black", linewidth=0.6)
     axes.set(xlabel="frequency (cycles per pixel)", ylabel="power against the reals (dB)")
-    axes.set_title("row and column profiles, mean of both")
+    axes.set_title(f"row and column profiles, mean of both, window {horizontal.window}")
     axes.legend()
