@@ -8,19 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ganlab.config import Config, from_mapping
 from ganlab.errors import GanlabError
 from ganlab.models.build import build_generator
 from ganlab.models.generator import Generator
-from ganlab.util.atomic import atomic_path
+from ganlab.util.atomic import write_bytes
 
 FILE_NAME = "generator.safetensors"
 METADATA = "ganlab"
 FORMAT = "ganlab-generator-1"
 WEIGHTS = ("ema", "raw")
+REASON = 300
+"""Characters of torch's list of names; whole, it fills the screen."""
 
 
 def save_generator(
@@ -47,12 +49,8 @@ def save_generator(
         "config": config.model_copy(update={"out": None}).model_dump(mode="json"),
     }
     metadata = {METADATA: json.dumps(about)}
-    with atomic_path(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-        except safetensors.SafetensorError as error:
-            # its writer reports a full disk as an error of its own
-            raise OSError(str(error)) from error
+    # Not safetensors' own writer: its files are readable by their owner alone, on a shared disk too.
+    write_bytes(path, save(tensors, metadata))
 
 
 def load_generator(path: str | os.PathLike[str], weights: str = "ema") -> Generator:
@@ -73,8 +71,9 @@ def load_generator(path: str | os.PathLike[str], weights: str = "ema") -> Genera
     try:
         generator.load_state_dict(state)
     except RuntimeError as error:
+        reason = " ".join(str(error).split())[:REASON]
         raise GanlabError(
-            f"{generator_file(path)}: the weights do not fit its configuration: {error}"
+            f"{generator_file(path)}: the weights do not fit its configuration: {reason} ..."
         ) from error
     return generator.eval()
 
@@ -120,8 +119,8 @@ def _config_of(file: Path, metadata: Mapping[str, str]) -> tuple[Config, int]:
         about = json.loads(metadata.get(METADATA, "{}"))
         if about.get("format") != FORMAT:
             raise GanlabError(f"{file}: no generator of ganlab (format {about.get('format')!r})")
-        return from_mapping(about["config"]), int(about["step"])
+        return from_mapping(about["config"], name=str(file)), int(about["step"])
     except GanlabError:
         raise
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise GanlabError(f"{file}: the configuration inside is damaged: {error}") from error

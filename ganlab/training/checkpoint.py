@@ -56,7 +56,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         raise GanlabError(
             f"{path}: the checkpoint is damaged or no checkpoint ({reason}); {advice}"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or "state" not in content:
         raise GanlabError(f"{path}: not a checkpoint of ganlab; {advice}")
     state: dict[str, Any] = content["state"]
     return state

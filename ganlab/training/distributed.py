@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ganlab.errors import GanlabError
 from ganlab.training.process_norm import share_batch_norm
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -49,13 +50,26 @@ class World:
 
 
 def join_world(cuda: bool) -> World:
-    """Join torchrun's process group if there is one (its environment variables), with nccl or gloo."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    """Join torchrun's process group if there is one (its environment variables), with nccl or gloo.
+
+    Raises:
+        GanlabError: WORLD_SIZE announces several processes, but what else torchrun sets is missing.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         return World()
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if cuda else "gloo")
-    return World(dist.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0")))
+    try:
+        size, local_rank = int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0"))
+        if cuda:
+            # NCCL's barrier and tensors without an index would otherwise all go to the first device.
+            torch.cuda.set_device(local_rank)
+        if not dist.is_initialized():
+            dist.init_process_group("nccl" if cuda else "gloo")
+    except ValueError as error:
+        raise GanlabError(
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']} is set, but torchrun's other variables are not usable "
+            f"({error}); start with torchrun, or unset WORLD_SIZE"
+        ) from error
+    return World(dist.get_rank(), size, local_rank)
 
 
 def leave_world(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -83,6 +84,8 @@ def _locked(
         run.lock()
         extension = run.settle_config(config)
         data = load_training_images(config.data, config.model.image_size)
+        check_classes(config, data)
+        run.settle_data(data.description)
     world.barrier()
     if not world.is_main:
         data = load_training_images(config.data, config.model.image_size)
@@ -115,8 +118,7 @@ class _Run:
         steps = self.config.training.steps
         end = min(steps, stop_at or steps)
         if start:
-            path = checkpoint_path(self.run.checkpoints, start)
-            self.players.load_state(load_checkpoint(path, self.placement.device))
+            self._restore(start)
         for line in banner(self.config, self.placement, self.world, self.data, self.players, start):
             self.monitor.say(line)
         step = start
@@ -132,6 +134,19 @@ class _Run:
         state = "finished" if finished else "stopped; the same command resumes"
         self.monitor.say(f"{self.run.path}: {step} of {steps} steps, {state}")
         return TrainResult(self.run.path, step, finished, stop.number)
+
+    def _restore(self, step: int) -> None:
+        """Load the state after ``step`` steps."""
+        path = checkpoint_path(self.run.checkpoints, step)
+        state = load_checkpoint(path, self.placement.device)
+        try:
+            self.players.load_state(state)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise GanlabError(
+                f"{path}: the state is not one of these networks ({reason} ...); remove it to resume from "
+                "the checkpoint before"
+            ) from error
 
     def _bar(self, start: int) -> tqdm[object]:
         """Progress of the main process."""
@@ -165,10 +180,20 @@ class _Run:
         bad = [name for name, value in losses.items() if not torch.isfinite(value)]
         if not bad:
             return
+        self._diverged(step, ", ".join(bad))
+
+    def _check_weights(self, step: int) -> None:
+        """Finite losses may have had infinite gradients: what they made of the weights is not kept."""
+        players = self.players
+        for name, network in (("generator", players.generator), ("discriminator", players.discriminator)):
+            if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
+                self._diverged(step, f"weights of the {name}")
+
+    def _diverged(self, step: int, what: str) -> NoReturn:
         kept = saved_steps(self.run.checkpoints)
         last = f"the last good checkpoint is step {kept[-1]}" if kept else "no checkpoint had been written"
         raise DivergedError(
-            f"{self.run.path}: {', '.join(bad)} not finite at step {step}; {last}. Lower optimizer.lr, or "
+            f"{self.run.path}: {what} not finite at step {step}; {last}. Lower optimizer.lr, or "
             "use spectral normalisation or a gradient penalty; then start a new run folder",
             step,
         )
@@ -184,6 +209,7 @@ class _Run:
     def _save(self, step: int, final: bool = False) -> None:
         """Write checkpoint and generator, unless this very step was just written."""
         if self.world.is_main and step not in saved_steps(self.run.checkpoints) and step > 0:
+            self._check_weights(step)
             self._write(step)
             if final and step % self.config.logging.samples_every:
                 self._preview(step)
@@ -195,6 +221,21 @@ class _Run:
         save_generator(self.run.path / FILE_NAME, average, raw, self.config, step)
         save_checkpoint(self.run.checkpoints, step, self.players.state())
         prune(self.run.checkpoints, logging.keep_checkpoints, logging.milestone_every)
+
+
+def check_classes(config: Config, data: TrainingImages) -> None:
+    """Hold ``model.num_classes`` against the labels.
+
+    Raises:
+        GanlabError: a conditional model, and images without labels or with another number of classes.
+    """
+    wanted, there = config.model.num_classes, data.num_classes
+    if wanted and wanted != there:
+        has = f"labels of {there} classes" if there else "no labels (or not for every image)"
+        raise GanlabError(
+            f"model.num_classes is {wanted}, but {data.description['path']} has {has}; expected "
+            f"{f'{there} or ' if there else ''}0 (unconditional)"
+        )
 
 
 def make_reader(config: Config, data: TrainingImages, placement: Placement, world: World) -> BatchReader:

@@ -93,4 +93,5 @@ def _board(folder: Path, start: int) -> Any:
     """A TensorBoard writer; events after ``start`` that an earlier process left are purged."""
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=start + 1 if start else None)
+    # Also from the start: a process killed before its first checkpoint has left events.
+    return SummaryWriter(str(folder), purge_step=start + 1)

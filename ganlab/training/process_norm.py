@@ -31,23 +31,32 @@ class ProcessBatchNorm(nn.Module):
             self.register_buffer(name, getattr(norm, name))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C)`` or ``(N, C, H, W)``, normalised per channel."""
+        """``(N, C)`` or ``(N, C, H, W)``, normalised per channel; computed in float32, in x's type."""
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         mean, var, count = self._statistics(x)
         self._track(mean.detach(), var.detach(), count)
         shape = (1, -1) + (1,) * (x.ndim - 2)
-        out = (x - mean.view(shape)) * torch.rsqrt(var.view(shape) + self.eps)
-        return out if self.weight is None else out * self.weight.view(shape) + self.bias.view(shape)
+        out = (x.float() - mean.view(shape)) * torch.rsqrt(var.view(shape) + self.eps)
+        if self.weight is not None:
+            out = out * self.weight.view(shape) + self.bias.view(shape)
+        return out.to(x.dtype)
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Mean, biased variance and number of values per channel, over all processes."""
+        """Mean, biased variance and number of values per channel, over all processes; float32.
+
+        Each process's own two moments travel, in a row of their own, and are merged about the common mean: a
+        mean of squares would lose the variance of channels with a large mean.
+        """
+        processes, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
         axes = [axis for axis in range(x.ndim) if axis != 1]
-        local = torch.stack([x.mean(axes), x.square().mean(axes)])
-        total: Tensor = all_reduce(local)  # type: ignore[no-untyped-call]
-        mean, square = (total / torch.distributed.get_world_size()).unbind(0)
-        count = x.numel() // x.shape[1] * torch.distributed.get_world_size()
-        return mean, square - mean.square(), count
+        var, mean = torch.var_mean(x.float(), axes, correction=0)
+        rows = torch.zeros(processes, 2, len(mean), device=x.device)
+        rows[rank] = torch.stack([mean, var])
+        means, variances = all_reduce(rows).unbind(1)  # type: ignore[no-untyped-call]
+        mean = means.mean(0)
+        count = x.numel() // x.shape[1] * processes
+        return mean, (variances + (means - mean).square()).mean(0), count
 
     @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor, count: int) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import ganlab
 from ganlab.config import Config, dump, identity, load
@@ -13,8 +15,10 @@ from ganlab.errors import GanlabError
 from ganlab.util.atomic import remove_leftovers, write_json, write_text
 from ganlab.util.lock import FileLock, InUseError
 
-CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
+CONFIG, ENVIRONMENT, DATA, LOCK = "config.yaml", "environment.json", "data.json", ".lock"
 LOG, METRICS = "log.txt", "metrics.jsonl"
+SAME_DATA = ("pixels_sha256", "num_train", "num_val")
+"""What a resumed run's images must agree in; their place may change."""
 
 
 class RunFolder:
@@ -70,6 +74,29 @@ class RunFolder:
         write_text(file, dump(config))
         return extension
 
+    def settle_data(self, description: Mapping[str, Any]) -> None:
+        """Write what the images are, or hold them against those the run began with.
+
+        Raises:
+            GanlabError: other pixels or another split lie where the run's images were.
+        """
+        file = self.path / DATA
+        if not file.exists():
+            write_json(file, dict(description))
+            return
+        try:
+            before = json.loads(file.read_text(encoding="utf-8"))
+            changed = [key for key in SAME_DATA if before[key] != description[key]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise GanlabError(
+                f"{file} is damaged ({error}); remove it to go on without this check"
+            ) from error
+        if changed:
+            raise GanlabError(
+                f"{self.path} was begun on other images: {', '.join(changed)} of {description['path']} "
+                f"differ from {DATA}; restore them, or use another out="
+            )
+
     def _refuse_foreign_files(self) -> None:
         """An existing folder that no run wrote may be somebody's data."""
         others = [path.name for path in self.path.iterdir() if path.name != LOCK]
@@ -118,7 +145,7 @@ def cut_metrics(path: Path, step: int) -> None:
     """Drop the lines after ``step``: steps that a killed run had logged but not saved are run again."""
     if not path.exists():
         return
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     kept = [line for line in lines if _step_of(line) <= step]
     if len(kept) < len(lines):
         write_text(path, "".join(f"{line}\n" for line in kept))

@@ -254,3 +254,28 @@ def test_metadata_is_readable_without_ganlab(tmp_path):
     data = (tmp_path / "generator.safetensors").read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     assert json.loads(header["__metadata__"]["ganlab"])["config"]["model"]["upsampling"]["name"] == "bilinear"
+
+
+def test_a_generator_file_has_the_users_own_permissions(tmp_path):
+    saved(tmp_path)
+    (tmp_path / "plain").write_text("")
+    modes = {(tmp_path / name).stat().st_mode for name in ("plain", "generator.safetensors")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"step": None}, r"g\.safetensors: the configuration inside is damaged"),
+        ({"config": [1]}, r"g\.safetensors"),
+        ({"config": {"model": {"upsampling": "nearest"}, "later": 1}}, r"g\.safetensors: later: unknown key"),
+        ({"config": {"model": {"upsampling": "nearest"}}}, r"g\.safetensors: the weights do not fit"),
+    ],
+)
+def test_a_strange_description_names_the_file(tmp_path, change, text):
+    file = tmp_path / "g.safetensors"
+    about = {"format": "ganlab-generator-1", "step": 1, "config": {"model": {"upsampling": "nearest"}}}
+    save_file({"ema.x": torch.ones(1)}, file, metadata={"ganlab": json.dumps(about | change)})
+    with pytest.raises(GanlabError, match=text) as error:
+        load_generator(file)
+    assert len(str(error.value)) < 800

@@ -23,7 +23,7 @@ import sys, torch
 from ganlab.config import load
 from ganlab.data import load_training_images
 from ganlab.training.device import place
-from ganlab.training.distributed import join_world
+from ganlab.training.distributed import join_world, leave_world
 from ganlab.training.loop import make_reader
 from ganlab.training.players import make_players
 from ganlab.training.step import Trainer
@@ -37,6 +37,8 @@ trainer.discriminator_step(0)
 trainer.generator_step(0)
 torch.save([p.grad for m in (players.generator, players.discriminator) for p in m.parameters()],
            f"{sys.argv[2]}-{world.rank}.pt")
+world.barrier()
+leave_world(world)
 """
 
 

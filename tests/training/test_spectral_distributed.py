@@ -20,7 +20,7 @@ import sys, torch
 from ganlab.config import load
 from ganlab.data import load_training_images
 from ganlab.training.device import place
-from ganlab.training.distributed import join_world
+from ganlab.training.distributed import join_world, leave_world
 from ganlab.training.loop import make_reader
 from ganlab.training.players import make_players
 from ganlab.training.step import Trainer
@@ -37,6 +37,8 @@ torch.save({"gradients": [p.grad for m in modules for p in m.parameters()],
             "losses": {k: v for k, v in logged.items() if "spectral" in k},
             "references": [b for b in players.spectral_losses.buffers()] if players.spectral_losses else []},
            f"{sys.argv[2]}-{world.rank}.pt")
+world.barrier()
+leave_world(world)
 """
 TERMS = (
     "loss.spectral=[{kind: radial_profile}, {kind: axis_profiles, name: mean, compare: mean}, "

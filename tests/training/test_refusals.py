@@ -1,0 +1,140 @@
+"""Runs whose pieces do not belong together, and what a kill or a bad gradient must not leave behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from ganlab.errors import GanlabError
+from ganlab.training import DivergedError, process_norm, train
+from ganlab.training.checkpoint import checkpoint_path, saved_steps
+from ganlab.training.distributed import World, join_world
+from ganlab.training.monitor import Monitor
+
+
+def npz(path, labels=None, seed=0):
+    draw = np.random.default_rng(seed)
+    arrays = {"images": draw.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)}
+    np.savez(
+        path, split=np.repeat([0, 1], [30, 10]), **arrays, **({} if labels is None else {"labels": labels})
+    )
+    return ["data.source=pack", f"data.path={path}", "data.num_images=null"]
+
+
+def test_a_checkpoint_of_another_run_is_named(tiny, tmp_path):
+    for name, width in (("run", 8), ("other", 4)):
+        train(tiny(f"model.generator.width={width}"), tmp_path / name, stop_at=2)
+    ours, theirs = (checkpoint_path(tmp_path / name / "checkpoints", 2) for name in ("run", "other"))
+    shutil.copy(theirs, ours)
+    with pytest.raises(
+        GanlabError, match=r"step-000000002.pt: the state is not one of these networks .*remove it"
+    ):
+        train(tiny(), tmp_path / "run")
+    for content in ({"format": "ganlab-checkpoint-1"}, {"format": "ganlab-checkpoint-1", "state": 3}):
+        torch.save(content, ours)
+        with pytest.raises(GanlabError, match=r"step-000000002.pt: .*remove it"):
+            train(tiny(), tmp_path / "run")
+
+
+def test_other_images_in_the_place_of_the_runs_are_refused(tiny, tmp_path):
+    config = tiny(*npz(tmp_path / "images.npz"))
+    train(config, tmp_path / "run", stop_at=2)
+    npz(tmp_path / "images.npz", seed=1)
+    with pytest.raises(GanlabError, match=r"begun on other images: pixels_sha256 of .*images.npz"):
+        train(config, tmp_path / "run")
+    npz(tmp_path / "images.npz")
+    assert train(config, tmp_path / "run").finished
+    (tmp_path / "run" / "data.json").write_text("{")
+    with pytest.raises(GanlabError, match=r"data.json is damaged"):
+        train(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"), [(None, "no labels"), (np.arange(40) % 5, "labels of 5 classes")]
+)
+def test_classes_are_held_against_the_labels(tiny, tmp_path, labels, text):
+    with pytest.raises(GanlabError, match=f"model.num_classes is 3, but .*{text}"):
+        train(tiny("model.num_classes=3", *npz(tmp_path / "images.npz", labels)), tmp_path / "run")
+
+
+def test_weights_that_are_not_finite_never_become_a_checkpoint(tiny, tmp_path):
+    """The generator's first update overflows; every loss up to there is finite."""
+    config = tiny("optimizer.lr=1e39", "optimizer.lr_discriminator=1e-4", "logging.checkpoint_every=1")
+    with pytest.raises(DivergedError, match="weights of the generator not finite at step 1; no checkpoint"):
+        train(config, tmp_path / "run")
+    assert saved_steps(tmp_path / "run" / "checkpoints") == []
+    assert not (tmp_path / "run" / "generator.safetensors").exists()
+
+
+def test_events_of_a_process_killed_before_its_first_checkpoint_are_purged(tiny, tmp_path, monkeypatch):
+    config = tiny("logging.checkpoint_every=8")
+    honest = Monitor.scalars
+
+    def killed(self, step, values):
+        honest(self, step, values)
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Monitor, "scalars", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path / "run")
+    assert saved_steps(tmp_path / "run" / "checkpoints") == []
+    train(config, tmp_path / "run")
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    assert events.Tags()["scalars"]
+    for tag in events.Tags()["scalars"]:
+        assert [event.step for event in events.Scalars(tag)] == list(range(1, 9))
+
+
+def test_what_a_kill_left_half_written_is_removed(tiny, tmp_path):
+    train(tiny(), tmp_path / "run", stop_at=2)
+    half = tmp_path / "run" / "checkpoints" / ".step-000000004.pt.4242.tmp"
+    half.write_bytes(b"half")
+    mine = tmp_path / "run" / "notes.tmp"
+    mine.write_text("kept")
+    (tmp_path / "run" / "metrics.jsonl").write_bytes(b"\xff\xfe\n")
+    train(tiny(), tmp_path / "run")
+    assert not half.exists()
+    assert mine.read_text() == "kept"
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(3, 9))
+
+
+@pytest.mark.parametrize("size", ["2", "many"])
+def test_half_of_torchruns_environment_is_one_sentence(monkeypatch, size):
+    monkeypatch.setenv("WORLD_SIZE", size)
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(GanlabError, match=r"WORLD_SIZE=.* start with torchrun"):
+        join_world(cuda=False)
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert join_world(cuda=False) == World()
+
+
+@pytest.mark.parametrize(("dtype", "mean"), [(torch.float32, 3000.0), (torch.bfloat16, 2.0)])
+def test_shared_batch_norm_is_torchs_for_large_means_and_half_precision(monkeypatch, dtype, mean):
+    """One process standing for all: the sums stay as they are."""
+    monkeypatch.setattr(process_norm, "all_reduce", lambda value: value)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 1)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    torch.manual_seed(0)
+    theirs = nn.BatchNorm2d(5)
+    ours = process_norm.share_batch_norm(nn.Sequential(nn.BatchNorm2d(5)))
+    for _ in range(20):
+        x = (mean + 0.1 * torch.randn(16, 5, 8, 8)).to(dtype)
+        expected, found = theirs(x), ours(x)
+        assert found.dtype == expected.dtype == dtype
+    assert torch.allclose(found.float(), expected.float(), atol=0.05)
+    assert torch.allclose(ours[0].running_var, theirs.running_var, rtol=0.01)
+    assert torch.allclose(ours[0].running_mean, theirs.running_mean, rtol=1e-5)
+    constant = torch.full((4, 5, 2, 2), mean, dtype=dtype)
+    assert torch.allclose(ours(constant), theirs(constant), atol=0.05)
+    assert ours.eval()(x).dtype == dtype
