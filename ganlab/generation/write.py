@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import sys
 import threading
 import zipfile
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +28,21 @@ from ganlab.util.hashing import sha256_file
 from ganlab.util.progress import bar
 
 Work = tuple[int, Future[dict[str, str]]]
+
+
+@contextlib.contextmanager
+def quick_switching(seconds: float = 2e-4) -> Iterator[None]:
+    """Let threads hand over the interpreter often: the network needs it briefly, between its layers.
+
+    At Python's 5 ms the encoders' Python keeps the network waiting; the whole then takes 1.3 to 1.4 times the
+    slower of the two alone, with this at most 1.1 times.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(seconds)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 class PartWriter:
@@ -69,6 +87,7 @@ class PartWriter:
         todo = [number for number in numbers if not self._is_done(number)]
         in_flight: deque[Work] = deque()
         with (
+            quick_switching(),
             ThreadPoolExecutor(workers) as pool,
             bar(
                 total=len(numbers) * BLOCK,
