@@ -56,7 +56,7 @@ class LazyGroup(TyperGroup):
             return result
         except (typer.Exit, typer.Abort):
             raise
-        except (GanlabError, KeyboardInterrupt, BrokenPipeError, ImportError, RuntimeError, OSError) as error:
+        except (GanlabError, KeyboardInterrupt, ImportError, RuntimeError, OSError, MemoryError) as error:
             status = _report(error)
             if status is None:
                 raise
@@ -72,16 +72,24 @@ def _report(error: BaseException) -> int | None:
         # Nobody reads on (`ganlab list | head`); the flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    text = str(error) if isinstance(error, GanlabError) else _torch_pair(error)
+    text = str(error) if isinstance(error, GanlabError) else _of_the_machine(error)
     if text is None:
         return None
     print(f"error: {text}", file=sys.stderr)
     return USAGE_ERROR
 
 
-def _torch_pair(error: BaseException) -> str | None:
+def _of_the_machine(error: BaseException) -> str | None:
+    """What the files, the memory or the installation did not allow; None for other errors."""
     from ganlab.util.torch_pair import explain
 
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror} (--debug shows where)"
+    # torch reports memory as a RuntimeError: on CUDA of a class of its own, on the CPU by the text alone.
+    memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if memory or "can't allocate memory" in str(error):
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        return f"not enough memory ({reason}); take a smaller batch, narrower networks or smaller images"
     return explain(error)
 
 

@@ -20,9 +20,9 @@ KINDS: dict[str, str] = {
     "spectral_inputs": "spectral discriminator (model.spectral_discriminator.input)",
     "sources": "data sources (data.source)",
     "conventions": "spectrum conventions (--convention)",
-    "features": "features (detect --features)",
-    "detectors": "detectors (detect --detectors)",
-    "perturbations": "perturbations (detect --perturbations)",
+    "features": "features (detect --system FEATURE+detector)",
+    "detectors": "detectors (detect --system feature+DETECTOR)",
+    "perturbations": "perturbations (detect --perturbation)",
 }
 
 

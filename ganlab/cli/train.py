@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from ganlab.cli.show import print_warnings
-from ganlab.config import dump, resolve
+from ganlab.config import Resolved, dump, preset_names, resolve
 
 SIGNALLED = 128
 
@@ -23,13 +24,14 @@ def train(
 ) -> None:
     """Train the generator that a configuration describes.
 
-    The run folder is ``out``, by default ``runs/<name>``. The same command again resumes an unfinished run
-    and leaves a finished one alone. Ctrl-C and SIGTERM save first.
+    The run folder is ``out``, by default ``runs/<name>``; where CONFIG is a run folder, that one, wherever
+    it was moved. The same command again resumes an unfinished run and leaves a finished one alone. Ctrl-C
+    and SIGTERM save first.
     """
     resolved = resolve(config, overrides or ())
     if int(os.environ.get("RANK", "0")) == 0:
         print_warnings(resolved)
-    folder = resolved.config.out or os.path.join("runs", resolved.name)
+    folder = run_folder(config, resolved, overrides or ())
     if dry_run:
         print(dump(resolved.config), end="")
         print(f"# would train in {folder}")
@@ -39,3 +41,11 @@ def train(
     result = run(resolved.config, folder, stop_at)
     if result.signal is not None and not result.finished:
         raise typer.Exit(SIGNALLED + result.signal)
+
+
+def run_folder(config: str, resolved: Resolved, overrides: Sequence[str]) -> str:
+    """Where to train: ``out=`` of the command, CONFIG if it is a run folder, its ``out``, or the default."""
+    asked = any(text.partition("=")[0].strip() == "out" for text in overrides)
+    if not asked and config not in preset_names() and os.path.isdir(config):
+        return config
+    return resolved.config.out or os.path.join("runs", resolved.name)

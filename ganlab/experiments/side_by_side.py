@@ -40,7 +40,9 @@ def train_side_by_side(jobs: Sequence[Job], at_once: int) -> None:
         while waiting or running:
             while waiting and len(running) < at_once:
                 job = waiting.pop(0)
-                running[str(job.folder)] = _Child(job, position=len(running))
+                taken = {child.position for child in running.values()}
+                free = next(place for place in range(at_once) if place not in taken)
+                running[str(job.folder)] = _Child(job, position=free)
             for name, child in list(running.items()):
                 if child.poll():
                     del running[name]
@@ -54,8 +56,9 @@ class _Child:
     """A ``ganlab train`` process whose metrics file feeds a bar."""
 
     def __init__(self, job: Job, position: int) -> None:
-        self.job = job
-        plan, self.output = job.folder.with_suffix(".yaml"), job.folder.with_suffix(".out")
+        self.job, self.position = job, position
+        # Not with_suffix: it would take "lr-0.1" and "lr-0.2" for the same name.
+        plan, self.output = (job.folder.with_name(job.folder.name + end) for end in (".yaml", ".out"))
         write_text(plan, dump(job.config))
         command = [sys.executable, "-m", "ganlab.cli", "train", str(plan), f"out={job.folder}"]
         with self.output.open("w") as stream:

@@ -14,6 +14,8 @@ from ganlab.models.discriminator import Discriminator
 from ganlab.models.generator import Generator
 from ganlab.models.registry import DISCRIMINATORS, GENERATORS
 
+ANY_DATA = {"source": "pack", "path": "-"}
+
 ConfigLike = Config | ModelConfig | Mapping[str, Any] | str | os.PathLike[str]
 
 
@@ -65,7 +67,8 @@ def _sections(config: ConfigLike) -> tuple[ModelConfig, LossConfig]:
 def _loaded(config: Mapping[str, Any] | str | os.PathLike[str]) -> Config:
     if not isinstance(config, Mapping):
         return load(config)
-    return from_mapping(config if "model" in config else {"model": dict(config)})
+    # A model alone says nothing of data; a pack may have classes, which the default source has not.
+    return from_mapping(config if "model" in config else {"model": dict(config), "data": ANY_DATA})
 
 
 def _possible(model: ModelConfig) -> ModelConfig:

@@ -70,10 +70,13 @@ class FixedUpsampler(Upsampler):
 
     @property
     def commutes_with_pointwise(self) -> bool:
-        """Whether a 1x1 convolution may come first: for its bias, both phases must sum to 1."""
-        if self.kernel_size != 1 or self.border == "zeros":
+        """Whether a 1x1 convolution may come first: for its bias, both phases must sum to 1.
+
+        An operator without a kernel may do anything, so it has to say itself that it commutes.
+        """
+        if self.kernel is None or self.kernel_size != 1 or self.border == "zeros":
             return False
-        return self.kernel is None or all(abs(self.kernel.phase(p)[0].sum() - 1.0) < 1e-12 for p in (0, 1))
+        return all(abs(self.kernel.phase(p)[0].sum() - 1.0) < 1e-12 for p in (0, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Interpolate, then convolve; a 1x1 goes first where that is the same at a quarter of the cost."""

@@ -50,6 +50,11 @@ class BilinearAlignCorners(FixedUpsampler):
     and no border (no pixel outside the image is ever read).
     """
 
+    @property
+    def commutes_with_pointwise(self) -> bool:
+        """Its weights sum to 1 at every position, so a 1x1 convolution may always come first."""
+        return self.kernel_size == 1
+
     @classmethod
     def operator(cls, x: Tensor, border: str) -> Tensor:
         """Corner pixels stay, the others are spread evenly between them."""

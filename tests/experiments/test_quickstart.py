@@ -65,3 +65,9 @@ def test_last_step_ignores_a_torn_line(tmp_path):
     assert last_step(path) == 0
     path.write_text('{"step": 10, "a": 1}\n{"step": 20, "a": 1}\n{"step": 3')
     assert last_step(path) == 20
+
+
+def test_runs_whose_names_differ_after_a_dot_have_their_own_plans(tiny, tmp_path):
+    folders = [tmp_path / "lr-0.1", tmp_path / "lr-0.2"]
+    train_side_by_side([Job(tiny("training.steps=1"), folder) for folder in folders], at_once=2)
+    assert sorted(path.name for path in tmp_path.glob("*.yaml")) == ["lr-0.1.yaml", "lr-0.2.yaml"]

@@ -279,3 +279,11 @@ def test_a_strange_description_names_the_file(tmp_path, change, text):
     with pytest.raises(GanlabError, match=text) as error:
         load_generator(file)
     assert len(str(error.value)) < 800
+
+
+def test_a_conditional_model_builds_from_its_section_alone():
+    section = {"architecture": "dcgan", "image_size": 16, "upsampling": "nearest", "num_classes": 3}
+    generator, discriminator = build_generator(section).eval(), build_discriminator(section)
+    labels = torch.tensor([0, 2])
+    images = generator(torch.randn(2, generator.z_dim), labels)
+    assert discriminator(images, labels).shape == (2,)

@@ -148,6 +148,20 @@ def test_pointwise_shortcut_equals_interpolate_then_convolve(name, border):
     assert torch.allclose(layer(x), layer.conv(interpolate2x(x, name, border)), atol=1e-12)
 
 
+def test_an_operator_without_a_kernel_is_not_moved_behind_its_convolution():
+    """A newcomer's operator may be anything, for example nothing that a bias commutes with."""
+
+    class Corner(FixedUpsampler):
+        @classmethod
+        def operator(cls, x, border):
+            return F.pad(x.square(), (0, x.shape[-1], 0, x.shape[-2]))
+
+    layer = Corner(4, 3, kernel_size=1)
+    x = torch.randn(2, 4, 6, 6)
+    assert torch.equal(layer(x), layer.conv(Corner.operator(x, "torch")))
+    assert make_upsampler("bilinear_align_corners", 4, 3, kernel_size=1).commutes_with_pointwise
+
+
 @pytest.mark.parametrize("name", UPSAMPLERS)
 @pytest.mark.parametrize("kernel_size", [1, 3])
 def test_fans_predict_the_output_variance(name, kernel_size):
