@@ -45,7 +45,7 @@ class Generator(nn.Module):
         """Latents, and class labels ``(N,)`` when the generator is conditional, to images in [-1, 1].
 
         Raises:
-            GanlabError: latents of another length; labels missing or of another number.
+            GanlabError: latents of another length; labels missing, not integers, or of another number.
         """
         self._check(z, labels)
         x = self.start(z, labels)
@@ -56,9 +56,11 @@ class Generator(nn.Module):
     def _check(self, z: Tensor, labels: Tensor | None) -> None:
         if z.ndim != 2 or z.shape[1] != self.z_dim:
             raise GanlabError(f"latents are (N, {self.z_dim}); got {tuple(z.shape)}")
-        if self.num_classes and (labels is None or labels.shape != z.shape[:1]):
+        if not self.num_classes:
+            return
+        if labels is None or labels.shape != z.shape[:1] or labels.dtype not in (torch.int64, torch.int32):
             raise GanlabError(
-                f"this generator is conditional on {self.num_classes} classes: give labels (N,)"
+                f"this generator is conditional on {self.num_classes} classes: give integer labels (N,)"
             )
 
 

@@ -54,7 +54,8 @@ class TrainResult:
 def train(config: Config, folder: str | Path, stop_at: int | None = None) -> TrainResult:
     """Train, or resume, the run in ``folder``.
 
-    On the CPU the result is the same to the last bit however often the run is interrupted.
+    On the CPU the result is the same to the last bit however often the run is interrupted, as long as the
+    number of threads is the same: torch sums in another order on another number.
 
     Args:
         config: a checked configuration (``ganlab.config.load``).

@@ -10,8 +10,9 @@ import pytest
 from safetensors.torch import load_file
 
 from ganlab.errors import GanlabError
-from ganlab.generation import Request, generate, verify_set
+from ganlab.generation import Request, generate, generate_images, verify_set
 from ganlab.generation.sources import FakeSource
+from ganlab.models import load_generator
 from ganlab.util.lock import FileLock
 
 module = sys.modules["ganlab.generation.generate"]
@@ -98,3 +99,12 @@ def test_the_rows_of_an_array_are_in_place_for_every_part(tiny_runs, tmp_path):
     generate(Request(tiny_runs[:1], 150, "npy"), tmp_path / "whole")
     parts = [np.load(tmp_path / "split" / part / "nearest.npy") for part in ("train", "test")]
     np.testing.assert_array_equal(np.concatenate(parts), np.load(tmp_path / "whole" / "nearest.npy"))
+
+
+def test_numbers_and_modes_that_make_no_images_are_refused(tiny_runs):
+    generator = load_generator(tiny_runs[0])
+    for first, count in ((0, 0), (-1, 3)):
+        with pytest.raises(GanlabError, match="numbered from 0"):
+            generate_images(generator, 0, first, count)
+    with pytest.raises(GanlabError, match="training mode"):
+        generate_images(generator.train(), 0, 0, 2)

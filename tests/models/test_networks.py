@@ -287,3 +287,5 @@ def test_a_conditional_model_builds_from_its_section_alone():
     labels = torch.tensor([0, 2])
     images = generator(torch.randn(2, generator.z_dim), labels)
     assert discriminator(images, labels).shape == (2,)
+    with pytest.raises(GanlabError, match="give integer labels"):
+        generator(torch.randn(2, generator.z_dim), labels.float())
