@@ -62,11 +62,13 @@ class FakeSource:
             )
 
     def about(self) -> dict[str, Any]:
-        """Hash and training step of the weights, seed, model configuration."""
+        """Hash and training step of the weights, seed, configuration without this machine's folders."""
+        config = self.config.model_dump(mode="json")
+        config["data"] |= {"path": None, "cache": None}
         return {
             "kind": "fake", "generator": self.name, "generator_sha256": self._sha256, "weights": self.weights,
             "step": self.step, "seed": self.seed, "batch_norm": "evaluation mode (running statistics)",
-            "device": self._device.type, "config": self.config.model_dump(mode="json"),
+            "device": self._device.type, "config": config,
         }  # fmt: skip
 
 

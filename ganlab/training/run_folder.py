@@ -137,6 +137,7 @@ def environment() -> dict[str, str]:
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "cuda": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
+        "threads": str(torch.get_num_threads()),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
