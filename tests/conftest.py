@@ -12,6 +12,16 @@ TINY = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def ganlab_command():
+    """Run ``ganlab ARGUMENTS`` in this process: importing torch anew costs more than most commands."""
+    from typer.testing import CliRunner
+
+    from ganlab.cli import app
+
+    return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments])
+
+
 @pytest.fixture(scope="session")
 def cache_folder(tmp_path_factory):
     """One cache of packs for the whole session; never the user's own."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 TINY = [
@@ -13,26 +10,23 @@ TINY = [
 ]  # fmt: skip
 
 
-def ganlab(folder, *arguments):
-    command = [sys.executable, "-m", "ganlab.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
-def test_train_resume_and_finish(tmp_path):
-    first = ganlab(tmp_path, "train", "dcgan32", *TINY, "--stop-at", "2")
-    assert first.returncode == 0, first.stderr
+def test_train_resume_and_finish(tmp_path, monkeypatch, ganlab_command):
+    monkeypatch.chdir(tmp_path)
+    first = ganlab_command("train", "dcgan32", *TINY, "--stop-at", "2")
+    assert first.exit_code == 0, first.stderr
     assert "runs/dcgan32: 2 of 3 steps, stopped; the same command resumes" in first.stdout
-    second = ganlab(tmp_path, "train", "dcgan32", *TINY)
+    second = ganlab_command("train", "dcgan32", *TINY)
     assert "2 to 3" in second.stdout
     assert "3 of 3 steps, finished" in second.stdout
-    third = ganlab(tmp_path, "train", "dcgan32", *TINY)
-    assert third.returncode == 0
+    third = ganlab_command("train", "dcgan32", *TINY)
+    assert third.exit_code == 0
     assert "finished, 3 steps" in third.stdout
 
 
-def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
-    done = ganlab(tmp_path, "train", "dcgan32", *TINY, "--dry-run")
-    assert done.returncode == 0
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, ganlab_command):
+    monkeypatch.chdir(tmp_path)
+    done = ganlab_command("train", "dcgan32", *TINY, "--dry-run")
+    assert done.exit_code == 0
     assert "upsampling:" in done.stdout
     assert "would train in runs/dcgan32" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -49,9 +43,10 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
         (["generate", "--verify", "set"], "no manifest.json"),
     ],
 )
-def test_errors_are_one_line_without_traceback(tmp_path, arguments, text):
-    done = ganlab(tmp_path, *arguments)
-    assert done.returncode == 2
+def test_errors_are_one_line_without_traceback(tmp_path, monkeypatch, ganlab_command, arguments, text):
+    monkeypatch.chdir(tmp_path)
+    done = ganlab_command(*arguments)
+    assert done.exit_code == 2
     assert text in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()

@@ -229,18 +229,14 @@ def test_manifest_records_what_forensics_needs(tiny_runs, tmp_path):
         verify_set(tmp_path / "set")
 
 
-def test_command_line(tiny_runs, tmp_path):
-    def call(*arguments):
-        command = [sys.executable, "-m", "ganlab.cli", "generate", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    done = call(*tiny_runs, "--num", 12, "--out", tmp_path / "set", "--with-real")
-    assert done.returncode == 0, done.stderr
+def test_command_line(tiny_runs, tmp_path, ganlab_command):
+    done = ganlab_command("generate", *tiny_runs, "--num", 12, "--out", tmp_path / "set", "--with-real")
+    assert done.exit_code == 0, done.output
     assert "only 6 of the 12 reals were held out" in done.stdout
-    assert call("--verify", tmp_path / "set").returncode == 0
-    assert call("--verify", "--out", tmp_path / "set").returncode == 0
-    missing = call(tmp_path / "nowhere", "--num", 3, "--out", tmp_path / "other")
-    assert missing.returncode == 2
+    assert ganlab_command("generate", "--verify", tmp_path / "set").exit_code == 0
+    assert ganlab_command("generate", "--verify", "--out", tmp_path / "set").exit_code == 0
+    missing = ganlab_command("generate", tmp_path / "nowhere", "--num", 3, "--out", tmp_path / "other")
+    assert missing.exit_code == 2
     assert "no generator at" in missing.stderr
     assert "Traceback" not in missing.stderr
-    assert call(*tiny_runs).returncode == 2
+    assert ganlab_command("generate", *tiny_runs).exit_code == 2
