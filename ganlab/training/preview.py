@@ -49,7 +49,8 @@ def grid(images: UInt8Array, columns: int = COLUMNS, gap: int = 2) -> Picture:
 def mean_profile_db(images: Tensor) -> Tensor:
     """Mean radial power in dB, ``(K,)``, ganlab's convention, to a thousandth of a dB.
 
-    The FFT's last digits depend on where in memory the images lie; rounded, a resumed run draws the same picture.
+    The FFT's last digits depend on where in memory the images lie; rounded, a resumed run draws the same
+    picture.
     """
     level = 10.0 * radial_profile(images.double()).mean(0).clamp_min(1e-12).log10()
     return level.round(decimals=3)
