@@ -16,7 +16,7 @@ import PIL
 import torch
 
 from ganlab.errors import GanlabError
-from ganlab.generation.plan import Plan, Request, make_plan
+from ganlab.generation.plan import Part, Plan, Request, make_plan
 from ganlab.generation.verify import MANIFEST, STAGING, read_manifest, total_sha256, verify_set
 from ganlab.generation.write import PartWriter
 from ganlab.util.atomic import write_json
@@ -140,9 +140,15 @@ def _manifest(plan: Plan, files: dict[str, str]) -> dict[str, Any]:
             "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
             "pillow": PIL.__version__,
         },
+        "labels": {part.path: labels for part in plan.parts if (labels := _labels(part)) is not None},
         "files": files,
         "total_sha256": total_sha256(files),
     }  # fmt: skip
+
+
+def _labels(part: Part) -> list[int] | None:
+    """Classes of a part's images in their order; None without classes."""
+    return part.source.labels(part.first, part.count)
 
 
 __all__ = ["Request", "generate", "make_plan"]

@@ -125,4 +125,7 @@ def _split(path: str, source: Source, request: Request) -> list[Part]:
         raise GanlabError(
             f"--test-fraction {request.test_fraction} of {request.num} leaves nothing to {empty} on"
         )
+    if isinstance(source, RealSource):
+        # Photos come held-out ones first, and those belong into the test part.
+        return [Part(f"train/{path}", source, test, train), Part(f"test/{path}", source, 0, test)]
     return [Part(f"train/{path}", source, 0, train), Part(f"test/{path}", source, train, test)]

@@ -13,7 +13,7 @@ import torch
 from ganlab.config.schema import Config
 from ganlab.data import TrainingImages, load_training_images
 from ganlab.errors import GanlabError
-from ganlab.generation.sampling import BLOCK, generate_block
+from ganlab.generation.sampling import BLOCK, generate_block, image_labels
 from ganlab.images import UInt8Array, to_float, to_uint8
 from ganlab.models import Generator, load_generator
 from ganlab.models.store import FILE_NAME, generator_file, read_generator
@@ -28,6 +28,9 @@ class Source(Protocol):
 
     def block(self, number: int) -> UInt8Array:
         """Images ``64 number ...`` as uint8 ``(64 or fewer at the end, H, W, 3)``."""
+
+    def labels(self, first: int, count: int) -> list[int] | None:
+        """Classes of images ``first ... first + count - 1``; None without classes."""
 
     def about(self) -> dict[str, Any]:
         """What the manifest says of the source."""
@@ -53,6 +56,11 @@ class FakeSource:
             self._generator = load_generator(self.file, self.weights).to(self._device)
             self._refuse_changed_file()
         return generate_block(self._generator, self.seed, number)
+
+    def labels(self, first: int, count: int) -> list[int] | None:
+        """The classes that a conditional generator was asked for."""
+        drawn = image_labels(self.seed, first, count, self.config.model.num_classes)
+        return None if drawn is None else [int(label) for label in drawn]
 
     def _refuse_changed_file(self) -> None:
         """A training that goes on may have replaced the file since the set was planned."""
@@ -94,6 +102,12 @@ class RealSource:
         """Photos of one block."""
         chosen = self.reals.order[number * BLOCK : (number + 1) * BLOCK]
         return to_uint8(to_float(np.stack([self.reals.images.images[index] for index in chosen])))
+
+    def labels(self, first: int, count: int) -> list[int] | None:
+        """The photos' classes, where the generators have classes too."""
+        if self.reals.images.labels is None or not self.config.model.num_classes:
+            return None
+        return [int(label) for label in self.reals.images.labels[self.reals.order[first : first + count]]]
 
     def about(self) -> dict[str, Any]:
         """Where the photos come from, without the folder they lie in."""

@@ -175,7 +175,15 @@ class PartWriter:
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for name in self.journal.files():
                 archive.writestr(_entry(name), (self.folder / name).read_bytes())
-            archive.writestr(_entry("dataset.json"), json.dumps({"labels": None}))
+            archive.writestr(_entry("dataset.json"), json.dumps({"labels": self._labelled()}))
+
+    def _labelled(self) -> list[tuple[str, int]] | None:
+        """Name and class of every image, as StyleGAN's dataset.json has them; None without classes."""
+        part = self.part
+        labels = part.source.labels(part.first, part.count)
+        if labels is None:
+            return None
+        return [(file_name(index, True), label) for index, label in enumerate(labels, part.first)]
 
     def _files(self) -> dict[str, str]:
         """Path relative to the set -> SHA-256 of what is in place now."""

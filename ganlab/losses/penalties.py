@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,19 +33,37 @@ def distance_from_unit_norm(gradient: Tensor) -> Tensor:
 
 
 class Penalty(ABC):
-    """A scalar from the critic and one batch; a mean over the batch, to be multiplied by its weight."""
+    """A scalar from the critic and one batch; a mean over the batch, to be multiplied by its weight.
+
+    Attributes:
+        needs_spread: whether it asks for the standard deviation of the whole batch's reals.
+    """
+
+    needs_spread: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
-    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
-        """The penalty; ``uniform(shape)`` draws its random numbers in [0, 1)."""
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
+        """The penalty of these images.
+
+        Args:
+            critic: images ``(N, C, H, W)`` -> logits ``(N,)``.
+            real: reals ``(N, C, H, W)``.
+            fake: fakes, as many.
+            uniform: ``uniform(shape)`` draws the random numbers in [0, 1).
+            spread: standard deviation of the whole batch's reals where ``real`` is one process's part of it.
+        """
 
 
 class NoPenalty(Penalty):
     """No gradient penalty."""
 
     @staticmethod
-    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
         """Zero."""
         return real.new_zeros(())
 
@@ -53,7 +72,9 @@ class WganGp(Penalty):
     """Unit gradient norm on lines between reals and fakes (Gulrajani et al. 2017, WGAN-GP)."""
 
     @staticmethod
-    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
         """One random point between each real and a fake."""
         mix = uniform((len(real), 1, 1, 1))
         return distance_from_unit_norm(gradient_at(critic, mix * real + (1.0 - mix) * fake.detach()))
@@ -62,10 +83,14 @@ class WganGp(Penalty):
 class Dragan(Penalty):
     """Unit gradient norm around the reals (Kodali et al. 2017, DRAGAN)."""
 
+    needs_spread = True
+
     @staticmethod
-    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
         """One random point between each real and itself plus uniform noise of half the batch's deviation."""
-        noise = 0.5 * real.std() * uniform(tuple(real.shape))
+        noise = 0.5 * (real.std() if spread is None else spread) * uniform(tuple(real.shape))
         mix = uniform((len(real), 1, 1, 1))
         return distance_from_unit_norm(gradient_at(critic, real + (1.0 - mix) * noise))
 
@@ -74,6 +99,8 @@ class R1(Penalty):
     """Half the squared gradient norm at the reals (Mescheder et al. 2018, R1)."""
 
     @staticmethod
-    def penalty(critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform) -> Tensor:
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
         """``E |g|^2 / 2``, so that the weight is the paper's gamma."""
         return 0.5 * gradient_at(critic, real).flatten(1).square().sum(1).mean()

@@ -16,6 +16,9 @@ from ganlab.config.schema import Config
 from ganlab.training.run_folder import LOG, METRICS, RunFolder, cut_metrics
 from ganlab.util.atomic import atomic_path
 
+CLOCK_WAIT, CLOCK_TRIES = 0.05, 24
+"""Seconds between looks at the clock, and how many: a little over a second."""
+
 
 class Monitor:
     """Writes of one run; the process that is not the main one gets a `SilentMonitor`."""
@@ -93,5 +96,20 @@ def _board(folder: Path, start: int) -> Any:
     """A TensorBoard writer; events after ``start`` that an earlier process left are purged."""
     from torch.utils.tensorboard import SummaryWriter
 
+    _wait_for_a_later_name(folder)
     # Also from the start: a process killed before its first checkpoint has left events.
     return SummaryWriter(str(folder), purge_step=start + 1)
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Event files are named by the second and read in the order of their names.
+
+    A run that is resumed within the second of its last start would otherwise have its events read before
+    those it replaces, which then come back.
+    """
+    seconds = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
+    # No longer than that: a clock that was set back must not stop a run.
+    for _ in range(CLOCK_TRIES):
+        if not seconds or int(time.time()) > max(seconds):
+            return
+        time.sleep(CLOCK_WAIT)

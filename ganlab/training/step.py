@@ -64,10 +64,11 @@ class Trainer:
         players, training = self.players, self.config.training
         count = training.generator_batch_size or training.batch_size
         z, wanted = self._inputs("generator", index, count)
-        with frozen(players.discriminator, players.spectral_discriminator), self.placement.autocast():
-            fake = players.generator_call(z, wanted)
-            logits = players.discriminator(fake, wanted)
-            losses = self._generator_losses(logits, fake, index)
+        with frozen(players.discriminator, players.spectral_discriminator):
+            with self.placement.autocast():
+                fake = players.generator_call(z, wanted)
+                logits = players.discriminator(fake, wanted).float()
+                losses = self._generator_losses(logits, fake, index)
             ratios = self._gradient_ratios(losses, fake, index)
             self._update(players.generator_optimizer, losses)
         distances = {} if players.spectral_losses is None else term_distances(players.spectral_losses)
@@ -138,25 +139,33 @@ class Trainer:
     def _logits(
         self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Both logits: in one call where no batch norm couples the images, otherwise real, then fake."""
+        """Both logits, float32, in one call where no batch norm couples the images, otherwise in two."""
         call = self.players.discriminator_call
         if not self.players.concatenate:
-            return call(real, real_labels), call(fake, fake_labels)
+            return call(real, real_labels).float(), call(fake, fake_labels).float()
         both = None if real_labels is None or fake_labels is None else torch.cat([real_labels, fake_labels])
-        logits = call(torch.cat([real, fake]), both)
+        logits = call(torch.cat([real, fake]), both).float()
         return logits[: len(real)], logits[len(real) :]
 
     def _penalty(self, real: Tensor, fake: Tensor, real_labels: Tensor | None, index: int) -> Tensor:
         value = self.penalty.penalty(
-            lambda images: self.players.discriminator(images, real_labels), real, fake, self._uniform(index)
-        )
+            lambda images: self.players.discriminator(images, real_labels), real, fake, self._uniform(index),
+            self._spread(real),
+        )  # fmt: skip
         return self.penalty_weight * value
 
     def _spectral_penalty(self, real: Tensor, fake: Tensor, index: int) -> Tensor:
         """The same penalty on the spectral discriminator, with numbers of its own."""
         assert self.second is not None
         draws = self._uniform(index, "penalty/spectral")
-        return self.penalty_weight * self.penalty.penalty(self.second.network, real, fake, draws)
+        spread = self._spread(real)
+        return self.penalty_weight * self.penalty.penalty(self.second.network, real, fake, draws, spread)
+
+    def _spread(self, real: Tensor) -> Tensor | None:
+        """Standard deviation of the global batch's reals, for a penalty whose noise has its size."""
+        if self.world.size == 1 or not self.penalty.needs_spread:
+            return None
+        return gather_rows(real).std()
 
     def _uniform(self, index: int, stream: str = "penalty") -> Callable[[tuple[int, ...]], Tensor]:
         """Uniform numbers for the global batch of this update, sliced to this process."""

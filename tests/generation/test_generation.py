@@ -18,10 +18,12 @@ import torch
 from PIL import Image
 
 import ganlab
+from ganlab.data import open_image_set
 from ganlab.errors import GanlabError
 from ganlab.generation import Request, generate, generate_images, verify_set
 from ganlab.generation import write as writing
-from ganlab.generation.sampling import image_latents
+from ganlab.generation.sampling import image_labels, image_latents
+from ganlab.training import train
 from ganlab.util.seeding import derive_seed
 
 
@@ -104,6 +106,41 @@ def test_layouts_and_parts(tiny_runs, tmp_path):
                 assert len(list((tmp_path / "set" / part / run / kind).iterdir())) == count
     names = [p.name for p in sorted((tmp_path / "set" / "test" / "nearest" / "1_fake").iterdir())]
     assert names == ["img00000008.png", "img00000009.png"]
+
+
+def test_held_out_photos_go_to_the_test_part_first(tiny_runs, tmp_path):
+    """6 of the 64 photos are held out: with 4 photos in the test part none of them was trained on."""
+    from ganlab.config import load
+    from ganlab.data import load_training_images
+
+    generate(Request(tiny_runs[:1], 10, with_real=True, test_fraction=0.4), tmp_path / "set")
+    config = load(tiny_runs[0])
+    photos = load_training_images(config.data, config.model.image_size)
+    held_out = {np.asarray(photos.images[i]).tobytes() for i in photos.val}
+    test = [np.asarray(Image.open(path)) for path in (tmp_path / "set" / "test" / "real").iterdir()]
+    assert [image.tobytes() in held_out for image in test] == [True] * 4
+    assert len(list((tmp_path / "set" / "train" / "real").iterdir())) == 6
+
+
+def test_classes_of_a_conditional_generator_are_kept(tmp_path, tiny):
+    """In the manifest for every format, and in a zip as StyleGAN's dataset.json has them."""
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "pack.npz",
+        images=rng.integers(0, 256, (64, 16, 16, 3), dtype=np.uint8),
+        labels=np.arange(64) % 3,
+    )
+    config = tiny(
+        "data.source=pack", f"data.path={tmp_path / 'pack.npz'}", "model.num_classes=3", "training.steps=1"
+    )
+    train(config, tmp_path / "run")
+    manifest = generate(Request((tmp_path / "run",), 20, "zip", test_fraction=0.25), tmp_path / "set")
+    expected = image_labels(0, 0, 20, 3).tolist()
+    assert manifest["labels"] == {"train/run": expected[:15], "test/run": expected[15:]}
+    with zipfile.ZipFile(tmp_path / "set" / "test" / "run.zip") as archive:
+        listed = json.loads(archive.read("dataset.json"))["labels"]
+    assert listed == [[f"00000/img{i:08d}.png", expected[i]] for i in range(15, 20)]
+    assert open_image_set(tmp_path / "set" / "test" / "run.zip").labels.tolist() == expected[15:]
 
 
 def test_a_finished_set_is_verified_not_rewritten(tiny_runs, tmp_path):

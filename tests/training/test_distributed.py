@@ -59,6 +59,7 @@ VARIANTS = {
         "model.architecture=sngan", "model.image_size=32", "optimizer.betas=[0.0,0.9]", "training.n_dis=2",
     ],
     "gradient penalty": ["loss.penalty=wgan_gp"],
+    "noise as large as the batch's deviation": ["loss.penalty=dragan"],
 }  # fmt: skip
 
 

@@ -119,6 +119,20 @@ def test_kill_9_loses_nothing(tiny, tmp_path):
     assert board(tmp_path / "whole") == board(tmp_path / "killed")
 
 
+def test_events_of_a_run_resumed_in_the_same_second_are_read_last(tiny, tmp_path):
+    """TensorBoard reads event files by name; the name has the second, then the process, then a counter."""
+    train(tiny(), tmp_path / "run", 2)
+    first = next((tmp_path / "run" / "tensorboard").iterdir())
+    words = first.name.split(".")
+    # As a process with a greater number would have called it, in this very second.
+    later = ".".join([*words[:3], f"{int(time.time()):010d}", *words[4:-2], "999999999", "0"])
+    first.rename(first.with_name(later))
+    train(tiny(), tmp_path / "run")
+    names = sorted(path.name for path in (tmp_path / "run" / "tensorboard").iterdir())
+    assert len(names) == 2
+    assert names[0] == later
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_save_and_leave(tiny, tmp_path, number):
     config = tiny("training.steps=2000", "logging.checkpoint_every=2000", "logging.samples_every=2000")
