@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from ganlab.errors import GanlabError
+from ganlab.errors import GanlabError, lookup
 from ganlab.forensics.nets.base import DetectorNetwork
 from ganlab.forensics.nets.xception import truncated
 
@@ -54,8 +54,7 @@ class PatchNetwork(DetectorNetwork):
         if not 1 <= depth <= DEPTHS[backbone]:
             raise GanlabError(f"{backbone} has {DEPTHS[backbone]} blocks to keep; got {depth}")
         self.ensemble = ensemble
-        build = truncated if backbone == "xception" else _truncated_resnet
-        self.body, width = build(shape[0], depth)
+        self.body, width = truncated_backbone(backbone, shape[0], depth)
         self.head = nn.Conv2d(width, classes, 1)
         self.apply(_initialise)
         _check_size(self.body, shape)
@@ -72,13 +71,54 @@ class PatchNetwork(DetectorNetwork):
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Ensemble over the patches, ``(N, K)``."""
-        logits: Tensor = self(features)
-        if self.ensemble == "mean_logit":
-            return logits.mean((2, 3)).softmax(1)
-        if self.ensemble == "mean_probability":
-            return logits.softmax(1).mean((2, 3))
-        votes = F.one_hot(logits.argmax(1), logits.shape[1]).float()
-        return votes.mean((1, 2))
+        return ensemble(self(features), self.ensemble)
+
+
+def ensemble(logits: Tensor, rule: str) -> Tensor:
+    """An image's probabilities from its patches' logits by one of `ENSEMBLES`.
+
+    Args:
+        logits: ``(N, K, h, w)``.
+        rule: "mean_probability" averages the patches' softmax, "mean_logit" takes the softmax of the mean
+            logits, "vote" the share of patches whose largest logit is that class.
+
+    Returns:
+        ``(N, K)``; rows sum to 1.
+
+    Raises:
+        GanlabError: an unknown rule.
+    """
+    lookup(dict.fromkeys(ENSEMBLES), rule, "ensembling rule")
+    if rule == "mean_logit":
+        return logits.mean((2, 3)).softmax(1)
+    if rule == "mean_probability":
+        return logits.softmax(1).mean((2, 3))
+    votes = F.one_hot(logits.argmax(1), logits.shape[1]).float()
+    return votes.mean((1, 2))
+
+
+def log_odds(network: DetectorNetwork, planes: Tensor) -> Tensor:
+    """Log-odds of class 1 (fake) against class 0 of images, or of each of their patches.
+
+    Taken from the logits: probabilities next to 0 or 1 have no gradient left, and a vote has none at all.
+
+    Returns:
+        ``(N,)``, or ``(N, h, w)`` for a patch network.
+    """
+    logits: Tensor = network(planes)
+    return logits[:, 1] - logits[:, 0]
+
+
+def truncated_backbone(backbone: str, channels: int, depth: int) -> tuple[nn.Sequential, int]:
+    """The kept layers of a backbone, and the channels they end in.
+
+    Args:
+        backbone: one of `BACKBONES`.
+        channels: of the images.
+        depth: blocks of Xception or layers of ResNet-18 kept.
+    """
+    build = truncated if backbone == "xception" else _truncated_resnet
+    return build(channels, depth)
 
 
 def _truncated_resnet(channels: int, layers: int) -> tuple[nn.Sequential, int]:

@@ -25,15 +25,36 @@ class ReceptiveField:
     stride: int
     start: int
 
+    def edge(self, place: int) -> int:
+        """First pixel (row or column) of the patch of output ``place``; negative in the padding."""
+        return self.start + place * self.stride
+
+    def centre(self, place: int) -> float:
+        """Middle of the patch of output ``place``, in pixels; pixel i has its middle at i."""
+        return self.edge(place) + (self.size - 1) / 2
+
 
 def receptive_field(module: nn.Module) -> ReceptiveField:
-    """Receptive field of a chain of layers; of a residual block that of its body."""
+    """Receptive field of a chain of layers; of a residual block that of its body.
+
+    From the layers in order, with kernel k, stride s and padding p: the size grows by (k - 1) times the
+    product of the strides before, the start moves by -p times that product.
+    """
     size, stride, start = 1, 1, 0
     for kernel, step, padding in _windows(module):
         size += (kernel - 1) * stride
         start -= padding * stride
         stride *= step
     return ReceptiveField(size, stride, start)
+
+
+def output_side(module: nn.Module, side: int) -> int:
+    """Outputs along one axis for images of ``side`` pixels; 0 where the image is too small."""
+    for kernel, step, padding in _windows(module):
+        side = (side + 2 * padding - kernel) // step + 1
+        if side < 1:
+            return 0
+    return side
 
 
 def _windows(module: nn.Module) -> Iterator[tuple[int, int, int]]:
