@@ -10,6 +10,7 @@ from pathlib import Path
 from ganlab.config import Config, load
 from ganlab.data import ImageSet, load_training_images, open_image_set
 from ganlab.errors import lookup
+from ganlab.errors import GanlabError
 from ganlab.experiments.quickstart_figure import draw_summary
 from ganlab.experiments.side_by_side import Job, train_side_by_side
 from ganlab.experiments.spectra import SpectraReport, compare_spectra
@@ -47,6 +48,7 @@ def run_quickstart(out: Path, steps: int | None = None, size: str = "normal") ->
     """
     started = time.monotonic()
     configs = plan(steps, size)
+    _refuse_foreign(out)
     say(f"1/4  the images: dead leaves, occluding discs with the size law of natural photos ({out})")
     some = next(iter(configs.values()))
     load_training_images(some.data, some.model.image_size)
@@ -81,6 +83,12 @@ def plan(steps: int | None, size: str) -> dict[str, Config]:
 def processes() -> int:
     """How many trainings run at once: the cores, at most three."""
     return min(len(UPSAMPLERS), os.cpu_count() or 1)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """An existing folder that no quickstart began may be somebody's data."""
+    if out.is_dir() and any(out.iterdir()) and not (out / "runs").is_dir():
+        raise GanlabError(f"{out} exists, is no quickstart's folder and is not empty; use another --out")
 
 
 def closing(report: SpectraReport, sets: Sequence[ImageSet], out: Path, seconds: float) -> None:

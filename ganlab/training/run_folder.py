@@ -108,9 +108,13 @@ class RunFolder:
 
 
 def _differences(old: Config, new: Config) -> list[tuple[str, object, object]]:
-    """Key, old and new value wherever the numbers of the run would differ."""
+    """Key, old and new value wherever the numbers of the run would differ.
+
+    Not the folder of the images: they may have moved, and `RunFolder.settle_data` holds their pixels against
+    those the run began with.
+    """
     before, after = identity(old), identity(new)
-    keys = [*before, *(key for key in after if key not in before)]
+    keys = [key for key in [*before, *(key for key in after if key not in before)] if key != "data.path"]
     return [(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
 
 

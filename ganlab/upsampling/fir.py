@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -42,18 +44,24 @@ def zero_insert_and_filter(x: Tensor, kernel: Kernel, border: str) -> Tensor:
     n, c, h, w = x.shape
     reach = kernel.reach()
     padded = pad(x, reach, border).reshape(n * c, 1, h + 2 * reach, w + 2 * reach)
-    weights = _phase_weights(kernel, reach).to(x)
+    weights = _phase_weights(kernel, reach, x.dtype, x.device)
     columns = F.conv2d(padded, weights.view(2, 1, 1, -1))
     rows = columns.movedim(1, -1).reshape(n * c, 1, h + 2 * reach, 2 * w)
     both = F.conv2d(rows, weights.view(2, 1, -1, 1))
     return both.movedim(1, 2).reshape(n, c, 2 * h, 2 * w)
 
 
-def _phase_weights(kernel: Kernel, reach: int) -> Tensor:
-    """The even and the odd output's weights on inputs ``-reach ... reach``, shape (2, 2 reach + 1)."""
-    table = torch.zeros(2, 2 * reach + 1, dtype=torch.float64)
-    for parity in (0, 1):
-        weights, first = kernel.phase(parity)
-        start = first + reach
-        table[parity, start : start + len(weights)] = torch.from_numpy(weights)
-    return table
+@functools.cache
+def _phase_weights(kernel: Kernel, reach: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The even and the odd output's weights on inputs ``-reach ... reach``, shape (2, 2 reach + 1).
+
+    Kept, so that a training step copies nothing from the processor to a GPU.
+    """
+    # Not an inference tensor, whatever mode the first call is in: later calls may need gradients.
+    with torch.inference_mode(False):
+        table = torch.zeros(2, 2 * reach + 1, dtype=torch.float64)
+        for parity in (0, 1):
+            weights, first = kernel.phase(parity)
+            start = first + reach
+            table[parity, start : start + len(weights)] = torch.from_numpy(weights)
+        return table.to(device, dtype)

@@ -71,3 +71,10 @@ def test_runs_whose_names_differ_after_a_dot_have_their_own_plans(tiny, tmp_path
     folders = [tmp_path / "lr-0.1", tmp_path / "lr-0.2"]
     train_side_by_side([Job(tiny("training.steps=1"), folder) for folder in folders], at_once=2)
     assert sorted(path.name for path in tmp_path.glob("*.yaml")) == ["lr-0.1.yaml", "lr-0.2.yaml"]
+
+
+def test_a_foreign_folder_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(GanlabError, match="no quickstart's folder"):
+        run_quickstart(tmp_path, steps=1, size="tiny")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

@@ -216,3 +216,11 @@ def test_shift_by_one_input_pixel_is_two_output_pixels(name):
 def test_bad_input_is_one_clear_error(call, text):
     with pytest.raises(GanlabError, match=text):
         call()
+
+
+def test_a_first_call_in_inference_mode_leaves_later_ones_differentiable():
+    with torch.inference_mode():
+        interpolate2x(torch.ones(1, 1, 6, 6, dtype=torch.float16), "binomial")
+    images = torch.ones(1, 1, 6, 6, dtype=torch.float16, requires_grad=True)
+    interpolate2x(images, "binomial").float().sum().backward()
+    assert images.grad is not None
