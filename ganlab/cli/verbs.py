@@ -57,6 +57,7 @@ VERBS: dict[str, Verb] = {
     "spectra": Verb("spectra:spectra", "Compare the spectra of real and fake images: figures and tables."),
     "ablate": Verb("ablate:ablate", "Run a plan of many trainings and put the results in one table."),
     "detect": Verb("detect:detect", "Train and test detectors of fake images."),
+    "patches": Verb("patches:patches", "What a patch detector sees, and where: maps, patches, pairs."),
     "report": Verb("report:report", "One self-contained HTML page about a results folder."),
     "data": Verb("data:data", "Prepare images: pack a folder."),
     "theory": Verb("theory:theory", "Frequency responses and spectral replicas of the upsamplers."),

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ganlab.config import Config, load
 from ganlab.data import ImageSet, load_training_images, open_image_set
-from ganlab.errors import lookup
-from ganlab.errors import GanlabError
+from ganlab.errors import GanlabError, lookup
 from ganlab.experiments.quickstart_figure import draw_summary
 from ganlab.experiments.side_by_side import Job, train_side_by_side
 from ganlab.experiments.spectra import SpectraReport, compare_spectra

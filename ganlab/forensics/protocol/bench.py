@@ -140,7 +140,7 @@ def _stacked(reals: Matrix, fakes: Matrix) -> tuple[Matrix, Labels]:
 
 @dataclass(frozen=True)
 class Checked:
-    """Sets that the guards have seen, with the identity of every image."""
+    """Sets that the guards have seen, with the identity of every image (near-duplicates share one)."""
 
     real: ImageSet
     fakes: tuple[ImageSet, ...]
@@ -148,7 +148,9 @@ class Checked:
     findings: tuple[Finding, ...]
 
 
-def check(real: ImageSet, fakes: Sequence[ImageSet], allow: Collection[str] = ()) -> Checked:
+def check(
+    real: ImageSet, fakes: Sequence[ImageSet], allow: Collection[str] = (), unseen: Sequence[ImageSet] = ()
+) -> Checked:
     """Run the guards once for all seeds.
 
     Raises:
@@ -156,7 +158,7 @@ def check(real: ImageSet, fakes: Sequence[ImageSet], allow: Collection[str] = ()
     """
     if not fakes:
         raise GanlabError("detection needs at least one fake set")
-    findings, hashes = check_sets(real, fakes, allow)
+    findings, hashes = check_sets(real, fakes, allow, unseen)
     return Checked(real, tuple(fakes), hashes, tuple(findings))
 
 

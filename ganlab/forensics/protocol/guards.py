@@ -16,14 +16,15 @@ from ganlab.data.decode import LOSSY
 from ganlab.data.guards import compare_sets
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError, nearest_name
-from ganlab.forensics.protocol.hashes import Hashes, set_hashes, shared
+from ganlab.forensics.protocol.hashes import Hashes, shared
+from ganlab.forensics.protocol.near import Looks, identities, look
 from ganlab.forensics.protocol.split import PARTS, Split
 from ganlab.images import UInt8Array, luma, to_float
 from ganlab.spectra import radial_profile
 
 GUARDS = (
-    "size", "channels", "codec", "quality", "recipe", "jpeg_grid", "resampling", "duplicates", "leakage",
-    "count",
+    "size", "channels", "codec", "quality", "recipe", "jpeg_grid", "resampling", "duplicates",
+    "near_duplicates", "leakage", "count", "constant",
 )  # fmt: skip
 SAMPLE = 512
 """Images that the measured guards look at."""
@@ -32,6 +33,8 @@ GRID_LIMIT = 1.05
 ENLARGED_LIMIT = 0.025
 """Power at 0.45 to 0.5 cycles per pixel over that at 0.2 to 0.25. Photographs: 0.04 to 0.1; enlarged
 1.5 times (bicubic): 0.014, twice: 0.001."""
+CONSTANT_SHARE = 0.01
+"""From so large a part of a set on, images of a single value are no accident."""
 MINIMUM = 10
 MEASURED_MINIMUM = 64
 """Below so many images the measured guards say nothing: chance would speak."""
@@ -51,7 +54,7 @@ class Finding:
 
 
 def check_sets(
-    real: ImageSet, fakes: Sequence[ImageSet], allow: Collection[str] = ()
+    real: ImageSet, fakes: Sequence[ImageSet], allow: Collection[str] = (), unseen: Sequence[ImageSet] = ()
 ) -> tuple[list[Finding], dict[str, Hashes]]:
     """Hold a real set against fake sets before anything is measured.
 
@@ -59,25 +62,34 @@ def check_sets(
         real: the real images.
         fakes: one or more fake sets.
         allow: names of `GUARDS` whose findings are returned instead of raised.
+        unseen: further reals that are only tested on; none of their images may occur elsewhere.
 
     Returns:
-        The findings that were allowed, and the exact hashes of every set by its name.
+        The findings that were allowed, and the identity of every image of real and fake sets by the set's
+        name: the hash of its pixels, or the least hash of its near-duplicates (the hash of its pixels for all
+        where "near_duplicates" is allowed).
 
     Raises:
         GanlabError: an unknown guard in ``allow``, two sets of one name, or any finding not allowed.
     """
     _check_names(allow)
     sets = [real, *fakes]
-    if len({one.name for one in sets}) < len(sets):
-        raise GanlabError(f"sets need different names; got {', '.join(one.name for one in sets)}")
-    hashes = {one.name: set_hashes(one) for one in sets}
+    every = [*sets, *unseen]
+    if len({one.name for one in every}) < len(every):
+        raise GanlabError(f"sets need different names; got {', '.join(one.name for one in every)}")
+    enforce(list(_compared(sets)), allow)  # other sizes cost no reading of pixels
+    looks = {one.name: look(one) for one in every}
+    same = dict(zip(looks, identities(list(looks.values())), strict=True))
+    if "near_duplicates" in allow:
+        same = {name: one.exact for name, one in looks.items()}
     findings = [
         *_compared(sets),
-        *_counts(sets, hashes),
+        *_counts(sets, same),
+        *_constants(looks),
         *_measured(real),
-        *_twins(sets, hashes),
+        *_twins(every, looks, same),
     ]
-    return enforce(findings, allow), hashes
+    return enforce(findings, allow), {one.name: same[one.name] for one in sets}
 
 
 def enforce(findings: Sequence[Finding], allow: Collection[str]) -> list[Finding]:
@@ -108,13 +120,21 @@ def _compared(sets: Sequence[ImageSet]) -> Iterator[Finding]:
             yield Finding(found.code, str(found))
 
 
-def _counts(sets: Sequence[ImageSet], hashes: Mapping[str, Hashes]) -> Iterator[Finding]:
+def _counts(sets: Sequence[ImageSet], same: Mapping[str, Hashes]) -> Iterator[Finding]:
     for one in sets:
-        different = len(np.unique(hashes[one.name]))
+        different = len(np.unique(same[one.name]))
         if different < MINIMUM:
             yield Finding(
                 "count", f"{one.name} has {different} different images; at least {MINIMUM} are needed"
             )
+
+
+def _constants(looks: Mapping[str, Looks]) -> Iterator[Finding]:
+    """Images of one value: failed generation or missing files, and any detector finds them."""
+    for name, one in looks.items():
+        count = int(one.constant.sum())
+        if count and count >= CONSTANT_SHARE * len(one.constant):
+            yield Finding("constant", f"{name}: {count} of {len(one.constant)} images hold a single value")
 
 
 def _measured(real: ImageSet) -> Iterator[Finding]:
@@ -168,12 +188,25 @@ def high_frequency_ratio(images: UInt8Array) -> float:
     return float(high / middle) if middle > 0 else 1.0
 
 
-def _twins(sets: Sequence[ImageSet], hashes: Mapping[str, Hashes]) -> Iterator[Finding]:
+def _twins(
+    sets: Sequence[ImageSet], looks: Mapping[str, Looks], same: Mapping[str, Hashes]
+) -> Iterator[Finding]:
+    """Images in two sets: the same pixels, or the same picture."""
     for i, left in enumerate(sets):
         for right in sets[i + 1 :]:
-            common = len(shared(hashes[left.name], hashes[right.name]))
+            common = len(shared(looks[left.name].exact, looks[right.name].exact))
             if common:
                 yield Finding("duplicates", f"{left.name} and {right.name} share {common} identical images")
+            near = shared(same[left.name], same[right.name])
+            if len(near) > common:
+                first, second = (
+                    one.paths[int(np.argmax(same[one.name] == near[0]))] for one in (left, right)
+                )
+                yield Finding(
+                    "near_duplicates",
+                    f"{left.name} and {right.name} share {len(near)} pictures that are the same or differ by "
+                    f"little more than a codec (such as {first} and {second})",
+                )
 
 
 def check_leakage(

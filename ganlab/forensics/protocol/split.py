@@ -64,15 +64,16 @@ def split_by_identity(
     Args:
         identities: ``(N,)`` from `exact_hashes`.
         seed: another seed, another split.
-        fractions: of train, val, test; they sum to 1.
+        fractions: of train, val, test; they sum to 1. The one of val may be 0.
 
     Raises:
-        GanlabError: fractions that are no partition, or fewer than 3 different images.
+        GanlabError: fractions that are no partition, or fewer different images than parts.
     """
-    _check_fractions(fractions)
+    check_fractions(fractions)
     unique, inverse = np.unique(identities, return_inverse=True)
-    if len(unique) < len(PARTS):
-        raise GanlabError(f"a split needs at least {len(PARTS)} different images; this set has {len(unique)}")
+    parts = sum(fraction > 0 for fraction in fractions)
+    if len(unique) < parts:
+        raise GanlabError(f"a split needs at least {parts} different images; this set has {len(unique)}")
     rank = np.empty(len(unique), np.int64)
     rank[np.argsort(_keyed(unique, seed), kind="stable")] = np.arange(len(unique))
     first, second = _cuts(len(unique), fractions)
@@ -83,9 +84,18 @@ def split_by_identity(
     return Split(train, val, test, seed, fingerprint(identities))
 
 
-def _check_fractions(fractions: tuple[float, float, float]) -> None:
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise GanlabError(f"fractions of train, val, test are positive and sum to 1; got {fractions}")
+def check_fractions(fractions: tuple[float, float, float]) -> None:
+    """Refuse fractions of train, val, test that are no partition; only val may be empty.
+
+    Raises:
+        GanlabError: not three, train or test not positive, val negative, or a sum that is not 1.
+    """
+    fits = len(fractions) == 3 and min(fractions[0], fractions[2]) > 0 <= fractions[1]
+    if not fits or abs(sum(fractions) - 1) > 1e-9:
+        raise GanlabError(
+            "fractions of train, val, test sum to 1 and are positive (val may be 0 where nothing is chosen on "
+            f"it); got {fractions}"
+        )
 
 
 def _keyed(identities: Hashes, seed: int) -> Hashes:
@@ -96,10 +106,11 @@ def _keyed(identities: Hashes, seed: int) -> Hashes:
 
 
 def _cuts(count: int, fractions: tuple[float, float, float]) -> tuple[int, int]:
-    """End of train and end of val among ``count`` identities; every part gets at least one."""
-    first = min(max(round(fractions[0] * count), 1), count - 2)
+    """End of train and end of val among ``count`` identities; every part wanted gets at least one."""
+    validation = int(fractions[1] > 0)
+    first = min(max(round(fractions[0] * count), 1), count - 1 - validation)
     second = min(max(round((fractions[0] + fractions[1]) * count), first + 1), count - 1)
-    return first, second
+    return first, second if validation else first
 
 
 def fingerprint(identities: Hashes) -> str:
