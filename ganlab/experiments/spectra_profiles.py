@@ -85,6 +85,8 @@ def unit_of(convention: ProfileConvention) -> tuple[str, str]:
         return "", "min-max log profile"
     if convention.measure == "log_amplitude":
         return "", "20 ln|F|"
+    if convention.reduction == "fraction":
+        return "dB", "share of the power in a ring"
     return "dB", "power"
 
 
