@@ -42,12 +42,15 @@ def pack(
         float | None, typer.Option(min=0.0, max=1.0, help="Hold out this part, drawn by --seed.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the held-out part.")] = 0,
+    tiles: Annotated[
+        bool, typer.Option("--tiles", help="Cut into all tiles of this size instead, never resized.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a pack that is already there.")] = False,
 ) -> None:
     """Images -> one memory-mapped pack: upright, RGB, centre square, antialiased Lanczos, never enlarged."""
     from ganlab.data.folder import pack_folder
 
-    report = pack_folder(folder, out, size, on_error.value, val_fraction, seed, overwrite=force)
+    report = pack_folder(folder, out, size, on_error.value, val_fraction, seed, overwrite=force, tiles=tiles)
     for note in report.notes:
         print(f"warning: {note}", file=sys.stderr)
     for refused in report.skipped:

@@ -1,4 +1,4 @@
-"""Image files -> a pack: upright, RGB, centre square, antialiased resize; the recipe is written down."""
+"""Image files -> a pack by a recipe that is written down."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
 from ganlab.data.cache import cache_folder, cached_pack
-from ganlab.data.decode import COLOUR_RULE, LOSSY, UNREADABLE, Header, probe, to_rgb, why_unreadable
+from ganlab.data.decode import LOSSY, UNREADABLE, Header, probe, why_unreadable
 from ganlab.data.listing import Listing, list_images
 from ganlab.data.pack import Pack
 from ganlab.data.pool import ordered_map
+from ganlab.data.recipes import Cut, cut_tiles, one_square, resize_recipe, tile_recipe
 from ganlab.data.split import split_indices
 from ganlab.data.writer import PackWriter
 from ganlab.errors import GanlabError
@@ -67,38 +67,12 @@ class PackReport:
     """Sentences about codecs and sizes that a user should know."""
 
 
-def resize_recipe(size: int) -> dict[str, Any]:
-    """How a photograph becomes a training image. Plain JSON values."""
-    return {
-        "kind": "resize", "version": 1, "size": size, "orientation": "EXIF applied", "colour": COLOUR_RULE,
-        "crop": "centre square of the shorter side, offset rounded down",
-        "resize": "Lanczos (a = 3), antialiased, on the stored (gamma-encoded) 8 bit values",
-        "upscaling": "refused",
-    }  # fmt: skip
-
-
-def prepare(image: Image.Image, size: int) -> UInt8Array:
-    """One image by the recipe: uint8 (size, size, 3).
-
-    An image whose centre square already has the size is copied, not resampled.
-
-    Raises:
-        GanlabError: it would have to be enlarged, or its pixels have no defined range.
-    """
-    upright = to_rgb(ImageOps.exif_transpose(image))
-    width, height = upright.size
-    side = min(width, height)
-    if side < size:
-        raise GanlabError(f"{width}x{height} would have to be enlarged to {size}x{size}")
-    left, top = (width - side) // 2, (height - side) // 2
-    square = upright.crop((left, top, left + side, top + side))
-    if side != size:
-        square = square.resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(square)
-
-
 def pack_items(
-    writer: PackWriter, items: Sequence[Item], place: str, on_error: OnError = "fail"
+    writer: PackWriter,
+    items: Sequence[Item],
+    place: str,
+    on_error: OnError = "fail",
+    cut: Cut = one_square,
 ) -> PackReport:
     """Put files into an open pack, in order, with a bar; the report is also written into the pack.
 
@@ -109,6 +83,7 @@ def pack_items(
         items: the files.
         place: the folder's name, for messages.
         on_error: ``fail``: the first unreadable or too small file stops; ``skip``: it is counted.
+        cut: what is made of a file.
 
     Raises:
         GanlabError: unreadable or too small files under ``fail``, or nothing is left.
@@ -117,14 +92,16 @@ def pack_items(
     refused = _refused(items, headers, writer.size)
     _fail_if_asked(refused, len(items), place, on_error)
     good = [(item, header) for item, header in zip(items, headers, strict=True) if _fits(header, writer.size)]
-    notes = _notes([header for _, header in good if isinstance(header, Header)], writer.size)
+    whole = [header for _, header in good if isinstance(header, Header)]
+    notes = _notes(whole, writer.size if cut is one_square else None)
     kept = [item for item, _ in good]
-    for item, result in _decoded(kept, writer.size):
+    for item, result in _decoded(kept, writer.size, cut):
         if isinstance(result, Refused):
             refused.append(result)
             _fail_if_asked([result], len(items), place, on_error)
         else:
-            writer.add(result, item.label, item.split, item.name)
+            for number, pixels in enumerate(result):
+                writer.add(pixels, item.label, item.split, f"{item.name}#{number}" if number else item.name)
     if not writer.count:
         raise GanlabError(f"{place}: none of {len(items)} images could be used; {_listed(refused)}")
     writer.meta["skipped"] = [[one.name, one.reason] for one in refused]
@@ -145,17 +122,17 @@ def _header(item: Item) -> Header | Refused:
         return Refused(item.name, why_unreadable(error))
 
 
-def _decoded(items: Sequence[Item], size: int) -> Iterator[tuple[Item, UInt8Array | Refused]]:
-    """Each file with its pixels, or with why it has none."""
-    results = _with_bar(ordered_map(partial(_pixels, size), items), len(items), "packing")
+def _decoded(items: Sequence[Item], size: int, cut: Cut) -> Iterator[tuple[Item, list[UInt8Array] | Refused]]:
+    """Each file with its images, or with why it has none."""
+    results = _with_bar(ordered_map(partial(_pixels, size, cut), items), len(items), "packing")
     return zip(items, results, strict=True)
 
 
-def _pixels(size: int, item: Item) -> UInt8Array | Refused:
-    """The file's pixels by the recipe, or why it has none."""
+def _pixels(size: int, cut: Cut, item: Item) -> list[UInt8Array] | Refused:
+    """The file's images by the recipe, or why it has none."""
     try:
         with item.open() as stream, Image.open(stream) as image:
-            return prepare(image, size)
+            return cut(image, size)
     except UNREADABLE as error:
         return Refused(item.name, why_unreadable(error))
 
@@ -196,13 +173,12 @@ def _listed(refused: Sequence[Refused]) -> str:
     return shown + (f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else "")
 
 
-def _notes(headers: list[Header], size: int) -> list[str]:
-    """What the mixture of formats and sizes will leave in the spectrum."""
-    return [
-        note
-        for note in (_codec_note(headers), _native_note(headers, size), _size_note(headers, size))
-        if note
-    ]
+def _notes(headers: list[Header], size: int | None) -> list[str]:
+    """What mixed formats, and mixed sizes where images are reduced to one, will leave in the spectrum."""
+    notes = [_codec_note(headers)]
+    if size is not None:
+        notes += [_native_note(headers, size), _size_note(headers, size)]
+    return [note for note in notes if note]
 
 
 def _codec_note(headers: list[Header]) -> str:
@@ -273,6 +249,7 @@ def pack_folder(
     val_fraction: float | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    tiles: bool = False,
 ) -> PackReport:
     """Pack a folder of images: flat, in class folders, or either below train/ and val/ (or test/).
 
@@ -284,6 +261,7 @@ def pack_folder(
         val_fraction: hold out so much, by ``seed``; only for a folder without a split of its own.
         seed: see ``val_fraction``.
         overwrite: replace a pack at ``out``.
+        tiles: cut every image into all tiles that fit, never resized, instead of reducing its centre square.
 
     Raises:
         GanlabError: no images, unusable images, or something is at ``out``.
@@ -293,6 +271,8 @@ def pack_folder(
     if val_fraction is not None:
         items = _with_split(items, val_fraction, seed, folder)
     with PackWriter(out, size, overwrite=overwrite) as writer:
+        if tiles:
+            return _fill_from(writer, listing, items, on_error, tile_recipe(size), cut_tiles)
         return _fill_from(writer, listing, items, on_error)
 
 
@@ -306,10 +286,17 @@ def _with_split(items: list[Item], val_fraction: float, seed: int, folder: Path)
     return [replace(item, split=int(index in held_out)) for index, item in enumerate(items)]
 
 
-def _fill_from(writer: PackWriter, listing: Listing, items: list[Item], on_error: OnError) -> PackReport:
+def _fill_from(
+    writer: PackWriter,
+    listing: Listing,
+    items: list[Item],
+    on_error: OnError,
+    recipe: dict[str, Any] | None = None,
+    cut: Cut = one_square,
+) -> PackReport:
     """Fill an open pack from a folder and describe it."""
     writer.meta.update(
-        recipe=resize_recipe(writer.size),
+        recipe=recipe or resize_recipe(writer.size),
         class_names=list(listing.class_names),
         source={
             "kind": "folder",
@@ -318,7 +305,7 @@ def _fill_from(writer: PackWriter, listing: Listing, items: list[Item], on_error
             "names_sha256": sha256_json([file.name for file in listing.files]),
         },
     )
-    return pack_items(writer, items, str(listing.root), on_error)
+    return pack_items(writer, items, str(listing.root), on_error, cut)
 
 
 def warn_about(pack: Pack) -> None:

@@ -25,9 +25,10 @@ from PIL import Image
 from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
 from ganlab.data.cache import cache_folder, cached_pack
-from ganlab.data.folder import Item, pack_items, packed_listing, prepare, resize_recipe, warn_about
+from ganlab.data.folder import Item, pack_items, packed_listing, warn_about
 from ganlab.data.listing import list_images
 from ganlab.data.pack import Pack
+from ganlab.data.recipes import prepare, resize_recipe
 from ganlab.data.writer import PackWriter
 from ganlab.errors import GanlabError
 from ganlab.util.progress import bar

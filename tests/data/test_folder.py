@@ -14,9 +14,9 @@ from PIL import Image
 
 from ganlab.config.schema import DataConfig
 from ganlab.data import DataWarning, load_training_images, pack_folder, read_pack
-from ganlab.data.folder import prepare
 from ganlab.data.listing import list_images
 from ganlab.data.pool import ordered_map
+from ganlab.data.recipes import prepare
 from ganlab.errors import GanlabError
 
 
@@ -93,6 +93,36 @@ def test_native_size_is_copied_to_the_last_bit(tmp_path, save):
     path = save(tmp_path / "in" / "a.png", 3, 8, 8)
     found, _ = pack(tmp_path / "in", 8)
     assert np.array_equal(found.images[0], np.asarray(Image.open(path)))
+
+
+def test_tiles_are_the_photo_s_own_pixels(tmp_path):
+    """Row by row from the upper left corner; what is left over at the right and below is not used."""
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 27, 3), dtype=np.uint8)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "photos" / "a.png")
+    Image.fromarray(pixels[:8, :8]).save(tmp_path / "photos" / "b.png")
+    report = pack_folder(tmp_path / "photos", tmp_path / "pack", 8, tiles=True)
+    pack = read_pack(tmp_path / "pack")
+    expected = [pixels[row : row + 8, left : left + 8] for row in (0, 8) for left in (0, 8, 16)]
+    np.testing.assert_array_equal(pack.images, [*expected, pixels[:8, :8]])
+    assert (report.num_images, report.notes) == (7, ())
+    assert (pack.meta["recipe"]["kind"], pack.meta["recipe"]["resize"]) == ("tiles", "never")
+
+
+def test_tiles_of_one_photo_stay_in_one_part(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in range(10):
+        flat = np.full((16, 16, 3), 20 * name, dtype=np.uint8)
+        Image.fromarray(flat).save(tmp_path / "photos" / f"{name}.png")
+    pack_folder(tmp_path / "photos", tmp_path / "pack", 8, val_fraction=0.3, tiles=True)
+    pack = read_pack(tmp_path / "pack")
+    parts = {int(image[0, 0, 0]): set() for image in pack.images}
+    for image, part in zip(pack.images, pack.split, strict=True):
+        parts[int(image[0, 0, 0])].add(int(part))
+    assert len(parts) == 10
+    assert all(len(found) == 1 for found in parts.values())
+    with pytest.raises(GanlabError, match="smaller than 32x32"):
+        pack_folder(tmp_path / "photos", tmp_path / "large", 32, tiles=True)
 
 
 def test_centre_crop_without_resize_is_exact(tmp_path, save):
@@ -296,11 +326,11 @@ import os, signal, sys
 from pathlib import Path
 import ganlab.data.folder as folder
 original, calls = folder._pixels, []
-def killed_at_the_fourth(size, item):
+def killed_at_the_fourth(size, cut, item):
     calls.append(item)
     if len(calls) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
-    return original(size, item)
+    return original(size, cut, item)
 folder._pixels = killed_at_the_fourth
 folder.pack_folder(Path(sys.argv[1]), Path(sys.argv[2]), 8)
 """
