@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ganlab.forensics.detectors.kernels import durall_svm, rbf_svm
+from ganlab.forensics.detectors.kernels import durall_svm, hinge_svm, poly_svm, rbf_svm
 from ganlab.forensics.detectors.linear import lasso, linear_svm, logistic, ridge
 from ganlab.forensics.detectors.neighbours import kmeans, knn
-from ganlab.forensics.detectors.pattern import prnu
+from ganlab.forensics.detectors.pattern import prnu, prnu_sensor
 from ganlab.forensics.detectors.subspace import eigenfaces, lda
 from ganlab.forensics.detectors.trees import gradient_boosting, random_forest
 from ganlab.forensics.features.base import Feature
@@ -23,6 +23,7 @@ from ganlab.forensics.perturbations.base import Perturbation
 from ganlab.forensics.perturbations.codec import Jpeg
 from ganlab.forensics.perturbations.filters import GaussianBlur, GaussianNoise, Median
 from ganlab.forensics.perturbations.geometry import CropResize, Mirror, Occlusion, Rescale, Rotation, Shift
+from ganlab.forensics.perturbations.lighting import Relight
 from ganlab.forensics.perturbations.published import (
     frank_blur,
     frank_blur_released,
@@ -34,6 +35,7 @@ from ganlab.forensics.perturbations.published import (
     frank_noise,
     frank_noise_released,
     yu_combined,
+    yu_relight,
 )
 
 PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {
@@ -47,6 +49,7 @@ PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {
     "shift": Shift,
     "occlusion": Occlusion,
     "median": Median,
+    "relight": Relight,
     "frank_noise": frank_noise,
     "frank_blur": frank_blur,
     "frank_crop": frank_crop,
@@ -56,6 +59,7 @@ PERTURBATIONS: dict[str, Callable[..., Perturbation]] = {
     "frank_blur_released": frank_blur_released,
     "frank_jpeg_released": frank_jpeg_released,
     "frank_combined_released": frank_combined_released,
+    "yu_relight": yu_relight,
     "yu_combined": yu_combined,
 }
 
@@ -85,6 +89,8 @@ DETECTORS: dict[str, Callable[..., Any]] = {
     "linear_svm": linear_svm,
     "rbf_svm": rbf_svm,
     "durall_svm": durall_svm,
+    "poly_svm": poly_svm,
+    "hinge_svm": hinge_svm,
     "random_forest": random_forest,
     "gradient_boosting": gradient_boosting,
     "knn": knn,
@@ -92,6 +98,7 @@ DETECTORS: dict[str, Callable[..., Any]] = {
     "eigenfaces": eigenfaces,
     "kmeans": kmeans,
     "prnu": prnu,
+    "prnu_sensor": prnu_sensor,
     "cnn": cnn,
     "patch": patch,
     "attribution": attribution,

@@ -68,6 +68,18 @@ def test_every_single_operator_has_five_levels():
     assert all(len(levels) == LEVELS for levels in SEVERITIES.values())
 
 
+def test_relighting_is_a_ramp_about_the_centre():
+    images = np.full((40, 16, 16, 3), 100, np.uint8)
+    lit = perturb(images, make_perturbation("relight", strength=0.4)).astype(float)
+    np.testing.assert_allclose(lit.mean((1, 2, 3)), 100, atol=0.3)
+    np.testing.assert_allclose(lit[:, ::-1, ::-1] + lit, 200, atol=1.01)
+    # along a unit direction the edges' centres lie at 15/16: the steepest row or column spans at most that
+    rows, columns = (np.ptp(lit.mean((axis, 3)), axis=1) for axis in (2, 1))
+    np.testing.assert_allclose(np.hypot(rows, columns), 2 * 100 * 0.4 * 15 / 16, atol=2)
+    assert np.ptp(np.arctan2(lit[:, 0, 8, 0] - 100, lit[:, 8, 0, 0] - 100)) > 5
+    assert not perturb(np.zeros_like(images), make_perturbation("relight", strength=1.0)).any()
+
+
 @pytest.mark.parametrize("variance", [4.0, 25.0, 100.0])
 def test_noise_has_the_variance_it_says(variance):
     noisy = perturb(np.repeat(GREY, 8, 0), make_perturbation("gaussian_noise", variance=variance))

@@ -85,6 +85,16 @@ def test_split_is_a_partition_by_identity(values, seed, fractions):
     assert set(identities[shuffled][moved.test].tolist()) == members[2]
 
 
+def test_a_split_may_do_without_validation():
+    identities = np.arange(10, dtype=np.uint64)
+    split = split_by_identity(identities, 3, (0.8, 0.0, 0.2))
+    assert [len(split.part(part)) for part in ("train", "val", "test")] == [8, 0, 2]
+    assert len(split_by_identity(identities[:2], 0, (0.8, 0.0, 0.2)).test) == 1
+    for fractions in ((0.0, 0.5, 0.5), (1.0, 0.0, 0.0), (0.8, -0.1, 0.3)):
+        with pytest.raises(GanlabError, match="sum to 1"):
+            split_by_identity(identities, 0, fractions)
+
+
 def test_split_sizes_seeds_and_nested_training_sets():
     identities = exact_hashes(natural(200, 8))
     split = split_by_identity(identities, 0)
@@ -152,6 +162,13 @@ def coded(photos):
     return perturb(photos, make_perturbation("jpeg", quality=50, subsampling="4:4:4"))
 
 
+def blank(photos):
+    """Every tenth image of one grey, each of another."""
+    photos = photos.copy()
+    photos[::10] = np.arange(len(photos[::10]), dtype=np.uint8)[:, None, None, None]
+    return photos
+
+
 def enlarged(photos):
     return smoothed(smoothed(photos.repeat(2, 1).repeat(2, 2)))[:, 8:40, 8:40]
 
@@ -165,6 +182,8 @@ def enlarged(photos):
         ("resampling", lambda p: (named("real", enlarged(p[:150])), [named("fake", p[150:])])),
         ("duplicates", lambda p: (named("real", p[:150]), [named("fake", p[149:])])),
         ("duplicates", lambda p: (named("real", p), [named("again", p)])),
+        ("near_duplicates", lambda p: (named("real", p[:150]), [named("fake", coded(p[140:]))])),
+        ("constant", lambda p: (named("real", p[:150]), [named("fake", blank(p[150:]))])),
         ("count", lambda p: (named("real", p[:150]), [named("fake", p[150:153])])),
     ],
 )

@@ -21,8 +21,8 @@ from ganlab.forensics.detectors.calibrate import Calibrated
 from ganlab.forensics.detectors.frozen import FrozenDetector, Step
 from ganlab.forensics.detectors.linear import MeanPenalty
 from ganlab.forensics.detectors.neighbours import Clusters, Neighbours
-from ganlab.forensics.detectors.pattern import Patterns
-from ganlab.forensics.detectors.prepare import Flatten, Reduce
+from ganlab.forensics.detectors.pattern import Patterns, SensorPatterns
+from ganlab.forensics.detectors.prepare import Flatten, Planes, Reduce
 
 Array = npt.NDArray[Any]
 
@@ -68,8 +68,12 @@ def _mean_penalty(part: MeanPenalty) -> list[Step]:
 
 
 def _machines(part: OneVsRestClassifier) -> Step:
-    """The support vectors of one Gaussian machine a class, one after the other."""
+    """The support vectors of one machine a class, one after the other; of linear ones their weights."""
     machines = part.estimators_
+    if machines[0].kernel == "linear":
+        weights = np.concatenate([machine.coef_ for machine in machines])
+        offset = np.concatenate([machine.intercept_ for machine in machines])
+        return Step("linear", {"weights": weights, "offset": offset})
     counts = [len(machine.support_vectors_) for machine in machines]
     arrays: dict[str, Array] = {
         "vectors": np.concatenate([machine.support_vectors_ for machine in machines]).astype(np.float64),
@@ -78,7 +82,10 @@ def _machines(part: OneVsRestClassifier) -> Step:
         "start": np.cumsum([0, *counts[:-1]]),
     }
     gammas = {float(machine._gamma) for machine in machines}  # the value behind "scale"; no public name
-    return Step("gaussian", arrays, {"gamma": gammas.pop()})
+    numbers = {"gamma": gammas.pop()}
+    if machines[0].kernel == "rbf":
+        return Step("gaussian", arrays, numbers)
+    return Step("polynomial", arrays, {**numbers, "degree": machines[0].degree, "shift": machines[0].coef0})
 
 
 def _patterns(part: Patterns) -> list[Step]:
@@ -87,10 +94,16 @@ def _patterns(part: Patterns) -> list[Step]:
     return [Step("unit"), Step("linear", {"weights": weights, "offset": np.zeros(len(weights))})]
 
 
+def _sensor_patterns(part: SensorPatterns) -> list[Step]:
+    height, width = part.plane_
+    return [Step("sensor", {}, {"height": height, "width": width}), *_patterns(part)]
+
+
 SCORES: dict[type, Callable[[Any], list[Step]]] = {
     LinearSVC: lambda part: [_linear(part)],
     OneVsRestClassifier: lambda part: [_machines(part)],
     Patterns: _patterns,
+    SensorPatterns: _sensor_patterns,
 }
 """What `Calibrated` may hold, as steps that end in scores."""
 
@@ -148,6 +161,7 @@ def _clusters(part: Clusters) -> list[Step]:
 
 FREEZERS: dict[type, Callable[[Any], list[Step]]] = {
     Flatten: _nothing,
+    Planes: _nothing,
     StandardScaler: _scaler,
     PCA: _components,
     Reduce: _components,

@@ -17,6 +17,7 @@ from scipy.special import expit, softmax
 
 from ganlab.errors import GanlabError
 from ganlab.forensics.detectors.pattern import unit_rows
+from ganlab.forensics.detectors.sensor import sensor_filter
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -93,17 +94,34 @@ def _unit(step: Step, values: Floats) -> Floats:
     return unit_rows(values)
 
 
+def _sensor(step: Step, values: Floats) -> Floats:
+    """Residuals without lines and periods."""
+    planes = values.reshape(len(values), int(step.numbers["height"]), int(step.numbers["width"]))
+    return sensor_filter(planes).reshape(len(values), -1)
+
+
 def _linear(step: Step, values: Floats) -> Floats:
     out: Floats = values @ step.arrays["weights"].T + step.arrays["offset"]
     return out
 
 
 def _gaussian(step: Step, values: Floats) -> Floats:
+    """Kernel exp(-gamma |x - y|^2)."""
+    distance = _squared_distances(values, step.arrays["vectors"])
+    return _machines(step, np.exp(-step.numbers["gamma"] * distance))
+
+
+def _polynomial(step: Step, values: Floats) -> Floats:
+    """Kernel (gamma x.y + shift) ** degree."""
+    numbers, vectors = step.numbers, step.arrays["vectors"].astype(np.float64)
+    kernel = (numbers["gamma"] * (values @ vectors.T) + numbers["shift"]) ** numbers["degree"]
+    return _machines(step, kernel)
+
+
+def _machines(step: Step, kernel: Floats) -> Floats:
     """Scores of one machine a class; ``start`` says where each one's support vectors begin."""
-    vectors, start = step.arrays["vectors"], step.arrays["start"]
-    distance = _squared_distances(values, vectors)
-    terms = np.exp(-step.numbers["gamma"] * distance) * step.arrays["weights"]
-    sums: Floats = np.add.reduceat(terms, start, axis=1) + step.arrays["offset"]
+    terms = kernel * step.arrays["weights"]
+    sums: Floats = np.add.reduceat(terms, step.arrays["start"], axis=1) + step.arrays["offset"]
     return sums
 
 
@@ -177,8 +195,10 @@ KINDS: dict[str, Callable[[Step, Floats], Floats]] = {
     "standardise": _standardise,
     "project": _project,
     "unit": _unit,
+    "sensor": _sensor,
     "linear": _linear,
     "gaussian": _gaussian,
+    "polynomial": _polynomial,
     "sigmoid": _sigmoid,
     "platt": _platt,
     "forest": _forest,

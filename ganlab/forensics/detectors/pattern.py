@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 
 from ganlab.forensics.detectors.calibrate import Calibrated
-from ganlab.forensics.detectors.prepare import Floats, Labels, preparation
+from ganlab.forensics.detectors.prepare import Floats, Labels, Planes, preparation
+from ganlab.forensics.detectors.sensor import sensor_filter
 
 
 class Patterns(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -19,21 +20,36 @@ class Patterns(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, features: Floats, labels: Labels) -> Self:
         """Average the residuals of each class, then normalise."""
         self.classes_ = np.unique(labels)
-        means = np.stack([features[labels == one].mean(0) for one in self.classes_])
-        self.patterns_: npt.NDArray[np.float64] = unit_rows(means.astype(np.float64))
+        means = np.stack([features[labels == one].mean(0, dtype=np.float64) for one in self.classes_])
+        self.patterns_ = self._unit(means)
         return self
+
+    def _unit(self, residuals: Floats) -> npt.NDArray[np.float64]:
+        """Residuals as rows of mean 0 and norm 1."""
+        return unit_rows(np.asarray(residuals, np.float64))
+
+    def _correlation(self, features: Floats) -> npt.NDArray[np.float64]:
+        found: npt.NDArray[np.float64] = self._unit(features) @ self.patterns_.T
+        return found
 
     def decision_function(self, features: Floats) -> Floats:
         """Correlation with each class ``(N, K)``; of two classes the difference ``(N,)``."""
-        correlation = unit_rows(np.asarray(features, np.float64)) @ self.patterns_.T
+        correlation = self._correlation(features)
         difference: Floats = correlation[:, 1] - correlation[:, 0]
         return difference if len(self.classes_) == 2 else correlation
 
     def predict(self, features: Floats) -> Labels:
         """The class with the largest correlation."""
-        correlation = unit_rows(np.asarray(features, np.float64)) @ self.patterns_.T
-        chosen: Labels = self.classes_[correlation.argmax(1)]
+        chosen: Labels = self.classes_[self._correlation(features).argmax(1)]
         return chosen
+
+
+class SensorPatterns(Patterns):
+    """The same of residual planes ``(N, H, W)``, with images and means passed through `sensor_filter`."""
+
+    def _unit(self, residuals: Floats) -> npt.NDArray[np.float64]:
+        self.plane_ = (residuals.shape[1], residuals.shape[2])
+        return unit_rows(sensor_filter(residuals).reshape(len(residuals), -1))
 
 
 def unit_rows(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -47,3 +63,8 @@ def unit_rows(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def prnu(seed: int = 0) -> Pipeline:
     """Correlation with each class's mean noise residual, calibrated; made for the feature "residual"."""
     return Pipeline([*preparation(standardise=False), ("classify", Calibrated(Patterns(), seed))])
+
+
+def prnu_sensor(seed: int = 0) -> Pipeline:
+    """The same with sensor forensics' filters against lines and periods (Frank 2020's PRNU)."""
+    return Pipeline([("planes", Planes()), ("classify", Calibrated(SensorPatterns(), seed))])

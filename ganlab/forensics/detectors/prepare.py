@@ -60,6 +60,15 @@ class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(features).reshape(len(features), -1)
 
 
+class Planes(Flatten):
+    """(N, ...) to planes (N, H, W), W the feature's last side, after a check of features and labels."""
+
+    def transform(self, features: Floats) -> Floats:
+        """Put all sides but the last together."""
+        flat = super().transform(features)
+        return flat.reshape(len(flat), -1, self.shape_[-1])
+
+
 class Reduce(PCA):  # type: ignore[misc]
     """Principal components, at most as many as there are numbers and images to find them with."""
 

@@ -42,7 +42,7 @@ def blur_and_jpeg(images: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def immunise(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Yu 2019's immunisation: crop, blur, JPEG and noise, each half the time."""
+    """Yu 2019's immunisation: light, crop, blur, JPEG and noise, each half the time."""
     return perturbed(images, rng, yu_combined())
 
 

@@ -24,12 +24,15 @@ from ganlab.forensics.perturbations.base import Perturbation, draw, through_floa
 from ganlab.forensics.perturbations.codec import Jpeg, jpeg_roundtrip
 from ganlab.forensics.perturbations.filters import GREY_LEVEL, GaussianNoise, gaussian_taps, separable
 from ganlab.forensics.perturbations.geometry import CropResize
+from ganlab.forensics.perturbations.lighting import Relight
 from ganlab.images import UInt8Array
 
 FRANK_VARIANCE = (5.0, 20.0)
 FRANK_KERNELS = (3, 5, 7, 9)
 FRANK_CROP = (0.05, 0.2)
 FRANK_QUALITY = (10, 75)
+RELIGHT = 0.5
+"""Largest strength of the ramp; ours."""
 FRANK_RELEASED_SIGMA = 4.0
 FRANK_RELEASED_QUALITY = 95
 
@@ -179,6 +182,11 @@ def frank_combined_released() -> Perturbation:
     return OneOf(steps)
 
 
+def yu_relight() -> Perturbation:
+    """For Yu 2019's relighting, which was never released: a ramp of light on every second image."""
+    return Sometimes(Relight((0.0, RELIGHT)))
+
+
 def yu_combined() -> Perturbation:
-    """Yu 2019 without relighting: crop, blur, JPEG and noise in this order, each with probability 1/2."""
-    return Sequence((frank_crop(), frank_blur(), frank_jpeg(), frank_noise()))
+    """Yu 2019's combination: light, crop, blur, JPEG and noise in this order, each with probability 1/2."""
+    return Sequence((yu_relight(), frank_crop(), frank_blur(), frank_jpeg(), frank_noise()))

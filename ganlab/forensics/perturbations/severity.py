@@ -21,6 +21,7 @@ SEVERITIES: dict[str, tuple[Mapping[str, Any], ...]] = {
     "shift": tuple({"pixels": p} for p in (1, 2, 3, 4, 5)),
     "occlusion": tuple({"fraction": f} for f in (0.1, 0.2, 0.3, 0.4, 0.5)),
     "median": tuple({"size": s} for s in (3, 5, 7, 9, 11)),
+    "relight": tuple({"strength": s} for s in (0.1, 0.2, 0.3, 0.5, 0.7)),
 }
 """Keyword arguments of every operator from level 1 (barely visible) to level 5. A mirror has no degrees."""
 

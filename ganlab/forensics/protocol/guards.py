@@ -77,11 +77,8 @@ def check_sets(
     every = [*sets, *unseen]
     if len({one.name for one in every}) < len(every):
         raise GanlabError(f"sets need different names; got {', '.join(one.name for one in every)}")
-    enforce(list(_compared(sets)), allow)  # other sizes cost no reading of pixels
     looks = {one.name: look(one) for one in every}
     same = dict(zip(looks, identities(list(looks.values())), strict=True))
-    if "near_duplicates" in allow:
-        same = {name: one.exact for name, one in looks.items()}
     findings = [
         *_compared(sets),
         *_counts(sets, same),
@@ -89,7 +86,9 @@ def check_sets(
         *_measured(real),
         *_twins(every, looks, same),
     ]
-    return enforce(findings, allow), {one.name: same[one.name] for one in sets}
+    apart = "near_duplicates" in allow
+    kept = {one.name: looks[one.name].exact if apart else same[one.name] for one in sets}
+    return enforce(findings, allow), kept
 
 
 def enforce(findings: Sequence[Finding], allow: Collection[str]) -> list[Finding]:

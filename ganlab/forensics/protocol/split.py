@@ -93,8 +93,8 @@ def check_fractions(fractions: tuple[float, float, float]) -> None:
     fits = len(fractions) == 3 and min(fractions[0], fractions[2]) > 0 <= fractions[1]
     if not fits or abs(sum(fractions) - 1) > 1e-9:
         raise GanlabError(
-            "fractions of train, val, test sum to 1 and are positive (val may be 0 where nothing is chosen on "
-            f"it); got {fractions}"
+            "fractions of train, val, test are positive (val may be 0 where nothing is chosen on it) and "
+            f"sum to 1; got {fractions}"
         )
 
 
