@@ -26,6 +26,8 @@ KERNEL = (1.0, 4.0, 6.0, 4.0, 1.0)
 FID_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 """The file that torch-fidelity would otherwise download."""
 
+FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+
 
 def _blur(images: Tensor, gain: float = 1.0) -> Tensor:
     channels = images.shape[1]
@@ -79,9 +81,16 @@ def _distance(a: Tensor, b: Tensor, seed: int) -> float:
     directions /= directions.norm(dim=0, keepdim=True)
     total = 0.0
     for part in torch.split(directions, 64, 1):
-        apart = (a @ part).sort(0).values - (b @ part).sort(0).values
-        total += apart.abs().mean(0).sum().item()
+        apart = _sorted_rows(part.T @ a.T) - _sorted_rows(part.T @ b.T)
+        total += float(np.abs(apart).mean(1, dtype=np.float64).sum())
     return total / DIRECTIONS
+
+
+def _sorted_rows(values: Tensor) -> FloatArray:
+    """Each row in ascending order; NumPy's vectorised sort takes a fraction of the time of torch's."""
+    rows: FloatArray = values.numpy()
+    rows.sort(axis=1)
+    return rows
 
 
 def sliced_wasserstein(real: UInt8Array, fake: UInt8Array, seed: int = 0) -> dict[str, float]:
