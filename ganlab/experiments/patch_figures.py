@@ -1,0 +1,137 @@
+"""Figures of ``ganlab patches``: heat maps and the gallery of telling patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganlab.experiments.patch_measure import Floats, Measured
+from ganlab.experiments.patch_tables import ROWS
+from ganlab.experiments.style import BLACK, DIVERGING, PAGE, new_figure, styled
+from ganlab.forensics import Patch, ReceptiveField
+from ganlab.images import UInt8Array
+
+BEYOND = "#D9D9D9"
+"""Grey where a patch reaches beyond its image."""
+SMALL = 6.5
+FAKE_SCALE = "probability of fake"
+
+
+@styled()
+def draw_heat_maps(
+    sets: Sequence[tuple[str, Measured, Sequence[int], Floats]], field: ReceptiveField, rule: str
+) -> Figure:
+    """Images of each set with their maps below; the first column is the mean map of the whole set.
+
+    Args:
+        sets: label, measurement, places of the images shown and their maps ``(n, h, w)``; one entry a set.
+        field: places the cells on the image: each is drawn where its patch has its middle.
+        rule: ensembling rule of the probabilities written below the maps.
+    """
+    columns = 1 + max(len(places) for _, _, places, _ in sets)
+    side = (PAGE - 1.5) / columns
+    figure = new_figure(PAGE, len(sets) * (2 * side + 0.3) + 0.45)
+    grid = figure.subplots(2 * len(sets), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for pair, (label, one, places, maps) in enumerate(sets):
+        pictures, cells = grid[2 * pair], grid[2 * pair + 1]
+        size = one.images.shape[:2]
+        mappable = draw_map(cells[0], one.mean_map, field, size)
+        _caption(cells[0], f"mean of {len(one.images)}")
+        _row_title(pictures[0], f"{label}s\n{one.images.name}")
+        images = one.images.read(list(places))
+        for axes, below, place, image, values in zip(pictures[1:], cells[1:], places, images, maps):  # noqa: B905
+            draw_picture(axes, image)
+            draw_map(below, values, field, size)
+            _caption(below, f"#{place}: {one.scores[rule][place]:.2f}")
+    figure.colorbar(mappable, ax=list(grid.flat), label=FAKE_SCALE, shrink=0.6, pad=0.015, aspect=30)
+    figure.suptitle(
+        f"each cell: the patch of {field.size}x{field.size} pixels around it; grey: no patch has its middle "
+        f"there; below: image, its probability of fake ({rule.replace('_', ' ')})",
+        fontsize=7,
+    )
+    return figure
+
+
+def draw_map(axes: Any, values: Floats, field: ReceptiveField, size: tuple[int, ...]) -> Any:
+    """A map on the scale 0 to 1, each cell where its patch has its middle, within the image's frame."""
+    height, width = size
+    half, (rows, columns) = field.stride / 2, values.shape
+    extent = (
+        field.centre(0) - half, field.centre(columns - 1) + half,
+        field.centre(rows - 1) + half, field.centre(0) - half,
+    )  # fmt: skip
+    axes.set_axis_on()
+    axes.set_facecolor(BEYOND)
+    picture = axes.imshow(values, cmap=DIVERGING, vmin=0, vmax=1, extent=extent)
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
+    _frame(axes)
+    return picture
+
+
+def draw_picture(axes: Any, image: UInt8Array) -> None:
+    """An image with hard pixels and a thin frame."""
+    axes.set_axis_on()
+    shown = image[..., 0] if image.shape[-1] == 1 else image
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=255)
+    _frame(axes)
+
+
+def _frame(axes: Any) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_linewidth(0.4)
+
+
+def _caption(axes: Any, text: str) -> None:
+    axes.set_xlabel(text, fontsize=SMALL, labelpad=1.5)
+
+
+def _row_title(axes: Any, text: str) -> None:
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=7, wrap=True)
+
+
+@styled()
+def draw_gallery(gallery: Mapping[str, Sequence[Patch]], sets: Mapping[str, Measured]) -> Figure:
+    """The most telling patches, a row a question, with what surrounds the image in grey."""
+    columns = max(len(patches) for patches in gallery.values())
+    title = 0.95
+    side = (PAGE - title) / columns
+    figure = new_figure(PAGE, len(gallery) * (side + 0.16) + 0.35)
+    grid = figure.subplots(
+        len(gallery), columns + 1, squeeze=False, width_ratios=[title / side, *[1] * columns]
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for line, (name, patches) in zip(grid, gallery.items(), strict=True):
+        line[0].text(0, 0.5, name.replace(", ", ",\n"), transform=line[0].transAxes, va="center", fontsize=7)
+        images = sets[ROWS[name][0]].images
+        pixels = images.read([patch.image for patch in patches])
+        for axes, patch, image in zip(line[1:], patches, pixels, strict=False):
+            draw_picture(axes, cut(image, patch))
+            _caption(axes, f"{patch.probability:.2f} ({patch.log_odds:+.0f})")
+    size = next(iter(gallery.values()))[0].size
+    figure.suptitle(
+        f"patches of {size}x{size} pixels, one an image; below: probability of fake (log-odds); "
+        "grey: beyond the image",
+        fontsize=7,
+        color=BLACK,
+    )
+    return figure
+
+
+def cut(image: UInt8Array, patch: Patch) -> UInt8Array:
+    """The patch out of its image ``(H, W, C)``, grey where it reaches beyond: ``(size, size, C)``."""
+    grey = int(BEYOND[1:3], 16)
+    found = np.full((patch.size, patch.size, image.shape[2]), grey, np.uint8)
+    top, bottom, left, right = patch.inside(*image.shape[:2])
+    rows = slice(top - patch.top, bottom - patch.top)
+    found[rows, left - patch.left : right - patch.left] = image[top:bottom, left:right]
+    return found

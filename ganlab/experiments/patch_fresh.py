@@ -1,0 +1,132 @@
+"""Fresh detectors for a tuned generator's images: same protocol, same splits before and after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ganlab.data.imageset import ImageSet
+from ganlab.experiments.detection import record_from
+from ganlab.experiments.detection_options import DetectionOptions
+from ganlab.experiments.detection_trials import Record, fit, measure
+from ganlab.experiments.patch_options import EvadeOptions
+from ganlab.forensics import (
+    NULL,
+    Bench,
+    Finding,
+    NetDetector,
+    System,
+    check_leakage,
+    check_sets,
+    evaluate,
+    parse_system,
+    score_images,
+    split_by_identity,
+)
+from ganlab.forensics.detectors.store import SavedDetector
+from ganlab.forensics.protocol.hashes import Hashes
+from ganlab.forensics.protocol.split import fingerprint
+from ganlab.util.atomic import write_json
+from ganlab.util.progress import bar
+
+BEFORE, AFTER = "before", "after"
+TESTS = (BEFORE, AFTER, NULL)
+FROZEN = "frozen"
+DETECTOR_OF = {"small_cnn": "cnn"}
+"""Names of networks whose detector is called something else."""
+
+
+def fresh_systems(frozen: NetDetector, options: EvadeOptions) -> tuple[System, ...]:
+    """The frozen detector's own kind, untrained, and what was asked for beside it."""
+    name = DETECTOR_OF.get(frozen.network, frozen.network)
+    own = System("pixels", name, {}, {**dict(frozen.options or {}), "epochs": options.epochs})
+    return (own, *(parse_system(text) for text in options.systems))
+
+
+class Trio:
+    """Reals and a generator's images before and after, guarded once, split anew for every seed.
+
+    Image i of both fake sets comes from the same latent and lies in the same part: no latent is both learned
+    from and tested on. (That the sets may share an image is allowed for: a short fine-tuning leaves some as
+    they were.)
+
+    Raises:
+        GanlabError: a comparison that is not fair.
+    """
+
+    def __init__(self, real: ImageSet, before: ImageSet, after: ImageSet, allow: Collection[str]) -> None:
+        self.sets = {real.name: real, BEFORE: before, AFTER: after}
+        self.real, self.allow = real, allow
+        self.findings: list[Finding] = []
+        self.hashes: dict[str, Hashes] = {}
+        for fakes in (before, after):
+            findings, hashes = check_sets(real, [fakes], allow)
+            self.findings += [one for one in findings if one not in self.findings]
+            self.hashes |= hashes
+
+    def bench(self, seed: int) -> Bench:
+        """The protocol's bench for one seed."""
+        splits = {name: split_by_identity(self.hashes[name], seed) for name in (self.real.name, BEFORE)}
+        splits[AFTER] = replace(splits[BEFORE], fingerprint=fingerprint(self.hashes[AFTER]))
+        leaks = check_leakage(splits, self.hashes, self.allow)
+        fakes = {name: self.sets[name] for name in (BEFORE, AFTER)}
+        return Bench(self.real, fakes, splits, (*self.findings, *leaks))
+
+
+def train_fresh(folder: Path, trio: Trio, systems: Sequence[System], options: EvadeOptions) -> list[Record]:
+    """Every system on before, after and real-vs-real, tested on all three; finished ones are read.
+
+    Args:
+        folder: for one file a fitted detector.
+        trio: the sets.
+        systems: of detectors.
+        options: seeds and resamples.
+    """
+    seeds = range(options.seed, options.seed + options.seeds)
+    work = [
+        (seed, place, row) for seed in seeds for place in range(len(systems)) for row in range(len(TESTS))
+    ]
+    records: list[Record] = []
+    bench: tuple[int, Bench] | None = None
+    for seed, place, row in bar(work, total=len(work), desc="fresh detectors", unit="detector"):
+        file = folder / f"{seed}_{place}_{row}.json"
+        if not file.is_file():
+            if bench is None or bench[0] != seed:
+                bench = seed, trio.bench(seed)
+            found = _tested(bench[1], systems[place], TESTS[row], seed, options.resamples)
+            write_json(file, [one.as_json() for one in found])
+        records += [record_from(entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
+    return records
+
+
+def _tested(bench: Bench, system: System, row: str, seed: int, resamples: int) -> list[Record]:
+    """One detector fitted on one choice, on the test parts of all."""
+    fitted = fit(bench, system, row, [row], seed, None)
+    how = DetectionOptions(resamples=resamples)
+    return [measure(fitted, bench.testing(system, name), "fresh", name, how) for name in TESTS]
+
+
+def frozen_scores(
+    saved: SavedDetector, real: ImageSet, before: ImageSet, after: ImageSet
+) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    """The frozen detector's probability of fake of every image, by set: "real", "before", "after"."""
+    sets = {"real": real, BEFORE: before, AFTER: after}
+    return {name: np.clip(score_images(saved, one).fake, 0, 1) for name, one in sets.items()}
+
+
+def frozen_records(
+    scores: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]], name: str, options: EvadeOptions
+) -> list[Record]:
+    """How well the frozen detector tells reals from the images before and after, and from reals."""
+    real = scores["real"]
+    pairs = {BEFORE: (real, scores[BEFORE]), AFTER: (real, scores[AFTER]), NULL: (real[::2], real[1::2])}
+    records = []
+    for test, (reals, fakes) in pairs.items():
+        labels = np.repeat([0, 1], [len(reals), len(fakes)])
+        metrics = evaluate(labels, np.concatenate([reals, fakes]), options.resamples, seed=options.seed)
+        records.append(Record(FROZEN, name, FROZEN, test, options.seed, 0, "", metrics))
+    return records
