@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +46,8 @@ def ablate(
         _print_estimates(opened, only or [], at_once)
         return
     where = Cluster(cluster, at_once, dict(_parameter(text) for text in option or ()))
-    rows = library.ablate(opened, where, only or (), redo or ())
+    command = shlex.join(["ganlab", *sys.argv[1:]])
+    rows = library.ablate(opened, where, only or (), redo or (), command=command)
     print(f"{opened.out / 'table.csv'}: {len(rows)} rows")
     if any(row["status"] == "failed" for row in rows):
         raise typer.Exit(FAILED)

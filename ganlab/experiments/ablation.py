@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganlab import __version__
 from ganlab.errors import GanlabError
-from ganlab.experiments.ablation_cell import FAILURE, SPEC, busy, result_file, seconds_per_step
+from ganlab.experiments.ablation_cell import (
+    FAILURE,
+    SPEC,
+    busy,
+    read_result,
+    result_file,
+    seconds_per_step,
+)
 from ganlab.experiments.ablation_jobs import Cluster, check_cluster, run_cells
-from ganlab.experiments.ablation_plan import Cell, Plan, chosen, expand, plan_text, read_plan
-from ganlab.experiments.ablation_table import Row, read_result, row_of, write_tables
+from ganlab.experiments.ablation_plan import PLAN, Cell, Plan, chosen, expand, plan_texts, read_plan
+from ganlab.experiments.ablation_table import Row, row_of, write_tables
 from ganlab.util.atomic import write_json, write_text
 
-CELLS, PLAN, LOGS = "cells", "plan.yaml", "jobs"
+CELLS, LOGS, COMMANDS = "cells", "jobs", "commands.jsonl"
 MISSING = "not run"
 
 
@@ -68,6 +78,7 @@ def ablate(
     only: Sequence[str] = (),
     redo: Sequence[str] = (),
     say: Callable[[str], None] = print,
+    command: str | None = None,
 ) -> list[Row]:
     """Run what is not done yet and write the tables.
 
@@ -77,6 +88,7 @@ def ablate(
         only: ``AXIS=VALUE`` filters: leave the other cells as they are.
         redo: ``AXIS=VALUE`` filters: remove these cells' folders first.
         say: where lines for people go.
+        command: the command line to be recorded in commands.jsonl, if there is one.
 
     Returns:
         The table's rows, all cells of the plan.
@@ -86,7 +98,7 @@ def ablate(
             disk is full. Finished cells are kept in every case.
     """
     check_cluster(cluster)
-    _settle_folder(ablation)
+    _settle_folder(ablation, command)
     todo = chosen(ablation.cells, only)
     if redo:
         _remove(ablation, chosen(ablation.cells, redo))
@@ -111,12 +123,17 @@ def ablate(
     return rows
 
 
-def _settle_folder(ablation: Ablation) -> None:
+def _settle_folder(ablation: Ablation, command: str | None) -> None:
     """A new or empty folder, or one of an earlier ablation; a changed plan keeps the cells it shares."""
     out = ablation.out
     if out.is_dir() and any(out.iterdir()) and not (out / PLAN).exists():
         raise GanlabError(f"{out} is not empty and holds no ablation; use another --out")
-    write_text(out / PLAN, plan_text(ablation.plan))
+    for name, text in plan_texts(ablation.plan).items():
+        write_text(out / name, text)
+    if command is not None:
+        earlier = (out / COMMANDS).read_text(encoding="utf-8") if (out / COMMANDS).exists() else ""
+        line = {"command": command, "time": time.strftime("%Y-%m-%d %H:%M:%S"), "ganlab": __version__}
+        write_text(out / COMMANDS, earlier + json.dumps(line) + "\n")
 
 
 def _remove(ablation: Ablation, cells: Iterable[Cell]) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from ganlab.config import Config, from_mapping
 from ganlab.errors import GanlabError
+from ganlab.experiments.ablation_spectra import SPECTRA, mean_spectra, null_pair, save_spectra
 from ganlab.experiments.quality import quality
 from ganlab.generation.sampling import generate_images
 from ganlab.generation.sources import choose_reals
@@ -22,7 +23,7 @@ from ganlab.images import UInt8Array, to_float
 from ganlab.models import load_generator
 from ganlab.spectra import DEVIATIONS, ProfileSet, profile_set, spectral_deviation
 from ganlab.training import DivergedError, train
-from ganlab.util.atomic import write_json
+from ganlab.util.atomic import atomic_path, write_json
 
 SPEC, RUN, LOCK, FAILURE, SAMPLES = "cell.json", "run", ".cell-lock", "failure.json", "samples.npz"
 SAVED_SAMPLES = 64
@@ -35,6 +36,15 @@ class CellBusyError(GanlabError):
 def result_file(folder: Path, measure_key: str) -> Path:
     """Where a cell's row is kept; its presence means that the cell is done."""
     return folder / f"result-{measure_key}.json"
+
+
+def read_result(file: Path) -> dict[str, Any] | None:
+    """A cell's result, or its failure; None where there is none, or no readable one."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "status" in found else None
 
 
 @contextmanager
@@ -75,13 +85,14 @@ def run_cell(folder: str | Path) -> str:
     spec = json.loads((place / SPEC).read_text())
     result = result_file(place, spec["measure_key"])
     with held(place):
-        if result.exists():
-            return str(json.loads(result.read_text())["status"])
+        earlier = read_result(result)
+        if earlier is not None:
+            return str(earlier["status"])
         (place / FAILURE).unlink(missing_ok=True)
         try:
             found = _work(place, spec)
         except GanlabError as error:
-            write_json(place / FAILURE, {"status": "failed", "reason": str(error)})
+            write_json(place / FAILURE, {"status": "failed", "reason": _reason(error, place)})
             return "failed"
         if found is None:
             return "stopped"
@@ -95,17 +106,22 @@ def _work(place: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
     try:
         done = train(config, place / RUN)
     except DivergedError as error:
-        return {"status": "diverged", "reason": str(error), "step": error.step}
+        return {"status": "diverged", "reason": _reason(error, place), "step": error.step}
     if not done.finished:
         return None
     trained = time.monotonic() - start
-    found = measure_run(config, place / RUN, spec["generate"], spec["measure"], place / SAMPLES)
+    found = measure_run(config, place / RUN, spec["generate"], spec["measure"], place)
     seconds = {"training": trained, "measuring": time.monotonic() - start - trained}
     return {"status": "finished", "step": done.step, "seconds": seconds, **found}
 
 
+def _reason(error: Exception, place: Path) -> str:
+    """Its words, with paths from the cell's folder on: results are read on other machines."""
+    return str(error).replace(f"{place}/", "")
+
+
 def measure_run(
-    config: Config, run: Path, generate: dict[str, Any], measure: dict[str, Any], samples: Path | None = None
+    config: Config, run: Path, generate: dict[str, Any], measure: dict[str, Any], keep: Path | None = None
 ) -> dict[str, Any]:
     """Deviations, quality and mean profiles of a trained run against its reals.
 
@@ -114,7 +130,7 @@ def measure_run(
         run: its folder.
         generate: ``num``, ``seed``, ``weights``.
         measure: ``resamples``, ``inception``.
-        samples: where 64 fakes and 64 reals are kept, if anywhere.
+        keep: folder for 64 fakes and 64 reals and for the mean 2-D spectra, if any.
     """
     real, held_out = real_images(config, generate["num"], generate["seed"])
     generator = load_generator(run, generate["weights"])
@@ -124,8 +140,10 @@ def measure_run(
         sets["real"], sets["fake"], metrics=list(DEVIATIONS), resamples=measure["resamples"],
         seed=generate["seed"],
     )  # fmt: skip
-    if samples is not None:
-        np.savez_compressed(samples, real=real[:SAVED_SAMPLES], fake=fake[:SAVED_SAMPLES])
+    if keep is not None:
+        keep_samples(keep / SAMPLES, real, fake)
+        null = null_pair(real, len(fake), config, generate["seed"])
+        save_spectra(keep / SPECTRA, mean_spectra(real, fake, *null))
     return {
         "counts": {"real": len(real), "real_held_out": held_out, "fake": len(fake)},
         "deviations": _plain(report.as_dict()["deviations"]),
@@ -134,6 +152,16 @@ def measure_run(
         "quality": quality(real, fake, generate["seed"], measure["inception"]),
         "profiles": {name: _profiles(one) for name, one in sets.items()},
     }
+
+
+def keep_samples(path: Path, real: UInt8Array, fake: UInt8Array) -> None:
+    """The first 64 of both, complete or not at all.
+
+    Raises:
+        GanlabError: the file cannot be written.
+    """
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, real=real[:SAVED_SAMPLES], fake=fake[:SAVED_SAMPLES])
 
 
 def real_images(config: Config, count: int, seed: int) -> tuple[UInt8Array, int]:

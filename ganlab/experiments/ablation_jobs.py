@@ -20,7 +20,9 @@ from ganlab.util.progress import bar
 POLL_SECONDS = 0.5
 ATTEMPTS = 3
 """A job that ends without a word (killed, out of memory, preempted) is started again, from its checkpoint."""
-WEEK_MINUTES = 7 * 24 * 60
+TIMEOUT_MINUTES = {"local": 7 * 24 * 60, "slurm": 24 * 60}
+"""A job's limit where ``timeout_min`` is not given; submitit's own is five minutes."""
+SLURM_COMMANDS = ("sbatch", "srun")
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ def check_cluster(cluster: Cluster) -> None:
         raise GanlabError(
             "ganlab ablate starts its jobs with submitit: pip install 'ganlab[cluster]'"
         ) from error
-    if cluster.kind == "slurm" and shutil.which("sbatch") is None:
+    missing = [name for name in SLURM_COMMANDS if shutil.which(name) is None]
+    if cluster.kind == "slurm" and missing:
         raise GanlabError(
-            "--cluster slurm: looked for sbatch on PATH and found none; run this on a login node of the "
-            "cluster, or use --cluster local"
+            f"--cluster slurm: looked for {' and '.join(missing)} on PATH and found none; run this on a "
+            "login node of the cluster, or use --cluster local"
         )
 
 
@@ -134,7 +137,7 @@ class _Queue:
         self.attempts[folder] = self.attempts.get(folder, 0) + 1
         (folder / FAILURE).unlink(missing_ok=True)
         with _threads(self.cluster):
-            self.running[folder] = self.executor.submit(run_cell, str(folder))
+            self.running[folder] = _submit(self.executor, folder)
 
     def _settle(self, folder: Path, job: Any) -> None:
         """Done, failed with a reason, or gone without a word: then again, a few times."""
@@ -160,15 +163,26 @@ def _reason(folder: Path) -> str:
     return str(json.loads((folder / FAILURE).read_text())["reason"])
 
 
+def _submit(executor: Any, folder: Path) -> Any:
+    try:
+        return executor.submit(run_cell, str(folder))
+    except Exception as error:
+        # submitit's own errors have no common class; sbatch's words are in them.
+        raise GanlabError(f"cannot start a job for {folder}: {error}") from error
+
+
 def _executor(logs: Path, cluster: Cluster) -> Any:
     import submitit
 
-    executor = submitit.AutoExecutor(folder=logs, cluster=cluster.kind)
-    parameters: dict[str, Any] = {"timeout_min": WEEK_MINUTES} if cluster.kind == "local" else {}
+    parameters: dict[str, Any] = {"timeout_min": TIMEOUT_MINUTES[cluster.kind]}
     if cluster.kind == "local" and torch.cuda.is_available():
         # submitit hides every GPU from a local job that asks for none.
         parameters |= {"gpus_per_node": 1, "local_visible_gpus": list(range(torch.cuda.device_count()))}
-    executor.update_parameters(**parameters, **(cluster.options or {}))
+    try:
+        executor = submitit.AutoExecutor(folder=logs, cluster=cluster.kind)
+        executor.update_parameters(**(parameters | dict(cluster.options or {})))
+    except (NameError, ValueError, AssertionError) as error:
+        raise GanlabError(f"--option: submitit refuses {dict(cluster.options or {})}: {error}") from error
     return executor
 
 

@@ -14,11 +14,13 @@ from pydantic import Field, ValidationError
 from ganlab.config import Config, ConfigError, dump_mapping, identity, resolve
 from ganlab.config.errors import dotted
 from ganlab.config.schema import PositiveInt, Section
+from ganlab.config.sources import locate, read, with_parents
 from ganlab.config.tree import find, suggestion
 from ganlab.config.yaml12 import load_yaml
 from ganlab.errors import GanlabError, nearest_name
 from ganlab.util.hashing import sha256_json
 
+PLAN, BASE = "plan.yaml", "base.yaml"
 MANY_CELLS = 500
 HASH = 10
 RESERVED = {"seed", "seeds", "cell", "status", "step", "metric", "mean_rank", "context", "value", "reason"}
@@ -249,11 +251,14 @@ def expand(plan: Plan, confirmed: bool = False) -> list[Cell]:
     return cells
 
 
-def _cell(plan: Plan, names: dict[str, str], changes: dict[str, Any], seed: int) -> Cell:
+def _base(plan: Plan) -> str | Path:
     beside = plan.path.parent / plan.file.base
-    base = beside if beside.exists() else plan.file.base
+    return beside if beside.exists() else plan.file.base
+
+
+def _cell(plan: Plan, names: dict[str, str], changes: dict[str, Any], seed: int) -> Cell:
     try:
-        resolved = resolve(base, {**plan.file.overrides, **changes, "seed": seed, "out": None})
+        resolved = resolve(_base(plan), {**plan.file.overrides, **changes, "seed": seed, "out": None})
     except ConfigError as error:
         where = ", ".join(f"{axis}={value}" for axis, value in names.items())
         raise GanlabError(f"{plan.path}: cell {where}: {error}") from error
@@ -261,9 +266,16 @@ def _cell(plan: Plan, names: dict[str, str], changes: dict[str, Any], seed: int)
     return Cell(names, seed, resolved.config, resolved.warnings, key)
 
 
-def plan_text(plan: Plan) -> str:
-    """The plan as YAML, for the results folder."""
-    return dump_mapping(plan.file.model_dump())
+def plan_texts(plan: Plan) -> dict[str, str]:
+    """The plan as files that need no others: ``plan.yaml`` and the base it names, parents merged in.
+
+    Raises:
+        GanlabError: the base cannot be read.
+    """
+    path = locate(_base(plan))
+    base = with_parents(read(path), path).value
+    file = plan.file.model_dump() | {"base": BASE}
+    return {BASE: dump_mapping(dict(base)), PLAN: dump_mapping(file)}
 
 
 def chosen(cells: Sequence[Cell], filters: Sequence[str]) -> list[Cell]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -160,12 +159,3 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.9g}" if isinstance(value, float) else str(value)
-
-
-def read_result(file: Path) -> dict[str, Any] | None:
-    """A cell's result; None where there is none, or no readable one."""
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and "status" in found else None

@@ -287,7 +287,7 @@ def test_somebody_elses_folder_is_refused(plan, tmp_path):
 
 def test_clusters_that_are_not_there(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(GanlabError, match="looked for sbatch on PATH and found none"):
+    with pytest.raises(GanlabError, match="looked for sbatch and srun on PATH and found none"):
         check_cluster(Cluster("slurm"))
     with pytest.raises(GanlabError, match="expected local or slurm"):
         check_cluster(Cluster("cloud"))
