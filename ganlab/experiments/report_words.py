@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ganlab.experiments.ablation_table import Row
 
 HEADLINES = (
-    "mean_db", "high_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db", "swd", "swd_null",
-    "fid", "kid",
+    "mean_db", "high_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db", "swd", "fid",
+    "kid",
 )  # fmt: skip
 """Columns of the page, where there are values."""
 
 TITLES = {
     "mean_db": "mean |dB|", "high_db": "|dB| above 1/4", "high_excess_db": "dB above 1/4",
     "nyquist_excess_db": "dB at Nyquist", "axis_nyquist_excess_db": "dB at Nyquist, axes", "swd": "SWD x1000",
-    "swd_null": "SWD, reals", "fid": "FID", "kid": "KID", "sign_test_p": "sign test p",
+    "fid": "FID", "kid": "KID", "sign_test_p": "sign test p",
     "lower_in": "lower in", "mean_rank": "mean rank",
 }  # fmt: skip
 JUDGED = ("mean_db", "high_db", "swd")
@@ -39,6 +39,31 @@ def summary(rows: Sequence[Row], comparisons: Sequence[Row], axes: Sequence[str]
         sentences.append(f"{axis} {value} against {baseline}: {said}." if said else "")
     sentences += [_seeds(comparisons), *_missing(rows)]
     return [sentence for sentence in sentences if sentence]
+
+
+def null_sentences(
+    rows: Sequence[Row],
+    nulls: Mapping[str, Mapping[str, Mapping[str, float | None]]],
+    belongs: Mapping[str, str | None],
+) -> list[str]:
+    """How many runs each judged deviation tells from reals against reals.
+
+    Args:
+        rows: of the table.
+        nulls: reals -> metric -> ``mean``, ``low``, ``high`` of the null control.
+        belongs: cell -> the reals it was measured against.
+    """
+    parts = []
+    for name in JUDGED:
+        limits = [
+            (row, nulls.get(belongs.get(row["cell"]) or "", {}).get(name, {}).get("high")) for row in rows
+        ]
+        judged = [(row[name], high) for row, high in limits if high is not None and row.get(name) is not None]
+        within = sum(value <= high for value, high in judged)
+        if judged:
+            parts.append(f"{WORDS[name]}: {within} of {len(judged)} runs")
+    said = "; ".join(parts)
+    return [f"Within the null control, reals against reals of the same counts: {said}."] if said else []
 
 
 def _judgement(lines: Sequence[Row], metric: str) -> str:

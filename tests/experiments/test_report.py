@@ -1,62 +1,52 @@
-"""The report of an ablation: complete in itself, and saying what the numbers say."""
+"""The report of an ablation: complete in itself, true to the tables, and saying what the numbers say."""
 
 from __future__ import annotations
 
 import base64
+import csv
+import html.parser
 import io
 import json
+import math
 import re
+import shutil
 
 import numpy as np
 import pytest
-import yaml
+from ablation_results import COMMAND, NASTY, make_results
 from PIL import Image
 
 from ganlab.errors import GanlabError
-from ganlab.experiments import ablation as library
-from ganlab.experiments.ablation import ablate, open_ablation
-from ganlab.experiments.ablation_cell import run_cell
-from ganlab.experiments.ablation_jobs import Cluster
-from ganlab.experiments.report import write_report
-from ganlab.experiments.report_words import summary
-
-SMALL = {
-    "model.image_size": 16, "model.generator.width": 8, "model.discriminator.width": 8,
-    "model.generator.z_dim": 8, "data.num_images": 120, "training.batch_size": 8, "training.steps": 4,
-    "training.device": "cpu", "training.threads": 1, "logging.samples_every": 4, "logging.log_every": 1,
-}  # fmt: skip
-NASTY = "a</script><b>"
+from ganlab.experiments import report_pictures as pictures
+from ganlab.experiments.ablation_cell import real_images
+from ganlab.experiments.ablation_spectra import mean_power, null_pair, profiles_of_power, read_spectra
+from ganlab.experiments.report import page_data, write_report
+from ganlab.experiments.report_runs import CURVE_POINTS, read_curves
+from ganlab.experiments.report_words import null_sentences, summary
+from ganlab.experiments.spectra_theory import enlarged_profiles
+from ganlab.images import to_float
+from ganlab.spectra import axis_profiles, power_spectrum, radial_profile
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory, cache_folder):
-    """Three variants and two seeds; one variant diverges, one has a name that is markup."""
-    folder = tmp_path_factory.mktemp("report")
-    plan = {
-        "base": "dcgan32",
-        "overrides": SMALL,
-        "axes": {"remedy": {"none": {}, NASTY: {"data.flip": False}, "mad": {"optimizer.lr": 1e30}}},
-        "seeds": [0, 1],
-        "generate": {"num": 70},
-        "measure": {"resamples": 10},
-    }
-    (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
-
-    def run_cells(folders, logs, cluster, done):
-        for cell in folders:
-            run_cell(cell)
-        return {}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GANLAB_CACHE", str(cache_folder))
-        patch.setattr(library, "run_cells", run_cells)
-        ablate(open_ablation(folder / "plan.yaml", folder / "out"), Cluster())
-    return folder / "out"
+    return make_results(tmp_path_factory.mktemp("report"), cache_folder)
 
 
 @pytest.fixture(scope="module")
 def page(results):
-    return write_report(results).read_text()
+    return write_report(results).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def data(page):
+    return data_of(page)
+
+
+@pytest.fixture
+def copied(results, tmp_path):
+    """The results once more, to be damaged."""
+    return shutil.copytree(results, tmp_path / "out")
 
 
 def data_of(page):
@@ -64,62 +54,375 @@ def data_of(page):
     return json.loads(text)
 
 
-def test_it_needs_nothing_else(page):
-    addresses = set(re.findall(r"""https?://[^\s"'<)]+""", page.split('<script id="data"')[0]))
-    addresses |= set(re.findall(r"""https?://[^\s"'<)]+""", page.split("</script>", 1)[1]))
+def cell_of(data, remedy, seed=0):
+    (name,) = [row["cell"] for row in data["rows"] if (row["remedy"], row["seed"]) == (remedy, seed)]
+    return data["cells"][name]
+
+
+class Outline(html.parser.HTMLParser):
+    """Ids, addresses, scripts and the nesting of a page."""
+
+    VOID = frozenset({"meta", "link", "input", "br", "img"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.addresses, self.scripts, self.styles, self.open = [], [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.ids += [found["id"]] if "id" in found else []
+        self.addresses += [found[key] for key in ("src", "href", "action", "data", "srcset") if key in found]
+        if tag not in self.VOID:
+            self.open.append((tag, found))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> without a start"
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, text):
+        if self.open and self.open[-1][0] == "script":
+            self.scripts.append((self.open[-1][1], text))
+        elif self.open and self.open[-1][0] == "style":
+            self.styles.append(text)
+
+
+def code_of(outline):
+    return "".join(text for about, text in outline.scripts if "type" not in about)
+
+
+def test_the_page_is_whole_and_needs_nothing_else(page):
+    outline = Outline(page)
+    assert not outline.open
+    assert all(address.startswith("data:") for address in outline.addresses)
+    assert len(outline.ids) == len(set(outline.ids))
+    code = code_of(outline)
+    addresses = set(re.findall(r"""https?://[^\s"'<)]+""", code + "".join(outline.styles)))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a namespace, never fetched
-    assert not re.search(r"<link(?![^>]*href=\"data:)|<script[^>]*src|@import|url\(", page)
-    assert "@DATA@" not in page
-    assert "-50 to 30 dB" in page
+    assert not re.search(r"@import|url\((?!#)|fetch\(|XMLHttp|import\(|WebSocket|@DATA@", code + page[:9000])
 
 
-def test_it_holds_the_tables_numbers(page, results):
-    data = data_of(page)
-    assert data["rows"] == json.loads((results / "table.json").read_text())
+def test_every_id_that_the_script_uses_exists(page):
+    outline = Outline(page)
+    code = code_of(outline)
+    used = set(re.findall(r'\bat\("([^"]+)"\)', code))
+    assert len(re.findall(r"\bat\(", code)) == len(re.findall(r'\bat\("', code))  # never by a variable
+    assert "getElementById(id)" in code
+    assert code.count("getElementById") == 1
+    assert {"runs", "filter", "profiles", "maps", "samples", "curves", "with-theory", "level-bar"} <= used
+    assert used <= set(outline.ids)
+
+
+def test_it_holds_every_cell_and_the_numbers_of_the_table(data, results):
+    with open(results / "table.csv", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["cell"] for line in lines] == [row["cell"] for row in data["rows"]] == list(data["cells"])
+    assert len(lines) == 8
+    for line, row in zip(lines, data["rows"], strict=True):
+        for name in data["columns"]:
+            value = row[name]
+            if isinstance(value, float):
+                assert float(line[name]) == pytest.approx(value, rel=1e-8)
+            else:
+                assert line[name] == ("" if value is None else str(value))
     everything = json.loads((results / "comparisons.json").read_text())
     assert data["comparisons"] == [line for line in everything if line["metric"] in data["metrics"]]
     assert data["columns"][:5] == ["remedy", "seed", "status", "step", "fakes"]
-    assert {"mean_db", "swd", "swd_null"} <= set(data["metrics"])
-    assert "fid" not in data["metrics"] or data["rows"][0]["fid"] is not None
+    assert {"mean_db", "swd"} <= set(data["metrics"])
+    assert "high_excess_db" in data["signed"]
+    assert "mean_db" not in data["signed"]
 
 
-def test_pictures_profiles_and_curves_of_the_first_finished_seed(page, results):
-    data = data_of(page)
-    finished = [row["cell"] for row in data["rows"] if row["status"] == "finished" and row["seed"] == 0]
-    assert list(data["cells"]) == finished == data["first"]
-    (reals,) = data["reals"].values()  # both variants have the same ones: kept once
-    for about in [reals, *data["cells"].values()]:
-        for name, size in (("samples", (146, 74)), ("spectrum", (16, 16))):
-            content = base64.b64decode(about[name].removeprefix("data:image/png;base64,"))
-            assert Image.open(io.BytesIO(content)).size == size
-        assert {name: len(values) for name, values in about["profiles"].items()} == {
-            "radial": 9, "horizontal": 9, "vertical": 9,
-        }  # fmt: skip
-    curves = data["cells"][finished[0]]["curves"]
-    assert curves["step"] == [1, 2, 3, 4]
-    assert np.isfinite(curves["generator/adversarial"]).all()
+def size_of(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))).size
+
+
+def test_pictures_and_profiles_of_every_finished_seed(data, results):
+    finished = [row for row in data["rows"] if row["status"] == "finished"]
+    assert len(finished) == 6
+    assert data["first"] == [row["cell"] for row in finished if row["seed"] == 0]
+    (reals,) = data["reals"].values()  # all have the same ones: kept once
+    assert (reals["count"], reals["fakes"]) == (70, 70)
+    for row in finished:
+        about = data["cells"][row["cell"]]
+        assert (size_of(about["samples"]), size_of(about["map"]), size_of(about["difference"])) == (
+            (146, 74), (17, 17), (17, 17),
+        )  # fmt: skip
+        result = json.loads(next((results / "cells" / row["cell"]).glob("result-*.json")).read_text())
+        for kind in ("radial", "horizontal", "vertical"):
+            expected = 10 * np.log10(result["profiles"]["fake"][kind])
+            assert about["profiles"][kind] == pytest.approx(expected, abs=6e-4)
+        assert about["missing"] == []
+        assert about["map_count"] == 70
+    assert len({about["samples"] for about in data["cells"].values() if "samples" in about}) == 6
+
+
+def test_training_curves_of_every_run_even_of_a_diverged_one(data):
+    for row in data["rows"]:
+        curves = data["cells"][row["cell"]]["curves"]
+        if row["status"] == "finished":
+            assert curves["generator/adversarial"]["x"] == [1, 2, 3, 4]
+            assert np.isfinite(curves["generator/adversarial"]["y"]).all()
+        spectral = {name for name in curves if "spectral" in name}
+        assert bool(spectral) == (row["remedy"] == NASTY)
+        if spectral:
+            (ratios,) = [one for name, one in curves.items() if name.endswith("/gradient_ratio")]
+            assert ratios["x"] == [2, 4]
+            assert any(name.endswith("/distance") for name in curves)
+    diverged = cell_of(data, "mad")
+    assert diverged["missing"][0].startswith("diverged: ")
+    assert "samples" not in diverged
+    assert diverged["reals"] is None
+
+
+def test_long_curves_are_thinned_and_keep_rare_series(tmp_path):
+    lines = [{"step": step, "a/loss": 1 / step, "d/logit_real": 0.1} for step in range(1, 2001)]
+    for line in lines[99::100]:
+        line["a/gradient_ratio"] = float("nan") if line["step"] == 100 else 0.123456
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 2001, "a/lo')
+    found = read_curves(tmp_path / "m.jsonl")
+    assert set(found) == {"a/loss", "a/gradient_ratio"}
+    assert len(found["a/loss"]["x"]) <= CURVE_POINTS + 1
+    assert (found["a/loss"]["x"][0], found["a/loss"]["x"][-1]) == (1, 2000)
+    assert found["a/gradient_ratio"]["x"] == [*range(100, 2001, 100)]
+    assert found["a/gradient_ratio"]["y"] == [None, *[0.1235] * 19]
+    assert read_curves(tmp_path / "none.jsonl") == {}
+
+
+def measured_reals(results):
+    from ganlab.config import from_mapping
+
+    spec = json.loads((next((results / "cells").glob("none-s0-*")) / "cell.json").read_text())
+    return from_mapping(spec["config"]), real_images(from_mapping(spec["config"]), 70, 0)[0]
+
+
+def test_theory_is_that_of_the_last_stage_and_of_fixed_ones_only(data, results):
+    (reals,) = data["reals"].values()
+    assert list(reals["theory"]) == ["nearest"]
+    power = power_spectrum(to_float(measured_reals(results)[1]).double()).mean(0)
+    luma = power_spectrum((to_float(measured_reals(results)[1]).double() * weights()).sum(1, keepdim=True))
+    assert power.shape[-2:] == (16, 9)
+    expected = enlarged_profiles(luma.mean(0)[0].numpy(), "nearest")
+    for kind, level in reals["theory"]["nearest"].items():
+        wanted = 10 * np.log10(np.maximum(expected[kind], 1e-12))
+        assert level == pytest.approx(wanted, abs=2e-3)
+    assert reals["theory"]["nearest"]["horizontal"][-1] < -100  # the null of |cos|^2 at Nyquist
+    assert cell_of(data, "none")["predicted"]
+    assert cell_of(data, "learned")["operator"] == "transposed"
+    assert not cell_of(data, "learned")["predicted"]
+
+
+def weights():
+    import torch
+
+    from ganlab.images import LUMA_BT601
+
+    return torch.tensor(LUMA_BT601, dtype=torch.float64)[:, None, None]
+
+
+def test_the_null_control_is_a_row_and_a_curve(data, results):
+    (reals,) = data["reals"].values()
+    result = json.loads(next((results / "cells").glob("none-s0-*/result-*.json")).read_text())
+    for name in ("mean_db", "high_excess_db"):
+        found = result["deviations"][name]
+        assert reals["deviations"][name] == {key: found[f"null_{key}"] for key in ("mean", "low", "high")}
+    assert reals["deviations"]["swd"]["mean"] == result["quality"]["swd_null"]
+    assert reals["null"]["counts"] == [35, 35]  # 120 images: too few for 70 further ones
+    _, images = measured_reals(results)
+    expected = 10 * np.log10(radial_profile(to_float(images[35:70]).double()).mean(0))
+    assert reals["null"]["profiles"]["radial"] == pytest.approx(expected.tolist(), abs=2e-3)
+    assert size_of(reals["null"]["difference"]) == (17, 17)
+
+
+def test_the_null_control_takes_further_reals_where_there_are_enough(results):
+    config, images = measured_reals(results)
+    null, against = null_pair(images[:50], 60, config, 0)
+    assert len(null) == 60
+    assert against is not null
+    assert np.array_equal(against, images[:50])
+    known = {one.tobytes() for one in against}
+    assert not any(one.tobytes() in known for one in null)
+
+
+def test_mean_power_and_its_profiles_against_the_profiles_of_the_images(results):
+    _, images = measured_reals(results)
+    power, floats = mean_power(images), to_float(images).double()
+    found = profiles_of_power(power)
+    across, down = axis_profiles(floats)
+    for name, rows in (("radial", radial_profile(floats)), ("horizontal", across), ("vertical", down)):
+        assert found[name] == pytest.approx(rows.mean(0).numpy(), rel=1e-5)
+
+
+def test_an_older_ablation_is_completed_from_its_runs(copied, data):
+    """Without spectra.npz: the same maps, computed again and kept."""
+    for file in copied.glob("cells/*/spectra.npz"):
+        file.unlink()
+    (copied / "commands.jsonl").unlink()
+    (copied / "base.yaml").unlink()
+    found = data_of(write_report(copied).read_text())
+    for name in ("cells", "reals", "scales"):
+        assert found[name] == data[name]
+    assert "not recorded" in found["provenance"]["Commands"]
+    assert len(list(copied.glob("cells/*/spectra.npz"))) == 6
+
+
+def damaged(place, remedy="none"):
+    (folder,) = place.glob(f"cells/{remedy}-s0-*")
+    (folder / "spectra.npz").unlink()
+    return folder
+
+
+def test_a_missing_generator_is_named_and_the_kept_images_stand_in(copied):
+    folder = damaged(copied)
+    (folder / "run" / "generator.safetensors").unlink()
+    found = cell_of(page_data(copied), "none")
+    (text,) = found["missing"]
+    assert text.startswith("2-D spectra of all images, so that those of 64 are shown: ")
+    assert "generator.safetensors" in text
+    assert found["map_count"] == 64
+    assert len(found["profiles"]["radial"]) == 9
+    assert not (folder / "spectra.npz").exists()
+
+
+def test_a_generator_that_was_not_measured_is_not_shown(copied):
+    folder = damaged(copied)
+    (other,) = copied.glob("cells/learned-s0-*")
+    shutil.copy(other / "run" / "generator.safetensors", folder / "run" / "generator.safetensors")
+    (text,) = cell_of(page_data(copied), "none")["missing"]
+    assert "the generator in run/ is not the one that was measured" in text
+
+
+def test_everything_that_is_missing_is_named(copied):
+    folder = damaged(copied)
+    (folder / "samples.npz").write_bytes(b"PK\x03\x04 half")
+    (folder / "run" / "generator.safetensors").write_bytes(b"")
+    (folder / "run" / "metrics.jsonl").unlink()
+    (folder / "run" / "environment.json").unlink()
+    found = page_data(copied)
+    text = "\n".join(cell_of(found, "none")["missing"])
+    for word in ("training curves: ", "samples: samples.npz cannot be read", "2-D spectra: "):
+        assert word in text
+    assert cell_of(found, NASTY)["missing"] == []
+    assert "Environment of 1 of 8 runs" in found["provenance"]
+    (folder / "cell.json").write_text("{")
+    (result,) = folder.glob("result-*.json")
+    result.write_text(result.read_text()[:500])
+    text = "\n".join(cell_of(page_data(copied), "none")["missing"])
+    assert "configuration: cell.json cannot be read" in text
+    assert "profiles: its result file is missing or damaged" in text
+    assert write_report(copied).stat().st_size > 10_000
+
+
+def test_spectra_files_that_are_damaged_are_read_as_none(tmp_path):
+    assert read_spectra(tmp_path / "none.npz") is None
+    (tmp_path / "half.npz").write_bytes(b"PK\x03\x04 half")
+    assert read_spectra(tmp_path / "half.npz") is None
+
+
+def test_126_runs_stay_small():
+    count = pictures.samples_shown(126, 32 * 32 * 3)
+    assert count == 16
+    assert pictures.samples_shown(18, 32 * 32 * 3) == 32
+    assert pictures.samples_shown(10_000, 64 * 64 * 3) == 1
+    noise = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
+    level = 10 * np.random.default_rng(1).normal(size=(33, 33))
+    per_run = len(pictures.sheet(noise, count)) + 2 * len(pictures.map_picture(level, -30, 10))
+    assert 126 * per_run < 12e6
+
+
+def colours_of(uri):
+    picture = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
+    return np.asarray(picture.convert("RGB")).astype(int)
 
 
 def test_the_map_shows_where_the_power_is():
-    from ganlab.experiments.report import _map
-
     stripes = np.zeros((2, 16, 16, 3), np.uint8)
     stripes[:, :, ::2] = 255
-    colours = _map(stripes).astype(int)
-    brightest = np.unravel_index(colours.sum(-1).argmax(), (16, 16))
-    assert brightest == (8, 0)  # horizontal Nyquist, zero frequency in the middle
+    level = pictures.plane_db(mean_power(stripes))
+    assert np.argwhere(level > 0).tolist() == [[8, 0], [8, 16]]  # horizontal Nyquist, at both ends
+    bright = colours_of(pictures.map_picture(level, -30, 20)).sum(-1)
+    assert np.argwhere(bright == bright.max()).tolist() == [[8, 0], [8, 16]]
 
 
-def test_names_cannot_end_the_script(page):
+def test_rising_vertical_frequency_points_up():
+    y, x = np.mgrid[:16, :16]
+    wave = np.cos(2 * math.pi * (2 * y + 5 * x) / 16)
+    images = np.round(127.5 + 100 * wave)[None, ..., None].repeat(3, -1).astype(np.uint8)
+    bright = colours_of(pictures.map_picture(pictures.plane_db(mean_power(images)), -30, 20)).sum(-1)
+    bright[8, 8] = 0
+    rows, columns = np.nonzero(bright > 0.9 * bright.max())
+    assert {(8 - row, column - 8) for row, column in zip(rows, columns, strict=True)} == {(2, 5), (-2, -5)}
+
+
+def test_scales_hold_what_they_must():
+    levels = [np.linspace(-23, 8, 1000).reshape(10, 100), np.linspace(-20, 12.1, 1000).reshape(10, 100)]
+    assert pictures.level_range(levels) == (-25.0, 15.0)
+    assert pictures.level_range([np.zeros((4, 4))]) == (0.0, 5.0)
+    assert pictures.difference_bound([np.full((9, 9), value) for value in (0.5, 1.7)]) == 2.0
+    assert pictures.difference_bound([]) == 1.0
+    whites = colours_of(pictures.map_picture(np.zeros((3, 3)), -5, 5, diverging=True))
+    assert (whites > 240).all()
+
+
+def test_large_maps_are_reduced_without_losing_peaks():
+    level = np.zeros((257, 257))
+    level[3, 200], level[100, 50] = 9.0, -12.0
+    small = pictures.reduced(level)
+    assert max(small.shape) <= 129
+    assert small.max() == 9.0
+    assert pictures.reduced(level, by_size=True).min() == -12.0
+    assert pictures.reduced(level[:129, :129]).shape == (129, 129)
+
+
+def test_names_cannot_end_the_script(page, data):
     assert NASTY not in page
-    assert any(row["remedy"] == NASTY for row in data_of(page)["rows"])
+    assert any(row["remedy"] == NASTY for row in data["rows"])
 
 
-def test_the_summary_counts_and_judges(page):
-    text = " ".join(data_of(page)["summary"])
-    assert text.startswith("6 runs over remedy: 4 finished, 2 diverged.")
+def test_commands_and_plan_are_there(data, results):
+    shown = data["provenance"]
+    assert shown["Commands"].startswith(f"{COMMAND}    # ")
+    assert shown["Commands"].endswith("\nganlab report out")
+    assert shown["plan.yaml"] == (results / "plan.yaml").read_text()
+    assert "base: base.yaml" in shown["plan.yaml"]
+    assert "Environment of 8 of 8 runs" in shown
+    assert str(results) not in json.dumps(data)
+    first, second = cell_of(data, "learned", 1)["commands"]
+    assert first == "ganlab ablate out/plan.yaml --out out --only=remedy=learned --only=seed=1"
+    assert second.startswith("ganlab generate out/cells/learned-s1-")
+    assert "/run --num 70 --seed 0 --weights raw --out fakes/learned-s1-" in second
+
+
+def test_the_commands_work_from_the_results_alone(data, results, tmp_path, ganlab_command, monkeypatch):
+    """The copied plan needs no other file, finds its cells done, and the second command makes the fakes."""
+    shutil.copytree(results, tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    first, second = (line.split()[1:] for line in cell_of(data, "learned", 1)["commands"])
+    done = ganlab_command(*first)
+    assert done.exit_code == 0, done.output
+    assert "1 cells, 1 done" in done.output
+    done = ganlab_command(*second, "--format", "npy")
+    assert done.exit_code == 0, done.output
+    (made,) = (tmp_path / "fakes").rglob("*.npy")
+    with np.load(next((tmp_path / "out").glob("cells/learned-s1-*/samples.npz"))) as kept:
+        assert np.array_equal(np.load(made)[:64], kept["fake"])
+
+
+def test_the_summary_counts_and_judges(data):
+    text = " ".join(data["summary"])
+    assert text.startswith("8 runs over remedy: 6 finished, 2 diverged.")
     assert "With 2 seeds the sign test cannot go below p = 0.5: not enough for it to reach 0.05." in text
     assert "mad against none" not in text
+    assert "Within the null control, reals against reals of the same counts: " in text
+
+
+def test_runs_within_the_null_control_are_counted():
+    rows = [{"cell": name, "mean_db": value} for name, value in (("a", 0.1), ("b", 0.3), ("c", None))]
+    nulls = {"k": {"mean_db": {"high": 0.2}}}
+    (text,) = null_sentences(rows, nulls, {"a": "k", "b": "k", "c": None})
+    assert text.endswith("the mean deviation of the radial profile: 1 of 2 runs.")
+    assert null_sentences(rows, {}, {}) == []
 
 
 def line(metric, low, high, **more):
