@@ -48,6 +48,8 @@ def scaled(command: str) -> str:
         return " ".join([command, *few, *SMALL])
     if verb == "quickstart":
         return f"{command} --steps 6" + ("" if "--size" in command else " --size tiny")
+    if verb == "detect" and "--model" not in command:
+        return f"{command} --limit 60 --seeds 1 --resamples 20"
     if verb == "spectra":
         return f"{command} --bootstrap 20"
     return re.sub(r"--num \d+", "--num 60", command)
