@@ -20,6 +20,9 @@ from ganlab.models.store import FILE_NAME, generator_file, read_generator
 from ganlab.util.hashing import sha256_file
 from ganlab.util.seeding import derive_seed
 
+CELL_RUN = "run"
+"""What `ganlab ablate` calls the run folder in each cell's folder."""
+
 
 class Source(Protocol):
     """Blocks of 64 images by number."""
@@ -41,9 +44,7 @@ class FakeSource:
 
     def __init__(self, path: Path, seed: int, weights: str, device: torch.device) -> None:
         self.file = generator_file(path)
-        # Absolute, because "." and ".." have no name of their own.
-        place = Path(os.path.abspath(self.file))
-        self.name = place.parent.name if place.name == FILE_NAME else place.stem
+        self.name = _name_of(self.file)
         self.seed, self.weights = seed, weights
         self.config, _, self.step = read_generator(self.file, weights)
         self._sha256 = sha256_file(self.file)
@@ -78,6 +79,16 @@ class FakeSource:
             "step": self.step, "seed": self.seed, "batch_norm": "evaluation mode (running statistics)",
             "device": self._device.type, "config": config,
         }  # fmt: skip
+
+
+def _name_of(file: Path) -> str:
+    """Name of the run folder, of the ablation's cell around a folder called run, or of the file."""
+    # Absolute, because "." and ".." have no name of their own.
+    place = Path(os.path.abspath(file))
+    if place.name != FILE_NAME:
+        return place.stem
+    folder = place.parent
+    return folder.parent.name if folder.name == CELL_RUN else folder.name
 
 
 @dataclass(frozen=True)
