@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from ganlab.config import Config, ConfigError, dump_mapping, identity, resolve
+from ganlab.config import Config, ConfigError, Resolved, dump_mapping, identity, resolve
 from ganlab.config.errors import dotted
 from ganlab.config.schema import PositiveInt, Section
 from ganlab.config.sources import locate, read, with_parents
@@ -247,7 +247,7 @@ def expand(plan: Plan, confirmed: bool = False) -> list[Cell]:
     for chosen in itertools.product(*(values.items() for values in plan.axes.values())):
         names = dict(zip(plan.axes, (name for name, _ in chosen), strict=True))
         changes = {key: value for _, part in chosen for key, value in part.items()}
-        cells += [_cell(plan, names, changes, seed) for seed in plan.file.seeds]
+        cells += _cells(plan, names, changes)
     return cells
 
 
@@ -256,14 +256,28 @@ def _base(plan: Plan) -> str | Path:
     return beside if beside.exists() else plan.file.base
 
 
-def _cell(plan: Plan, names: dict[str, str], changes: dict[str, Any], seed: int) -> Cell:
+def _cells(plan: Plan, names: dict[str, str], changes: dict[str, Any]) -> list[Cell]:
+    """One variant with every seed; read once, because reading is what takes time in a plan of thousands."""
+    seeds = plan.file.seeds
+    # Seeds are valid within a range: with its ends all others are.
+    _resolved(plan, names, changes, min(seeds))
+    resolved = _resolved(plan, names, changes, max(seeds))
+    about = identity(resolved.config)
+    return [
+        Cell(
+            names, seed, resolved.config.model_copy(update={"seed": seed}), resolved.warnings,
+            sha256_json(about | {"seed": seed})[:HASH],
+        )
+        for seed in seeds
+    ]  # fmt: skip
+
+
+def _resolved(plan: Plan, names: dict[str, str], changes: dict[str, Any], seed: int) -> Resolved:
     try:
-        resolved = resolve(_base(plan), {**plan.file.overrides, **changes, "seed": seed, "out": None})
+        return resolve(_base(plan), {**plan.file.overrides, **changes, "seed": seed, "out": None})
     except ConfigError as error:
         where = ", ".join(f"{axis}={value}" for axis, value in names.items())
         raise GanlabError(f"{plan.path}: cell {where}: {error}") from error
-    key = sha256_json(identity(resolved.config))[:HASH]
-    return Cell(names, seed, resolved.config, resolved.warnings, key)
 
 
 def plan_texts(plan: Plan) -> dict[str, str]:
