@@ -73,7 +73,8 @@ def _table(place: Path, name: str) -> list[Row]:
         found: list[Row] = json.loads((place / f"{name}.json").read_text())
     except (OSError, ValueError) as error:
         raise GanlabError(
-            f"{place}: no readable {name}.json; expected the results folder of `ganlab ablate` ({error})"
+            f"{place}: no readable {name}.json; expected the results folder of `ganlab ablate`, which writes "
+            f"its tables when it ends ({error})"
         ) from error
     if name == "table" and not found:
         raise GanlabError(f"{place}: the table is empty")
