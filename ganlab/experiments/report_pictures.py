@@ -26,7 +26,7 @@ SAMPLE_COUNTS = (32, 16, 8, 4, 2, 1)
 MAP_SIDE = 128
 """Cells a side up to which a map is drawn as it is; larger ones are reduced, keeping the peaks."""
 LEVEL_STEP = 5.0
-NICE_BOUNDS = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0)
+NICE_BOUNDS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 BAR_STEPS = 128
 PREDICTABLE = 4 / 3
 """Characters of base64 a byte."""
@@ -81,9 +81,9 @@ def level_range(levels: Iterable[FloatArray]) -> tuple[float, float]:
 
 
 def difference_bound(differences: Sequence[FloatArray]) -> float:
-    """One range -b to b in dB for all differences: holds 99 of 100 cells of every run but the worst tenth."""
-    ends = sorted(float(np.percentile(np.abs(one), 99)) for one in differences)
-    wanted = ends[max(0, math.ceil(0.9 * len(ends)) - 1)] if ends else 0.0
+    """One range -b to b in dB for all differences: holds 98 of 100 cells of three runs in four."""
+    ends = sorted(float(np.percentile(np.abs(one), 98)) for one in differences)
+    wanted = ends[max(0, math.ceil(0.75 * len(ends)) - 1)] if ends else 0.0
     return next((bound for bound in NICE_BOUNDS if bound >= wanted), NICE_BOUNDS[-1])
 
 
