@@ -52,6 +52,10 @@ def scaled(command: str) -> str:
         return f"{command} --limit 60 --seeds 1 --resamples 20"
     if verb == "spectra":
         return f"{command} --bootstrap 20"
+    if verb == "patches":
+        return f"{command} --shown 2 --gallery 2 --pairs 1 --resamples 20"
+    if verb == "evade":
+        return f"{command} --num 24 --steps 2 --seeds 1 --epochs 1 --resamples 20"
     return re.sub(r"--num \d+", "--num 60", command)
 
 

@@ -46,7 +46,7 @@ def _draw_scores(axes: Any, found: Evasion) -> None:
     axes.set_xlabel("probability of fake, frozen detector")
     axes.set_ylabel("share of images up to there")
     axes.set_title("(a) scores of the frozen detector")
-    axes.legend(loc="center")
+    axes.legend(loc="best")
 
 
 def _draw_tuning(axes: Any, found: Evasion) -> None:

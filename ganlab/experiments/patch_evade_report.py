@@ -183,22 +183,23 @@ def _tuning_words(found: Evasion) -> str:
 def _frozen_words(found: Evasion) -> str:
     cells = [_interval(found.accuracy(found.frozen, FROZEN, name)) for name in (BEFORE, AFTER)]
     shares = [100 * found.called_fake(name) for name in (BEFORE, AFTER, "real")]
+    records = (found.of(found.frozen, FROZEN, name)[0] for name in (BEFORE, AFTER))
+    areas = [record.metrics["roc_auc"].value for record in records]
     return (
         f"The frozen detector ({found.frozen}) {_verdicts(found)[0]}: it calls {shares[0]:.1f} % of the "
         f"fakes fake before and {shares[1]:.1f} % after ({shares[2]:.1f} % of the reals); balanced accuracy "
-        f"{cells[0]} before, {cells[1]} after."
+        f"{cells[0]} before, {cells[1]} after; ROC-AUC {areas[0]:.3f} before, {areas[1]:.3f} after."
     )
 
 
 def _fresh_words(found: Evasion, system: str) -> str:
     after, before, null = (_interval(found.accuracy(system, row, row)) for row in (AFTER, BEFORE, NULL))
-    kind = (
-        f" (the frozen one's kind, up to {found.options.epochs} epochs)" if system == found.systems[0] else ""
-    )
+    own = f" (the frozen one's kind, up to {found.options.epochs} epochs)"
     return (
-        f"{found.label(system)}{kind}, trained afresh on the tuned generator's images, {_finds(found, system)}: balanced "
-        f"accuracy {after} over {_seeds(found.options.seeds)}; on the images before the tuning such "
-        f"detectors reach {before}, on reals against reals {null}."
+        f"{found.label(system)}{own if system == found.systems[0] else ''}, trained afresh on the tuned "
+        f"generator's images, {_finds(found, system)}: balanced accuracy {after} over "
+        f"{_seeds(found.options.seeds)}; on the images before the tuning such detectors reach {before}, on "
+        f"reals against reals {null}."
     )
 
 
@@ -210,11 +211,13 @@ def _transfer_words(found: Evasion) -> str:
     """Whether the tuning fooled the one detector or its kind."""
     own = found.systems[0]
     old, back = found.accuracy(own, BEFORE, AFTER), found.accuracy(own, AFTER, BEFORE)
-    frozen = found.accuracy(found.frozen, FROZEN, AFTER)
-    if old[1] > frozen[2]:
-        said = "so that the tuning fooled the frozen detector more than others of its kind"
+    known = found.accuracy(own, BEFORE, BEFORE)
+    if old[1] > CHANCE:
+        said = "above chance for every seed: the tuning fooled the frozen detector more than its kind"
+    elif old[2] < known[1]:
+        said = f"against {_interval(known)} on those before: what fools the frozen detector fools its kind"
     else:
-        said = "no more than the frozen one does: what fools it fools others of its kind"
+        said = f"not clearly less than on those before ({_interval(known)})"
     return (
         f"Fresh detectors of that kind that know only the images before reach {_interval(old)} on those "
         f"after, {said}; those that know only the images after reach {_interval(back)} on those before."

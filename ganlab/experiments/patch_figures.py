@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ def draw_heat_maps(
     """
     columns = 1 + max(len(places) for _, _, places, _ in sets)
     side = (PAGE - 1.5) / columns
-    figure = new_figure(PAGE, len(sets) * (2 * side + 0.3) + 0.45)
+    tall = side * sets[0][1].images.shape[0] / sets[0][1].images.shape[1]
+    figure = new_figure(PAGE, len(sets) * (2 * tall + 0.3) + 0.45)
     grid = figure.subplots(2 * len(sets), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -41,8 +43,8 @@ def draw_heat_maps(
         pictures, cells = grid[2 * pair], grid[2 * pair + 1]
         size = one.images.shape[:2]
         mappable = draw_map(cells[0], one.mean_map, field, size)
-        _caption(cells[0], f"mean of {len(one.images)}")
-        _row_title(pictures[0], f"{label}s\n{one.images.name}")
+        _caption(cells[0], "mean map")
+        _row_title(pictures[0], f"{label}s\n{one.images.name}\n{len(one.images)} images")
         images = one.images.read(list(places))
         for axes, below, place, image, values in zip(pictures[1:], cells[1:], places, images, maps):  # noqa: B905
             draw_picture(axes, image)
@@ -118,8 +120,10 @@ def draw_gallery(gallery: Mapping[str, Sequence[Patch]], sets: Mapping[str, Meas
             draw_picture(axes, cut(image, patch))
             _caption(axes, f"{patch.probability:.2f} ({patch.log_odds:+.0f})")
     size = next(iter(gallery.values()))[0].size
+    whole = shown_side(size, sets["real"].images.shape)
+    around = "" if whole == size else f" (shown: {whole}x{whole} around their middle)"
     figure.suptitle(
-        f"patches of {size}x{size} pixels, one an image; below: probability of fake (log-odds); "
+        f"patches of {size}x{size} pixels{around}, one an image; below: probability of fake (log-odds); "
         "grey: beyond the image",
         fontsize=7,
         color=BLACK,
@@ -127,11 +131,22 @@ def draw_gallery(gallery: Mapping[str, Sequence[Patch]], sets: Mapping[str, Meas
     return figure
 
 
+def shown_side(size: int, shape: tuple[int, ...]) -> int:
+    """Side of what is shown of a patch: all of it, or the longer side of an image that it is larger than."""
+    return min(size, max(shape[:2]))
+
+
 def cut(image: UInt8Array, patch: Patch) -> UInt8Array:
-    """The patch out of its image ``(H, W, C)``, grey where it reaches beyond: ``(size, size, C)``."""
-    grey = int(BEYOND[1:3], 16)
-    found = np.full((patch.size, patch.size, image.shape[2]), grey, np.uint8)
-    top, bottom, left, right = patch.inside(*image.shape[:2])
-    rows = slice(top - patch.top, bottom - patch.top)
-    found[rows, left - patch.left : right - patch.left] = image[top:bottom, left:right]
+    """The patch out of its image ``(H, W, C)``, grey where it reaches beyond.
+
+    Of a patch larger than the image, the pixels around its middle are shown: ``(side, side, C)`` with side of
+    `shown_side`.
+    """
+    side = shown_side(patch.size, image.shape)
+    inset = (patch.size - side) // 2
+    window = replace(patch, top=patch.top + inset, left=patch.left + inset, size=side)
+    found = np.full((side, side, image.shape[2]), int(BEYOND[1:3], 16), np.uint8)
+    top, bottom, left, right = window.inside(*image.shape[:2])
+    rows = slice(top - window.top, bottom - window.top)
+    found[rows, left - window.left : right - window.left] = image[top:bottom, left:right]
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ganlab.data.imageset import ImageSet
+from ganlab.errors import GanlabError
 from ganlab.experiments.detection import record_from
 from ganlab.experiments.detection_options import DetectionOptions
 from ganlab.experiments.detection_trials import Record, fit, measure
@@ -28,7 +29,8 @@ from ganlab.forensics import (
     split_by_identity,
 )
 from ganlab.forensics.detectors.store import SavedDetector
-from ganlab.forensics.protocol.hashes import Hashes
+from ganlab.forensics.protocol.guards import MINIMUM
+from ganlab.forensics.protocol.hashes import Hashes, set_hashes
 from ganlab.forensics.protocol.split import fingerprint
 from ganlab.util.atomic import write_json
 from ganlab.util.progress import bar
@@ -61,6 +63,7 @@ class Trio:
     def __init__(self, real: ImageSet, before: ImageSet, after: ImageSet, allow: Collection[str]) -> None:
         self.sets = {real.name: real, BEFORE: before, AFTER: after}
         self.real, self.allow = real, allow
+        _check_collapse(after)
         self.findings: list[Finding] = []
         self.hashes: dict[str, Hashes] = {}
         for fakes in (before, after):
@@ -75,6 +78,20 @@ class Trio:
         leaks = check_leakage(splits, self.hashes, self.allow)
         fakes = {name: self.sets[name] for name in (BEFORE, AFTER)}
         return Bench(self.real, fakes, splits, (*self.findings, *leaks))
+
+
+def _check_collapse(after: ImageSet) -> None:
+    """Fine-tuning may end in one image, which no detector need be asked about.
+
+    Raises:
+        GanlabError: too few different images.
+    """
+    different = len(np.unique(set_hashes(after)))
+    if different < MINIMUM <= len(after):
+        raise GanlabError(
+            f"the tuned generator makes {different} different images out of {len(after)}: it has collapsed. "
+            "Try again in another --out: lower --rate, raise --closeness or take fewer --steps"
+        )
 
 
 def train_fresh(folder: Path, trio: Trio, systems: Sequence[System], options: EvadeOptions) -> list[Record]:

@@ -87,7 +87,8 @@ def draw_exaggeration(sets: Sequence[Exaggerated], strength: float, steps: int) 
     side = (PAGE - 1.0) / 5
     # One row would be taller than wide pictures need; many must still fit a page.
     side = min(side, 1.05)
-    figure = new_figure(5 * side + 1.0, rows * (side + 0.13) + 0.6)
+    tall = side * sets[0].images["original"].shape[1] / sets[0].images["original"].shape[2]
+    figure = new_figure(5 * side + 1.0, rows * (tall + 0.13) + 0.6)
     grid = figure.subplots(rows, 5, squeeze=False)
     heads = ("towards real", "original", "towards fake", f"change\ntowards real, x{factor}",
              f"change\ntowards fake, x{factor}")  # fmt: skip
