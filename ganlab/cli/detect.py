@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,50 +16,83 @@ def detect(
     sets: Annotated[list[str], typer.Argument(help="REAL FAKE [FAKE ...]; with --model, images to score.")],
     out: Annotated[Path | None, typer.Option(help="Results folder; with --model, a CSV file.")] = None,
     model: Annotated[Path | None, typer.Option(help="Score images with this saved detector.")] = None,
-    preset: Annotated[str | None, typer.Option(help="A published method, such as frank2020.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A published method; see 'ganlab list methods'.")] = None,
     systems: Annotated[
-        list[str] | None, typer.Option("--system", help="feature+detector, as often as needed.")
+        list[str] | None, typer.Option("--system", help="feature+detector, repeatable; beside a preset's.")
     ] = None,
     unseen: Annotated[
         list[str] | None, typer.Option("--unseen", help="Reals of another kind: false alarms on them.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Repetitions with new splits.")] = 3,
-    perturbations: Annotated[
-        list[str] | None, typer.Option("--perturbation", help="Measure robustness against it.")
+    seeds: Annotated[int | None, typer.Option(min=1, help="Repetitions with new splits.  [3]")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="TRAIN/VAL/TEST or TRAIN/TEST in per cent.  [60/20/20]")
     ] = None,
-    sizes: Annotated[list[int] | None, typer.Option("--size", help="A training-set size to try.")] = None,
+    perturbations: Annotated[
+        list[str] | None,
+        typer.Option("--perturbation", help="Measure robustness against it; none: not a preset's."),
+    ] = None,
+    sizes: Annotated[
+        list[int] | None, typer.Option("--size", help="A training-set size to try; 0: none.")
+    ] = None,
     bands: Annotated[int, typer.Option(min=0, help="Frequency bands of the importance table; 0: none.")] = 8,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap draws of every interval.")] = 1000,
-    attribution: Annotated[bool, typer.Option("--attribution", help="Also name the source.")] = False,
+    attribution: Annotated[bool | None, typer.Option(help="Also name the source.")] = None,
+    immunise: Annotated[
+        bool | None, typer.Option(help="Train source networks on under each perturbation; test again.")
+    ] = None,
+    tsne: Annotated[int | None, typer.Option(min=0, help="Images in a t-SNE map; 0: none.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs of a network.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="DETECTOR.OPTION=VALUE, such as random_forest.trees=100."),
+    ] = None,
     optimize: Annotated[int, typer.Option(min=0, help="Hyper-parameter candidates tried; 0: none.")] = 0,
     allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of each set.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name of a set, once for each of REAL FAKE ..., in order.")
+    ] = None,
 ) -> None:
     """Train and test detectors of fake images, or score images with a saved one.
 
     Tables carry bootstrap intervals and a real-against-real control. The same command continues an
     interrupted experiment. Sets that differ in size, codec or preparation are refused; --allow NAME
-    tolerates a finding.
+    tolerates a finding. A preset brings its paper's settings; options given beside it win.
     """
     if model is not None:
         _score(model, sets, out)
         return
     if out is None or len(sets) < 2:
         raise GanlabError("ganlab detect needs REAL, at least one FAKE and --out (or --model M IMAGES)")
+    given = {
+        "systems": systems, "seeds": seeds, "fractions": split, "perturbations": perturbations,
+        "sizes": sizes, "bands": bands, "resamples": resamples, "attribution": attribution,
+        "immunise": immunise, "tsne": tsne, "epochs": epochs, "changes": changes,
+        "optimize": optimize, "allow": allow,
+    }  # fmt: skip
+    _run(sets, unseen or [], out, preset, given, limit, name)
+
+
+def _run(
+    sets: list[str],
+    unseen: list[str],
+    out: Path,
+    preset: str | None,
+    given: dict[str, Any],
+    limit: int | None,
+    names: list[str] | None,
+) -> None:
+    """Open the sets, run the experiment, print its report."""
     from ganlab.data import open_image_set
     from ganlab.experiments.detection import detect as run
-    from ganlab.experiments.detection_options import DetectionOptions, preset_options
+    from ganlab.experiments.detection_checks import named_sets
+    from ganlab.experiments.detection_options import chosen_options
 
-    changes = {
-        "systems": tuple(systems or ()), "perturbations": tuple(perturbations or ()),
-        "sizes": tuple(sizes or ()), "allow": tuple(allow or ()), "attribution": attribution,
-    }  # fmt: skip
-    given: dict[str, Any] = {name: value for name, value in changes.items() if value}
-    given |= {"seeds": seeds, "bands": bands, "resamples": resamples, "optimize": optimize}
-    options = DetectionOptions(**given) if preset is None else preset_options(preset, **given)
-    real, *fakes = (open_image_set(path, limit) for path in sets)
-    others = [open_image_set(path, limit) for path in unseen or ()]
-    report = run(real, fakes, out, options, others, "ganlab " + " ".join(sys.argv[1:]))
+    options = chosen_options(preset, given)
+    opened = [open_image_set(path, limit) for path in (*sets, *unseen)]
+    real, *others = named_sets(opened, names)
+    fakes, held = others[: len(sets) - 1], others[len(sets) - 1 :]
+    report = run(real, fakes, out, options, held, shlex.join(["ganlab", *sys.argv[1:]]))
     print(report.text)
     print(f"{'already in' if report.was_complete else 'written to'} {out}")
 

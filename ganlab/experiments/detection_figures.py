@@ -26,9 +26,17 @@ from ganlab.forensics import LEVELS, SEVERITIES
 DARK = 0.75
 
 
-def draw_all(folder: Path, records: Sequence[Record]) -> list[str]:
-    """Every figure the records allow, into a folder; names of the files."""
-    written: list[str] = []
+CAPTIONS = {
+    "transfer": "Balanced accuracy of {}: trained on the row, tested on the column",
+    "bands": "ROC-AUC of {} over frequency: on one band alone, and with that band shuffled",
+    "robustness": "Balanced accuracy over the severity of perturbations, mean over sources and seeds",
+    "sizes": "Balanced accuracy over the number of training images, mean over sources and seeds",
+}
+
+
+def draw_all(folder: Path, records: Sequence[Record]) -> dict[str, str]:
+    """Every figure the records allow, into a folder; names of the files with their captions."""
+    written: dict[str, str] = {}
     for place, system in enumerate(unique(records, "system")):
         own = select(records, system=system)
         figures = {
@@ -37,10 +45,11 @@ def draw_all(folder: Path, records: Sequence[Record]) -> list[str]:
         }
         for kind, figure in figures.items():
             if figure is not None:
-                written += [p.name for p in save_figure(figure, folder / f"{kind}_{place}")]
+                files = save_figure(figure, folder / f"{kind}_{place}")
+                written |= {file.name: CAPTIONS[kind].format(system) for file in files}
     for name, curves in (("robustness", draw_robustness(records)), ("sizes", draw_sizes(records))):
         if curves is not None:
-            written += [p.name for p in save_figure(curves, folder / name)]
+            written |= {file.name: CAPTIONS[name] for file in save_figure(curves, folder / name)}
     return written
 
 

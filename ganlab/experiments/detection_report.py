@@ -14,7 +14,8 @@ from ganlab.experiments.detection_text import (
     unique,
 )
 from ganlab.experiments.detection_trials import Record
-from ganlab.forensics import NULL
+from ganlab.experiments.detection_words import hull, shown, summary
+from ganlab.forensics import NULL, Interval
 
 READING = (
     "Values are means over seeds; in brackets the lowest and the highest end of the seeds' 95 % bootstrap "
@@ -28,11 +29,11 @@ def report_text(
     records: Sequence[Record],
     extra: Mapping[str, Sequence[Mapping[str, Any]]],
     findings: Sequence[str],
-    figures: Sequence[str],
+    figures: Mapping[str, str],
     command: str,
 ) -> str:
     """All tables, and the figures by name."""
-    parts = ["# Detection\n", READING]
+    parts = ["# Detection\n", summary(records, extra), READING]
     parts += [f"Command: `{command}`\n"] if command else []
     parts += ["Tolerated by request:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
     parts += ["## Each generator\n", generator_table(records)]
@@ -42,8 +43,9 @@ def report_text(
     parts += _settings(records)
     parts += _unseen(extra["unseen"])
     parts += _attribution(extra["attribution"])
-    pictures = [name for name in figures if name.endswith(".png")]
-    parts += ["## Figures\n", "".join(f"![{name}]({name})\n" for name in pictures)] if pictures else []
+    parts += _perturbed(extra["perturbed_sources"])
+    pictures = [f"![{caption}]({name})\n" for name, caption in figures.items() if name.endswith(".png")]
+    parts += ["## Figures\n", "\n".join(pictures)] if pictures else []
     return "\n".join(parts)
 
 
@@ -79,8 +81,7 @@ def _unseen(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _rate(entries: Sequence[Mapping[str, Any]]) -> str:
     """Mean over seeds, lowest and highest end of the intervals."""
-    values, lows, highs = zip(*(one["rate"] for one in entries), strict=True)
-    return f"{sum(values) / len(values):.3f} [{min(lows):.3f}, {max(highs):.3f}]"
+    return shown(hull([Interval(*one["rate"]) for one in entries]))
 
 
 def _attribution(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -93,3 +94,27 @@ def _attribution(entries: Sequence[Mapping[str, Any]]) -> list[str]:
             [one["system"], str(one["seed"]), f"{value:.3f} [{low:.3f}, {high:.3f}]", f"{one['chance']:.3f}"]
         )
     return ["## Naming the source\n", markdown(lines)]
+
+
+def _perturbed(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A row for each system and perturbation: as fitted, immunised, and immunised on clean images."""
+    if not entries:
+        return []
+    about = (
+        "Balanced accuracy over all sources on perturbed test images: fitted on clean ones, and after "
+        "training on with images under the same perturbation (networks on pixels alone); last, the immunised "
+        "one on clean images.\n"
+    )
+    lines = [["system", "perturbation", "before", "immunised", "immunised, clean images"]]
+    for system, setting in dict.fromkeys((str(one["system"]), str(one["setting"])) for one in entries):
+        own = [one for one in entries if (one["system"], one["setting"]) == (system, setting)]
+        lines.append(
+            [system, setting, *(_interval(own, name) for name in ("before", "after", "clean_after"))]
+        )
+    return [f"## Naming the source of perturbed images\n\n{about}", markdown(lines)]
+
+
+def _interval(entries: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Mean over seeds, lowest and highest end; empty where it was not measured."""
+    found = [Interval(*one[name]) for one in entries if one[name] is not None]
+    return shown(hull(found)) if found else ""

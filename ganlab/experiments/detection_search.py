@@ -24,6 +24,12 @@ SPACES: dict[str, Mapping[str, Sequence[Any]]] = {
     "cnn": {"rate": [3e-4, 1e-3, 3e-3], "batch": [64, 128]},
 }
 """What is tried; detectors that are not listed keep their settings."""
+_RESIDUAL: dict[str, Sequence[Any]] = {
+    "levels": [1, 2, 3, 4],
+    "sigma": [step * 0.05 / 127.5 for step in range(1, 20)],
+}
+FEATURE_SPACES: dict[str, Mapping[str, Sequence[Any]]] = {"prnu": _RESIDUAL, "prnu_sensor": _RESIDUAL}
+"""What is tried of the feature, by detector: Frank 2020's grid, 0.05 to 0.95 grey levels of noise."""
 
 
 def optimised(
@@ -34,27 +40,48 @@ def optimised(
     Candidates are drawn from `SPACES` without repetition (scikit-learn's ParameterSampler). Test images are
     never looked at.
     """
-    space = SPACES.get(system.detector)
+    space = _space(system)
     if not space or candidates == 0:
         return system, []
     total = int(np.prod([len(values) for values in space.values()]))
     sampler = ParameterSampler(
         space, min(candidates, total), random_state=derive_seed(seed, "search") % 2**31
     )
+    chosen = [_changed(system, drawn) for drawn in sampler]
+    areas = [_score(bench, one, seed) for one in chosen]
     tried: list[dict[str, Any]] = [
-        {"options": dict(options), "roc_auc": _score(bench, system, options, seed)} for options in sampler
+        {**options_of(one), "roc_auc": area} for one, area in zip(chosen, areas, strict=True)
     ]
-    best = max(tried, key=lambda one: one["roc_auc"])
-    return system.with_detector_options(best["options"]), tried
+    return chosen[int(np.argmax(areas))], tried
 
 
-def _score(bench: Bench, system: System, options: Mapping[str, Any], seed: int) -> float:
+def _space(system: System) -> dict[tuple[bool, str], Sequence[Any]]:
+    """What is tried, by (whether it is the feature's, name)."""
+    own = {(False, name): values for name, values in SPACES.get(system.detector, {}).items()}
+    if system.feature != "residual":
+        return own
+    return {**own, **{(True, n): values for n, values in FEATURE_SPACES.get(system.detector, {}).items()}}
+
+
+def options_of(system: System) -> dict[str, Any]:
+    """What a system's options are, as JSON values."""
+    return {"options": dict(system.detector_options), "feature_options": dict(system.feature_options)}
+
+
+def _changed(system: System, drawn: Mapping[tuple[bool, str], Any]) -> System:
+    """The system with options drawn for its detector (False) and its feature (True)."""
+    detector = {name: value for (of_feature, name), value in drawn.items() if not of_feature}
+    feature = {name: value for (of_feature, name), value in drawn.items() if of_feature}
+    return system.with_detector_options(detector).with_feature_options(feature)
+
+
+def _score(bench: Bench, system: System, seed: int) -> float:
     """Mean ROC-AUC on the validation parts of all sources."""
     values = []
     for source in bench.sources:
         features, labels = bench.training(system, [source])
         held, truth = bench.testing(system, source, part="val")
-        detector = system.with_detector_options(options).make_detector(seed).fit(features, labels)
+        detector = system.make_detector(seed).fit(features, labels)
         scores = np.clip(detector.predict_proba(held)[:, 1], 0, 1)
         values.append(evaluate(truth, scores, resamples=0)["roc_auc"].value)
     return float(np.mean(values))

@@ -14,7 +14,7 @@ from ganlab.forensics import METRICS
 
 Floats = npt.NDArray[np.float64]
 
-HEAD = ("kind", "system", "trained_on", "tested_on", "seed", "images", "setting")
+HEAD = ("kind", "system", "trained_on", "tested_on", "seed", "images", "tested", "setting")
 SHOWN = ("balanced_accuracy", "roc_auc", "average_precision", "tpr_at_1", "tpr_at_5")
 TITLES = {
     "balanced_accuracy": "balanced accuracy",
@@ -72,7 +72,8 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
     """A table whose first line is its head."""
     head, *body = lines
     rule = ["---", *["---:"] * (len(head) - 1)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in (head, rule, *body))
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (head, rule, *body)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in escaped)
 
 
 def generator_table(records: Sequence[Record]) -> str:

@@ -31,6 +31,7 @@ class Record:
         images: in the training set.
         setting: what was varied beside that: a perturbation, a size, a band.
         metrics: with intervals.
+        tested: images in the test set.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Record:
     images: int
     setting: str
     metrics: dict[str, Interval]
+    tested: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -96,8 +98,9 @@ def measure(
     features, labels = data
     metrics = evaluate(labels, fitted.scores(features), options.resamples, seed=fitted.seed)
     return Record(
-        kind, fitted.system.name, fitted.trained_on, source, fitted.seed, fitted.images, setting, metrics
-    )
+        kind, fitted.system.name, fitted.trained_on, source, fitted.seed, fitted.images, setting, metrics,
+        len(labels),
+    )  # fmt: skip
 
 
 def transfer(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:

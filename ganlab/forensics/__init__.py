@@ -11,6 +11,7 @@ from ganlab.forensics.features.extract import extract, extract_many
 from ganlab.forensics.features.make import make_feature
 from ganlab.forensics.nets.adversarial import finetune_against
 from ganlab.forensics.nets.detector import NetDetector
+from ganlab.forensics.nets.immunise import immunised
 from ganlab.forensics.nets.patch_maps import Patch, exaggerate, patch_maps, telling_patches
 from ganlab.forensics.nets.receptive import ReceptiveField, receptive_field
 from ganlab.forensics.nets.trainer import Plan
@@ -20,12 +21,14 @@ from ganlab.forensics.protocol.bench import NULL, Bench, Checked, check, make_be
 from ganlab.forensics.protocol.guards import GUARDS, Finding, check_leakage, check_sets
 from ganlab.forensics.protocol.hashes import exact_hashes, perceptual_hashes, set_hashes
 from ganlab.forensics.protocol.metrics import METRICS, Interval, evaluate, summarise
+from ganlab.forensics.protocol.presets import ALIASES, PRESETS, Preset, find_preset, systems_of
 from ganlab.forensics.protocol.split import Split, load_splits, save_splits, split_by_identity
-from ganlab.forensics.protocol.systems import PRESETS, Preset, System, parse_system, systems_of
+from ganlab.forensics.protocol.systems import System, parse_system
 from ganlab.forensics.registry import DETECTORS, FEATURES, PERTURBATIONS
 from ganlab.forensics.traces import Traces, convolutional_traces
 
 __all__ = [
+    "ALIASES",
     "DETECTORS",
     "FEATURES",
     "GUARDS",
@@ -61,7 +64,9 @@ __all__ = [
     "exaggerate",
     "extract",
     "extract_many",
+    "find_preset",
     "finetune_against",
+    "immunised",
     "load_detector",
     "load_splits",
     "make_bench",

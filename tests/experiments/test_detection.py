@@ -15,6 +15,7 @@ from forensics_images import natural, striped
 from ganlab.cli import app
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
+from ganlab.experiments import detection_run
 from ganlab.experiments.detection import detect
 from ganlab.experiments.detection_bands import bands_of
 from ganlab.experiments.detection_options import DetectionOptions, preset_options
@@ -165,15 +166,13 @@ def test_the_same_call_reads_and_another_is_refused(report, sets):
 
 
 def test_an_interrupted_experiment_goes_on(sets, tmp_path, monkeypatch):
-    from ganlab.experiments import detection
-
     real, fakes = sets
     options = DetectionOptions(
         systems=("both+logistic", "radial+logistic"), seeds=1, bands=0, resamples=50, allow=ALLOW
     )
     whole = detect(real, fakes[:1], tmp_path / "whole", options)
     calls = []
-    original = detection.fit
+    original = detection_run.fit
 
     def counted(bench, system, *rest):
         calls.append(system.name)
@@ -181,7 +180,7 @@ def test_an_interrupted_experiment_goes_on(sets, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return original(bench, system, *rest)
 
-    monkeypatch.setattr(detection, "fit", counted)
+    monkeypatch.setattr(detection_run, "fit", counted)
     with pytest.raises(KeyboardInterrupt):
         detect(real, fakes[:1], tmp_path / "cut", options)
     assert not (tmp_path / "cut" / "results.json").exists()
@@ -279,7 +278,7 @@ def test_bad_options_are_explained(sets):
     for changes, word in (
         ({"systems": ("bothlogistic",)}, "unknown preset"),
         ({"systems": ()}, "at least one system"),
-        ({"seeds": 0}, "one seed"),
+        ({"seeds": 0}, "one system, seed and epoch"),
         ({"perturbations": ("jpg",)}, "did you mean 'jpeg'"),
         ({"allow": ("sizes",)}, "did you mean 'size'"),
     ):

@@ -45,7 +45,13 @@ class Radial(Feature):
         return self._rule().length(*_kept(shape[:2], self.middle_third))
 
     def dims(self, shape: Shape) -> tuple[int, ...]:
-        """Number of points."""
+        """Number of points.
+
+        Raises:
+            GanlabError: resampling of a profile too short for a cubic spline.
+        """
+        if self.bins is not None:
+            _check_length(self._length(shape))
         return (self.bins or self._length(shape),)
 
     def frequencies(self, shape: Shape) -> Floats:
@@ -93,6 +99,13 @@ def _safe(divisor: Tensor) -> Tensor:
     return torch.where(divisor == 0, torch.ones_like(divisor), divisor)
 
 
+def _check_length(length: int) -> None:
+    if length < 4:
+        raise GanlabError(
+            f"a profile of {length} values is too short for a cubic spline: larger images are needed"
+        )
+
+
 @functools.lru_cache(maxsize=32)
 def _cubic_matrix(length: int, bins: int) -> Tensor:
     """``(bins, length)``: evaluation of the interpolating cubic (not-a-knot) spline at evenly spaced points.
@@ -102,8 +115,7 @@ def _cubic_matrix(length: int, bins: int) -> Tensor:
     Raises:
         GanlabError: fewer than four values have no cubic spline.
     """
-    if length < 4:
-        raise GanlabError(f"a profile of {length} values is too short for a cubic spline")
+    _check_length(length)
     spline = make_interp_spline(np.linspace(0, 1, length), np.eye(length), k=3)
     return torch.from_numpy(spline(np.linspace(0, 1, bins)))
 

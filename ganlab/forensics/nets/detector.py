@@ -61,9 +61,9 @@ class NetDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_training(features, labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self.shape_ = _planes(features.shape[1:])
-        inner, held = _hold_out(codes, self.seed)
+        inner, held = hold_out(codes, self.seed)
         self._fit_scale(features, inner)
-        self.module_ = self._built()
+        self.module_ = self.built(self.shape_, len(self.classes_))
         planes = self._scaled(features)
         self.history_ = train(
             self.module_,
@@ -87,12 +87,16 @@ class NetDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scaled: npt.NDArray[np.float32] = (planes - self.mean_) / self.scale_
         return scaled
 
-    def _built(self) -> DetectorNetwork:
-        """A fresh network; torch's global generator is left as it was."""
+    def built(self, shape: tuple[int, ...], classes: int) -> DetectorNetwork:
+        """A fresh network for features of this shape; torch's global generator is left as it was.
+
+        Raises:
+            GanlabError: a network, an option or a shape that does not exist or fit.
+        """
         builder = lookup(NETWORKS, self.network, "network")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(self.seed, "detector_weights"))
-            return builder(self.shape_, len(self.classes_), **(self.options or {}))
+            return builder(_planes(shape), classes, **(self.options or {}))
 
     def planes(self, features: Floats) -> Tensor:
         """Features as the network sees them, ``(N, C, H, W)``.
@@ -149,7 +153,7 @@ class NetDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         detector.classes_ = np.asarray(description["classes"], np.int64)
         detector.shape_ = tuple(int(side) for side in description["shape"])
         detector.mean_, detector.scale_ = arrays["mean"], arrays["scale"]
-        detector.module_ = detector._built()
+        detector.module_ = detector.built(detector.shape_, len(detector.classes_))
         state = {
             n.removeprefix("net."): torch.from_numpy(a) for n, a in arrays.items() if n.startswith("net.")
         }
@@ -172,7 +176,7 @@ def _planes(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _hold_out(codes: Labels, seed: int) -> tuple[Labels, Labels]:
+def hold_out(codes: Labels, seed: int) -> tuple[Labels, Labels]:
     """Places to train on and places to stop by: a share of each class, at least one of each in both."""
     rng = np.random.default_rng(derive_seed(seed, "detector_validation"))
     inner, held = [], []

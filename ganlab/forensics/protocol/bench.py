@@ -66,6 +66,10 @@ class Bench:
             self._memory[key] = extract(feature, self.images(name), self.cache)
         return self._memory[key]
 
+    def forget(self) -> None:
+        """Let go of the features; a cache on disk keeps them."""
+        self._memory.clear()
+
     def training(
         self, system: System, sources: Sequence[str], limit: int | None = None, part: str = "train"
     ) -> tuple[Matrix, Labels]:
@@ -104,12 +108,29 @@ class Bench:
         self, system: System, source: str, perturbation: Perturbation, seed: int = 0
     ) -> tuple[Matrix, Labels]:
         """The test images of one source and of the reals, perturbed."""
+        sets = (self.real.name, self._set(source))
         real, chosen = self._places([source], "test")
-        parts = []
-        for name, places in ((self.real.name, real), (self._set(source), chosen[source])):
-            subset = self.images(name).subset(places)
-            parts.append(extract(system.make_feature(), subset, self.cache, perturbation, seed))
+        places = (real, chosen[source])
+        parts = [
+            self._perturbed(system, name, at, perturbation, seed)
+            for name, at in zip(sets, places, strict=True)
+        ]
         return _stacked(*parts)
+
+    def perturbed_set(self, system: System, name: str, perturbation: Perturbation, seed: int = 0) -> Matrix:
+        """The test images of one set, perturbed as in `perturbed`."""
+        return self._perturbed(system, name, self.splits[name].test, perturbation, seed)
+
+    def _perturbed(
+        self, system: System, name: str, places: Indices, perturbation: Perturbation, seed: int
+    ) -> Matrix:
+        subset = self.images(name).subset(places)
+        return extract(system.make_feature(), subset, self.cache, perturbation, seed)
+
+    def counts(self, source: str, part: str) -> tuple[int, int]:
+        """How many reals and how many fakes a part holds for one source (or `NULL`)."""
+        real, chosen = self._places([source], part)
+        return len(real), len(chosen[source])
 
     def test_paths(self, source: str) -> list[str]:
         """Identity of the images of `testing`, in its order."""

@@ -1,15 +1,17 @@
-"""A system = a feature and a detector with their options; and the published ones by name."""
+"""A system = a feature and a detector with their options."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ganlab.errors import GanlabError, lookup
+from ganlab.errors import GanlabError
 from ganlab.forensics.detectors.make import make_detector
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.make import make_feature
+from ganlab.forensics.registry import DETECTORS
 
 
 @dataclass(frozen=True)
@@ -51,129 +53,19 @@ class System:
         """The same system with these options changed."""
         return replace(self, detector_options={**self.detector_options, **options})
 
+    def with_feature_options(self, options: Mapping[str, Any]) -> System:
+        """The same system with these options of the feature changed."""
+        return replace(self, feature_options={**self.feature_options, **options})
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the detector is a network, which is trained in epochs."""
+        return "epochs" in inspect.signature(DETECTORS[self.detector]).parameters
+
 
 def _titled(name: str, options: Mapping[str, Any]) -> str:
     shown = ",".join(f"{key}={value}" for key, value in options.items())
     return f"{name}({shown})" if shown else name
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A published method: its systems and what it does differently from the rest.
-
-    Attributes:
-        summary: what it is, one line.
-        source: paper.
-        systems: to be run side by side.
-        trap: what the published experiment or its code did that this laboratory does not.
-        attribution: whether the paper also names the source of an image.
-        perturbations: those of its robustness experiment.
-    """
-
-    summary: str
-    source: str
-    systems: tuple[System, ...]
-    trap: str
-    attribution: bool = False
-    perturbations: tuple[str, ...] = ()
-
-
-GUARNERA_NEIGHBOURS = 3
-_TRACES = tuple(
-    System("traces", detector, {"kernel_size": size}, options)
-    for size in (3, 5, 7)
-    for detector, options in (("knn", {"k": GUARNERA_NEIGHBOURS}), ("linear_svm", {}), ("lda", {}))
-)
-
-PRESETS: dict[str, Preset] = {
-    "durall2019": Preset(
-        summary="radial profile of the log spectrum, then SVM, logistic regression, k-means",
-        source="Durall et al. 2019, arXiv 1911.00686",
-        systems=(
-            System("durall_80", "durall_svm"),
-            System("durall_80", "linear_svm", {}, {"standardise": False}),
-            System("durall_80", "logistic", {}, {"standardise": False}),
-            System("durall_80", "kmeans"),
-        ),
-        trap="its CelebA fakes are 128x128 and its reals 178x218; sets of different sizes are refused here",
-    ),
-    "frank2020": Preset(
-        summary="full-image DCT and pixels, each with ridge, LASSO, CNN, neighbours, eigenfaces; PRNU",
-        source="Frank et al. 2020, arXiv 2003.08685",
-        systems=(
-            *(
-                System(feature, detector)
-                for feature in ("pixels", "dct")
-                for detector in ("ridge", "lasso", "cnn", "knn", "eigenfaces")
-            ),
-            System("residual", "prnu"),
-        ),
-        trap="its JPEG is always of quality 95 and its noise and blur are stronger than the text says; "
-        "the operators here do what the text says, the released ones have names that end in _released",
-        attribution=True,
-        perturbations=("frank_noise", "frank_blur", "frank_crop", "frank_jpeg"),
-    ),
-    "guarnera2020": Preset(
-        summary="convolutional traces by EM with kernels 3, 5, 7, then neighbours, SVM, LDA, random forest",
-        source="Guarnera et al. 2020, arXiv 2004.10448, 2008.04095",
-        systems=(*_TRACES, *(System("traces", "random_forest", {"kernel_size": size}) for size in (3, 5, 7))),
-        trap="a random start with a small sigma leaves the kernel where it began; the data sets both here",
-        attribution=True,
-        perturbations=("occlusion", "gaussian_blur", "rotation", "mirror", "rescale", "jpeg"),
-    ),
-    "chai2020": Preset(
-        summary="truncated Xception and ResNet-18 that judge small patches",
-        source="Chai et al. 2020, arXiv 2008.10588",
-        systems=(
-            *(System("pixels", "patch", {}, {"depth": depth}) for depth in (1, 2, 3)),
-            System("pixels", "patch", {}, {"backbone": "resnet18", "depth": 1}),
-        ),
-        trap="reals and fakes saved by different code; both pass the same path here, and the guards look",
-    ),
-    "yu2019": Preset(
-        summary="which source made the image: attribution network, fingerprints, neighbours, eigenfaces",
-        source="Yu et al. 2019, arXiv 1811.08180",
-        systems=(
-            System("pixels", "attribution"),
-            System("pixels", "fingerprint"),
-            System("pixels", "knn"),
-            System("pixels", "eigenfaces"),
-        ),
-        trap="the perturbation code was never released; the parameters are those Frank's comments keep",
-        attribution=True,
-        perturbations=("frank_noise", "frank_blur", "frank_crop", "frank_jpeg", "yu_combined"),
-    ),
-    "decay": Preset(
-        summary="three numbers of the spectrum's decay, 5 nearest neighbours",
-        source="Dzanic et al. 2020, arXiv 1911.06465; Chandrasegaran et al. 2021, arXiv 2103.17195",
-        systems=(
-            System("decay", "knn", {}, {"k": 5}),
-            System("decay", "knn", {"threshold": 0.85}, {"k": 5}),
-        ),
-        trap="the later paper's accuracy counts fakes only; balanced accuracy is reported here",
-    ),
-    "pixels2020": Preset(
-        summary="ResNet on pixels with blur and JPEG augmentation, and the NPR residual's short ResNet",
-        source="Wang et al. 2020, arXiv 1912.11035; Tan et al. 2024, arXiv 2312.10461",
-        systems=(System("pixels", "resnet"), System("npr", "npr_resnet")),
-        trap="published weights saw other generators; both are trained from scratch here",
-        perturbations=("jpeg", "gaussian_blur"),
-    ),
-    "projections": Preset(
-        summary="axis projections against the radial profile, classical detectors and a small CNN",
-        source="ganlab",
-        systems=(
-            *(
-                System(feature, "logistic")
-                for feature in ("radial", "horizontal", "vertical", "both", "dft", "dct", "pixels")
-            ),
-            *(System("both", detector) for detector in ("rbf_svm", "random_forest", "gradient_boosting")),
-            *(System(feature, "cnn") for feature in ("dct", "pixels")),
-        ),
-        trap="none known; every table carries real against real",
-        perturbations=("jpeg", "gaussian_noise", "gaussian_blur", "crop_resize", "shift"),
-    ),
-}
 
 
 def parse_system(text: str) -> System:
@@ -189,19 +81,3 @@ def parse_system(text: str) -> System:
     system.make_feature()
     system.make_detector(0)
     return system
-
-
-def systems_of(names: Sequence[str]) -> tuple[System, ...]:
-    """The systems of presets (by name) and of ``feature+detector`` texts, each once.
-
-    Raises:
-        GanlabError: an unknown name.
-    """
-    found: dict[str, System] = {}
-    for name in names:
-        if "+" in name:
-            chosen: tuple[System, ...] = (parse_system(name),)
-        else:
-            chosen = lookup(PRESETS, name, "preset of systems").systems
-        found.update({system.name: system for system in chosen})
-    return tuple(found.values())
