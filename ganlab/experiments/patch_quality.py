@@ -13,6 +13,7 @@ from ganlab.experiments.quality import sliced_wasserstein
 from ganlab.forensics import NULL
 from ganlab.images import UInt8Array, to_float
 from ganlab.spectra import DEVIATIONS, POWER_FLOOR, Deviation, ProfileSet, profile_set, spectral_deviation
+from ganlab.util.progress import bar
 from ganlab.util.seeding import derive_seed
 
 DRAWS = 5
@@ -64,7 +65,7 @@ def wasserstein_draws(
     """
     size = min(len(real) // 2, len(before))
     found: dict[str, list[dict[str, float]]] = {BEFORE: [], AFTER: [], NULL: []}
-    for draw in range(DRAWS):
+    for draw in bar(range(DRAWS), total=DRAWS, desc="sliced Wasserstein", unit="draw"):
         rng = np.random.default_rng(derive_seed(seed, "evade/halves", draw))
         reals = real[rng.permutation(len(real))]
         chosen = rng.permutation(len(before))[:size]
