@@ -143,8 +143,8 @@ def chosen_options(preset: str | None, given: Mapping[str, Any]) -> DetectionOpt
     Args:
         preset: its name, or None.
         given: values by field, None where nothing was given; lists for tuples, ``fractions`` as text such as
-            ``80/20``; ``systems`` are added to those of a preset; the perturbation ``none`` alone and the size
-            0 alone mean that a preset's are left out.
+            ``80/20``; ``systems`` are added to those of a preset; the perturbation ``none`` alone and the
+            size 0 alone mean that a preset's are left out.
 
     Raises:
         GanlabError: unknown names, impossible values.
