@@ -41,8 +41,8 @@ SHORT = {
     "discriminator_linear": "D linear", "discriminator_nonlinear": "D non-linear", "tail": "tail 3x5x5",
 }  # fmt: skip
 METRICS = {
-    "radial_db": "radial profile,\nmean |dB|",
-    "axis_db": "axis profiles,\nmean |dB|",
+    "radial_db": "radial profile,\nmean abs. dB",
+    "axis_db": "axis profiles,\nmean abs. dB",
     "nyquist_db": "Nyquist row and\ncolumn, dB",
     "bce": "Durall's distance\n(BCE excess x 1000)",
     "swd": "sliced Wasserstein\n(x 1000)",
@@ -234,7 +234,7 @@ def draw_effects(found: list[Row]) -> None:
                 axes.plot([whole["low"], whole["high"]], [height - 0.15] * 2, color=BLACK, lw=1.5)
                 axes.plot(whole["difference"], height - 0.15, "o", color=BLACK, ms=4)
         axes.axvline(0, color=GREY, lw=0.8)
-        axes.set_xlabel(("|" + title + "|" if metric in SIGNED else title) + "\nremedy - none")
+        axes.set_xlabel(title + (", magnitude" if metric in SIGNED else "") + "\nremedy - none")
         axes.grid(axis="x")
     panels[0].set_yticks(range(len(remedies)), [SHORT[m] for m in remedies[::-1]])
     handles = [
