@@ -32,7 +32,7 @@ from ganlab.experiments.patch_quality import compare_spectra, wasserstein_draws
 from ganlab.experiments.patch_tuning import tune, tuned_generator
 from ganlab.experiments.style import save_figure
 from ganlab.forensics import NetDetector, SavedDetector, load_detector
-from ganlab.forensics.protocol.hashes import set_hashes
+from ganlab.forensics.protocol.near import identities, look
 from ganlab.generation import generate_images
 from ganlab.images import UInt8Array
 from ganlab.models import Generator, load_generator
@@ -146,7 +146,7 @@ class _Experiment:
         after = self._fakes(AFTER, tuned_generator(self.place))
         chosen = real.subset(real.spaced(options.num))
         trio = Trio(chosen, before, after, options.allow)
-        kept = held_out(model, real, set_hashes(real), options.num)
+        kept = held_out(model, real, identities([look(real)])[0], options.num)
         scores = frozen_scores(self.saved, kept.images, before, after)
         name = str(self.saved.record.get("system", self.detector.network))
         systems = fresh_systems(self.detector, options)

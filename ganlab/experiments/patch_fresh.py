@@ -53,8 +53,8 @@ class Trio:
     """Reals and a generator's images before and after, guarded once, split anew for every seed.
 
     Image i of both fake sets comes from the same latent and lies in the same part: no latent is both learned
-    from and tested on. (That the sets may share an image is allowed for: a short fine-tuning leaves some as
-    they were.)
+    from and tested on. Near-duplicates before or after draw their partners into that part. (That the two sets
+    may share an image is allowed for: a short fine-tuning leaves some as they were.)
 
     Raises:
         GanlabError: a comparison that is not fair.
@@ -73,11 +73,37 @@ class Trio:
 
     def bench(self, seed: int) -> Bench:
         """The protocol's bench for one seed."""
-        splits = {name: split_by_identity(self.hashes[name], seed) for name in (self.real.name, BEFORE)}
-        splits[AFTER] = replace(splits[BEFORE], fingerprint=fingerprint(self.hashes[AFTER]))
+        together = joined(self.hashes[BEFORE], self.hashes[AFTER])
+        split = split_by_identity(together, seed)
+        splits = {
+            self.real.name: split_by_identity(self.hashes[self.real.name], seed),
+            **{name: replace(split, fingerprint=fingerprint(self.hashes[name])) for name in (BEFORE, AFTER)},
+        }
         leaks = check_leakage(splits, self.hashes, self.allow)
         fakes = {name: self.sets[name] for name in (BEFORE, AFTER)}
         return Bench(self.real, fakes, splits, (*self.findings, *leaks))
+
+
+def joined(left: Hashes, right: Hashes) -> Hashes:
+    """One identity a place: places that are linked by an equal identity on either side have the same.
+
+    Args:
+        left: identities ``(N,)``.
+        right: identities ``(N,)`` of the same places.
+
+    Returns:
+        ``(N,)``, each the ``left`` identity of the first place of its group.
+    """
+    group = np.arange(len(left))
+    while True:
+        before = group
+        for labels in (left, right):
+            _, which = np.unique(labels, return_inverse=True)
+            lowest = np.full(len(left), len(left))
+            np.minimum.at(lowest, which, group)
+            group = lowest[which]
+        if np.array_equal(group, before):
+            return left[group]
 
 
 def _check_collapse(after: ImageSet) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,9 @@ from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.forensics import Split, load_splits
 from ganlab.forensics.protocol.hashes import Hashes
-from ganlab.forensics.protocol.split import fingerprint
 
-SPLITS = "splits_0.json"
-"""`ganlab detect` keeps the detectors of its first seed in detectors/ and their split beside that folder."""
+PLAN, SPLITS = "plan.json", "splits_0.json"
+"""`ganlab detect` keeps the detectors of its first seed in detectors/; their plan and split lie beside it."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class HeldOut:
 
     Attributes:
         images: the set, without the images that the detector was trained on where that is known.
-        hashes: identity of each of them.
+        hashes: identity of each of them, as given.
         left_out: how many were removed.
         known: whether the detector's own split names this set.
     """
@@ -44,30 +43,31 @@ class HeldOut:
         return f"{number}; no split beside the detector names this set, so it may have been trained on them"
 
 
-def held_out(model: Path, images: ImageSet, hashes: Hashes, limit: int | None = None) -> HeldOut:
+def held_out(model: Path, images: ImageSet, identities: Hashes, limit: int | None = None) -> HeldOut:
     """The images of a set outside the training and validation parts of the detector's own split.
 
-    The split lies beside the ``detectors`` folder of ``ganlab detect``. A set that it was made with an
-    ``--limit`` of is recognised too; images are compared by their pixels.
+    The split lies beside the ``detectors`` folder of ``ganlab detect``. A set that it was made with a
+    ``--limit`` of is recognised too, by its pixels.
 
     Args:
         model: the detector's file.
         images: any set.
-        hashes: exact hashes of all its images.
+        identities: of all its images; what shares one with a training image is left out as well, so that
+            those of the guards leave out near-duplicates.
         limit: at most so many of what is left, evenly spaced.
 
     Raises:
-        GanlabError: the split is damaged, or nothing is left.
+        GanlabError: plan or split are damaged, or nothing is left.
     """
-    split = _split_of(_splits(model), images, hashes)
+    split = _split_of(model.absolute().parent.parent, images)
     if split is None:
-        return _limited(HeldOut(images, hashes, 0, known=False), limit)
-    whole = hashes[images.spaced(_count(split))]
-    seen = whole[np.concatenate([split.train, split.val])]
-    kept = np.flatnonzero(~np.isin(hashes, seen))
+        return _limited(HeldOut(images, identities, 0, known=False), limit)
+    seen = identities[images.spaced(_count(split))][np.concatenate([split.train, split.val])]
+    kept = np.flatnonzero(~np.isin(identities, seen))
     if not len(kept):
         raise GanlabError(f"{images.name}: the detector was trained on all of these images; give others")
-    return _limited(HeldOut(images.subset(kept), hashes[kept], len(hashes) - len(kept), known=True), limit)
+    found = HeldOut(images.subset(kept), identities[kept], len(identities) - len(kept), known=True)
+    return _limited(found, limit)
 
 
 def _limited(found: HeldOut, limit: int | None) -> HeldOut:
@@ -75,19 +75,26 @@ def _limited(found: HeldOut, limit: int | None) -> HeldOut:
     return HeldOut(found.images.subset(chosen), found.hashes[chosen], found.left_out, found.known)
 
 
-def _splits(model: Path) -> Mapping[str, Split]:
-    file = model.absolute().parent.parent / SPLITS
-    return load_splits(file) if file.is_file() else {}
-
-
 def _count(split: Split) -> int:
     return len(split.train) + len(split.val) + len(split.test)
 
 
-def _split_of(splits: Mapping[str, Split], images: ImageSet, hashes: Hashes) -> Split | None:
-    """The split of this set, whole or evenly thinned out as ``--limit`` does."""
-    for split in splits.values():
+def _split_of(folder: Path, images: ImageSet) -> Split | None:
+    """The split of this set, whole or evenly thinned out as ``--limit`` does; None where there is none.
+
+    Raises:
+        GanlabError: plan or split are damaged.
+    """
+    if not ((folder / PLAN).is_file() and (folder / SPLITS).is_file()):
+        return None
+    splits = load_splits(folder / SPLITS)
+    try:
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        pixels = {str(name): str(value) for name, value in plan["identity"]["sets"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GanlabError(f"{folder / PLAN} is no plan of 'ganlab detect': {error}") from error
+    for name, split in splits.items():
         count = _count(split)
-        if count <= len(hashes) and fingerprint(hashes[images.spaced(count)]) == split.fingerprint:
+        if count <= len(images) and images.subset(images.spaced(count)).fingerprint() == pixels.get(name):
             return split
     return None

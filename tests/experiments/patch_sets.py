@@ -13,6 +13,7 @@ from ganlab.data.imageset import array_image_set
 from ganlab.forensics import SavedDetector, make_detector, save_detector, save_splits, split_by_identity
 from ganlab.forensics.protocol.hashes import exact_hashes
 from ganlab.images import to_float
+from ganlab.util.atomic import write_json
 
 ALLOW = ("jpeg_grid", "resampling")
 """What 1/f noise looks like to the guards."""
@@ -41,6 +42,8 @@ def keep_detector(folder, real, fake, name="patch", **options):
     labels = np.repeat([0, 1], [len(part) for part in training])
     detector = make_detector(name, **options).fit(np.concatenate(training), labels)
     save_splits(folder / "splits_0.json", splits)
+    pixels = {one.name: one.fingerprint() for one in (real, fake)}
+    write_json(folder / "plan.json", {"identity": {"sets": pixels}})
     file = folder / "detectors" / "0.safetensors"
     record = {"trained_on": [fake.name], "system": f"pixels+{name}"}
     save_detector(file, SavedDetector(detector, "pixels", {}, real.shape, ("real", "fake"), record))

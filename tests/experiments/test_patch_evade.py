@@ -19,7 +19,7 @@ from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
 from ganlab.experiments import patch_evade, patch_fresh, patch_tuning
 from ganlab.experiments.patch_evade import evade
-from ganlab.experiments.patch_fresh import AFTER, BEFORE, FROZEN, TESTS, Trio, fresh_systems
+from ganlab.experiments.patch_fresh import AFTER, BEFORE, FROZEN, TESTS, Trio, fresh_systems, joined
 from ganlab.experiments.patch_options import EvadeOptions
 from ganlab.experiments.patch_quality import DRAWS, compare_spectra, wasserstein_draws
 from ganlab.forensics import NULL, load_detector
@@ -244,6 +244,26 @@ def test_before_and_after_are_split_alike(report, real):
     flat = array_image_set(np.full((40, 16, 16, 3), 90, np.uint8), AFTER)
     with pytest.raises(GanlabError, match=r"makes 1 different images out of 40.*lower --rate"):
         Trio(real, before, flat, ALLOW)
+
+
+def test_linked_places_share_one_identity():
+    left = np.array([5, 5, 3, 4, 9, 8], np.uint64)
+    right = np.array([1, 2, 2, 6, 6, 7], np.uint64)
+    assert joined(left, right).tolist() == [5, 5, 5, 4, 4, 8]
+    chain = np.arange(10, dtype=np.uint64)
+    assert len(set(joined(chain // 2, (chain + 1) // 2).tolist())) == 1
+    assert joined(chain, chain).tolist() == chain.tolist()
+
+
+def test_duplicates_among_the_tuned_images_do_not_leak(report, real):
+    """Two images that only the tuning made equal lie in one part, before and after."""
+    images = [np.load(report.out / "fakes" / f"{name}.npy") for name in (BEFORE, AFTER)]
+    images[1][1::2] = images[1][::2]
+    trio = Trio(real, array_image_set(images[0], BEFORE), array_image_set(images[1], AFTER), ALLOW)
+    for seed in range(3):
+        split = trio.bench(seed).splits[BEFORE]
+        for part in ("train", "val", "test"):
+            assert set(split.part(part) // 2 * 2) <= set(split.part(part))
 
 
 def test_quality_and_spectra_of_known_changes():

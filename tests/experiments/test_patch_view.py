@@ -218,11 +218,26 @@ def test_a_set_made_with_a_limit_is_recognised(sets, model):
     assert np.isin(exact_hashes(found.images.read(np.arange(96))), found.hashes).all()
     limited = held_out(model, larger, exact_hashes(more), limit=10)
     assert len(limited.images) == len(limited.hashes) == 10
+    trained_on = load_splits(model.parent.parent / "splits_0.json")["real"].train
+    linked = exact_hashes(more).copy()
+    linked[1] = linked[2 * trained_on[0]]  # as the guards name a near-duplicate of a training image
+    assert len(held_out(model, larger, linked).images) == 160 - 65
     strange = array_image_set(natural(20, 32, seed=3), "strange")
     unknown = held_out(model, strange, set_hashes(strange))
     assert not unknown.known
     assert len(unknown.images) == 20
     assert "may have been trained on them" in unknown.sentence()
+
+
+def test_a_set_of_training_images_alone_is_refused(tmp_path):
+    real, fake = stripes(12, 32, seed=3)
+    file = keep_detector(tmp_path, real, fake, depth=1, epochs=1)
+    same = np.full(12, 7, np.uint64)  # every image a near-duplicate of every other
+    with pytest.raises(GanlabError, match="trained on all of these images"):
+        held_out(file, real, same)
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(GanlabError, match="is no plan of 'ganlab detect'"):
+        held_out(file, real, same)
 
 
 def test_a_set_is_measured_the_same_in_any_batches(sets, model, monkeypatch):
