@@ -44,12 +44,15 @@ def scaled(command: str) -> str:
     if verb == "train" and "--dry-run" not in command:
         return " ".join([command, *SMALL])
     if verb == "ablate":
-        few = ["--only", "seed=0"] + ([] if "--only" in command else ["--only", "remedy=none"])
+        one = ["--only", "remedy=none", "--only", "upsampling=nearest"]
+        few = ["--only", "seed=0"] + ([] if "--only" in command else one)
         return " ".join([command, *few, *SMALL])
     if verb == "quickstart":
         return f"{command} --steps 6" + ("" if "--size" in command else " --size tiny")
     if verb == "detect" and "--model" not in command:
-        return f"{command} --limit 60 --seeds 1 --resamples 20"
+        return f"{command} --limit 60 --seeds 1 --resamples 20" + (
+            "" if "--bands" in command else " --bands 0"
+        )
     if verb == "spectra":
         return f"{command} --bootstrap 20"
     if verb == "patches":
@@ -89,6 +92,7 @@ def run(command: str, folder: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
 
 
+@pytest.mark.timeout(900)  # A dozen commands, each a process that loads torch, on a machine with other work.
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_of_a_page(page, workplace):
     for command in commands(page):

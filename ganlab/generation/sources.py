@@ -20,8 +20,8 @@ from ganlab.models.store import FILE_NAME, generator_file, read_generator
 from ganlab.util.hashing import sha256_file
 from ganlab.util.seeding import derive_seed
 
-CELL_RUN = "run"
-"""What `ganlab ablate` calls the run folder in each cell's folder."""
+CELL = "cell.json"
+"""What `ganlab ablate` writes beside the run of each cell; all of them are called run."""
 
 
 class Source(Protocol):
@@ -82,13 +82,13 @@ class FakeSource:
 
 
 def _name_of(file: Path) -> str:
-    """Name of the run folder, of the ablation's cell around a folder called run, or of the file."""
+    """Name of the run folder, of the ablation's cell that it lies in, or of the file."""
     # Absolute, because "." and ".." have no name of their own.
     place = Path(os.path.abspath(file))
     if place.name != FILE_NAME:
         return place.stem
     folder = place.parent
-    return folder.parent.name if folder.name == CELL_RUN else folder.name
+    return folder.parent.name if (folder.parent / CELL).is_file() else folder.name
 
 
 @dataclass(frozen=True)

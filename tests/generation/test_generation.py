@@ -283,6 +283,7 @@ def test_command_line(tiny_runs, tmp_path, ganlab_command):
 def test_runs_of_an_ablation_are_called_after_their_cells(tiny_runs, tmp_path):
     for cell, run in zip(("none-s0", "loss-s0"), tiny_runs, strict=True):
         shutil.copytree(run, tmp_path / cell / "run")
+        (tmp_path / cell / "cell.json").write_text("{}")
     generate(Request((tmp_path / "none-s0" / "run", tmp_path / "loss-s0" / "run"), 5), tmp_path / "set")
     assert len(list((tmp_path / "set" / "none-s0").iterdir())) == 5
     assert len(list((tmp_path / "set" / "loss-s0").iterdir())) == 5
