@@ -26,6 +26,9 @@ def named_sets(sets: Sequence[ImageSet], given: Sequence[str] | None = None) -> 
             there are more names than sets.
     """
     given = given or ()
+    twice = [name for place, name in enumerate(given) if name in given[:place]]
+    if twice:
+        raise GanlabError(f"two sets cannot both be called {twice[0]!r}")
     if len(given) > len(sets):
         raise GanlabError(f"{len(given)} names for {len(sets)} sets: give at most one each, the reals' first")
     seen: set[tuple[str, str]] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,39 +98,38 @@ def _csv(found: Responses) -> str:
 @styled()
 def draw_responses(found: Responses) -> Figure:
     """The matrix of mean correlations, and the fingerprints themselves."""
-    count = len(found.names)
-    across = min(count, 4)
-    down = -(-count // across)
-    figure = new_figure(PAGE, max(2.6, 0.9 + 1.35 * down))
-    parts: Any = figure.subfigures(1, 2, width_ratios=(1.0, 1.15))
+    across = math.ceil(math.sqrt(len(found.names)))
+    down = -(-len(found.names) // across)
+    figure = new_figure(PAGE, max(2.7, 0.5 + 1.1 * down))
+    parts: Any = figure.subfigures(1, 2, width_ratios=(1.15, 1.0))
     left, right = parts
     _draw_matrix(left, found)
     panels = right.subplots(down, across, squeeze=False).ravel()
-    limit = float(np.abs(found.fingerprints).max()) or 1.0
+    limit = float(np.abs(found.fingerprints.mean(1)).max()) or 1.0
     image = None
     for axes, name, values in zip(panels, found.names, found.fingerprints, strict=False):
         image = axes.imshow(values.mean(0), vmin=-limit, vmax=limit, cmap=DIVERGING)
         axes.set_title(name)
         axes.set_xticks([])
         axes.set_yticks([])
-    for axes in panels[count:]:
+    for axes in panels[len(found.names) :]:
         axes.set_visible(False)
-    right.colorbar(image, ax=list(panels), label="fingerprint (mean of channels)", shrink=0.8)
-    right.suptitle("learned fingerprints", fontsize=8)
+    right.colorbar(image, ax=list(panels), label="learned fingerprint, mean of channels", shrink=0.9)
     return figure
 
 
 def _draw_matrix(figure: Any, found: Responses) -> None:
     values = found.correlation
     limit = float(np.abs(values).max()) or 1.0
+    digits = max(2, 1 - math.floor(math.log10(limit)))  # two of the largest value
     axes = figure.subplots()
     image = axes.imshow(values, vmin=-limit, vmax=limit, cmap=DIVERGING)
     for (i, j), value in np.ndenumerate(values):
         colour = "w" if abs(value) > DARK * limit else "k"
-        axes.text(j, i, f"{value:.3f}", ha="center", va="center", color=colour, fontsize=6.5)
+        axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=colour, fontsize=6.5)
     axes.set_xticks(range(len(found.names)), found.names, rotation=40, ha="right")
     axes.set_yticks(range(len(found.names)), found.names)
     axes.set_xlabel("fingerprint of")
     axes.set_ylabel("test images of")
     axes.set_title(found.system)
-    figure.colorbar(image, ax=axes, label="mean correlation", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="mean correlation", shrink=0.9)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import json
 import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from PIL import Image
+
 from ganlab.errors import GanlabError
 from ganlab.util.atomic import write_text
 
 REPORT = "report.md"
 FORMATS = ("ganlab-detection-",)
+SCALE = 0.72
+"""Of the figures' pixels, so that one column of a paper takes half the page."""
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5em auto; max-width: 1240px; padding: 0 1em; }
@@ -27,7 +32,7 @@ thead th { position: sticky; top: 0; background: #eee; } tr:nth-child(even) td {
 code, pre { background: #f6f6f6; font-size: 12px; } pre { padding: .6em; white-space: pre-wrap; }
 li { margin-bottom: .3em; } nav { font-size: 13px; } figure { display: inline-block; margin: 0 14px 14px 0; }
 figure { vertical-align: top; } figure img { max-width: 100%; border: 1px solid #ddd; }
-figcaption { font-size: 12px; max-width: 520px; }
+figcaption { font-size: 12px; }
 @media print { .wide { max-height: none; overflow: visible; border: 0; } table { font-size: 8px; } }
 """
 
@@ -149,7 +154,9 @@ def _figure(line: str, folder: Path) -> str:
         raise GanlabError(f"{folder / REPORT}: this is no figure: {line}")
     caption = html.escape(match[1])
     source = base64.b64encode(data).decode()
+    with Image.open(io.BytesIO(data)) as picture:
+        width = round(SCALE * picture.width)
     return (
-        f'<figure><img src="data:image/png;base64,{source}" alt="{caption}" width="520">'
-        f"<figcaption>{caption}</figcaption></figure>"
+        f'<figure style="width: {width}px"><img src="data:image/png;base64,{source}" alt="{caption}" '
+        f'width="{width}"><figcaption>{caption}</figcaption></figure>'
     )

@@ -110,8 +110,13 @@ def transfer(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterato
 
 
 def robustness(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
-    """The detector's own source under every perturbation and severity; the first row is unperturbed."""
+    """The detector's own source under every perturbation and severity; the first row is unperturbed.
+
+    Nothing is yielded where no perturbation is asked for.
+    """
     source = fitted.trained_on
+    if not options.perturbations:
+        return
     yield measure(fitted, bench.testing(fitted.system, source), "robustness", source, options, "none")
     for name, levels in options.severities().items():
         for level in levels:
