@@ -1,0 +1,178 @@
+"""What a report says in words, and the page made of it."""
+
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "forensics"))
+from forensics_images import natural, striped
+
+from ganlab.data.imageset import array_image_set
+from ganlab.errors import GanlabError
+from ganlab.experiments.detection import detect
+from ganlab.experiments.detection_html import is_detection, render, write_detection_page
+from ganlab.experiments.detection_options import DetectionOptions
+from ganlab.experiments.detection_trials import Record
+from ganlab.experiments.detection_words import AT_CHANCE, summary
+from ganlab.forensics import METRICS, NULL, Interval
+
+NOTHING = {"attribution": [], "perturbed_sources": [], "unseen": []}
+
+
+def record(system, trained, tested, low, high, seed=0, kind="transfer", setting=""):
+    interval = Interval((low + high) / 2, low, high)
+    return Record(kind, system, trained, tested, seed, 100, setting, dict.fromkeys(METRICS, interval), 80)
+
+
+def words(records, **extra):
+    return summary(records, {**NOTHING, **extra})
+
+
+def test_chance_is_called_chance():
+    found = words([record("a+b", "x", "x", 0.44, 0.6), record("c+d", "x", "x", 0.3, 0.55)])
+    assert found == f"- **x**: {AT_CHANCE} with any of 2 systems (80 test images a seed).\n"
+
+
+def test_what_is_found_is_named_with_its_interval_and_the_rest_as_doubtful():
+    found = words(
+        [
+            record("a+b", "x", "x", 0.8, 0.9),
+            record("c+d", "x", "x", 0.9, 1.0),
+            record("e+f", "x", "x", 0.4, 0.6),
+        ]
+    )
+    first, second = found.splitlines()
+    assert "found by 2 of 3 systems; the highest mean ROC-AUC is that of c+d, 0.950 [0.900, 1.000]" in first
+    assert second == f"- **x**, {AT_CHANCE} (ROC-AUC): e+f (0.500 [0.400, 0.600])."
+    assert "worse than chance" in words([record("a+b", "x", "x", 0.1, 0.3)])
+
+
+def test_one_doubtful_seed_is_enough_to_doubt():
+    seeds = [record("a+b", "x", "x", 0.7, 0.9, 0), record("a+b", "x", "x", 0.48, 0.8, 1)]
+    assert AT_CHANCE in words(seeds)
+
+
+@pytest.mark.parametrize(("outside", "leak"), [(1, False), (2, False), (6, True)])
+def test_null_controls_are_held_against_their_expected_misses(outside, leak):
+    ends = [(0.6, 0.8)] * outside + [(0.4, 0.6)] * (20 - outside)
+    found = words([record("a+b", NULL, NULL, low, high, seed) for seed, (low, high) in enumerate(ends)])
+    assert f"{outside} of 20 intervals" in found
+    assert "about 1.0 would" in found
+    assert ("look for a leak" in found) == leak
+
+
+def test_transfer_counts_pairs_of_different_generators():
+    ends = {("x", "x"): (0.9, 1.0), ("y", "y"): (0.9, 1.0), ("x", "y"): (0.4, 0.6), ("y", "x"): (0.7, 0.9)}
+    records = [record("a+b", one, two, *span) for (one, two), span in ends.items()]
+    records += [record("a+b", "pooled", one, 0.8, 0.9) for one in ("x", "y")]
+    found = words(records).splitlines()[-1]
+    assert "mean ROC-AUC 0.650 over 2 pairs of different generators, 1 of them" in found
+    assert "trained on all together 0.850" in found
+
+
+def test_robustness_names_what_hides_every_generator():
+    spans = {"none": (0.9, 1.0), "jpeg 1": (0.7, 0.9), "jpeg 5": (0.4, 0.6)}
+    records = [record("a+b", "x", "x", *span, kind="robustness", setting=s) for s, span in spans.items()]
+    assert words(records) == f"- a+b finds no generator any more ({AT_CHANCE}) after: jpeg 5.\n"
+
+
+def test_sources_immunity_and_false_alarms():
+    named = [
+        {"system": "a+b", "balanced_accuracy": [0.8, 0.7, 0.9], "chance": 0.25},
+        {"system": "c+d", "balanced_accuracy": [0.3, 0.2, 0.4], "chance": 0.25},
+    ]
+    immune = [{"system": "a+b", "before": [0.3] * 3, "after": [0.6] * 3, "clean_after": [0.7] * 3}]
+    immune += [{"system": "c+d", "before": [0.3] * 3, "after": None, "clean_after": None}]
+    alarms = [{"tested_on": "z", "rate": [rate] * 3} for rate in (0.05, 0.4)]
+    found = words([], attribution=named, perturbed_sources=immune, unseen=alarms).splitlines()
+    assert f"best a+b, balanced accuracy 0.800 [0.700, 0.900]; {AT_CHANCE}: c+d." in found[0]
+    assert found[1].startswith(
+        "- Immunising a+b: mean balanced accuracy under perturbation 0.300 before, 0.600"
+    )
+    assert "False alarms on z, which no detector saw: 0.050 to 0.400" in found[2]
+    assert len(found) == 3
+
+
+# ---------------------------------------------------------------------------------------------------- page
+
+
+class Reader(HTMLParser):
+    """Tags, texts of cells, and the addresses a page asks for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.cells, self.addresses, self.anchors = [], [], [], set()
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.addresses += [found[key] for key in ("src", "href") if key in found]
+        self.anchors |= {found["id"]} if "id" in found else set()
+        if tag in ("th", "td"):
+            self.cells.append("")
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("th", "td"):
+            self.cells[-1] += data
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    out = tmp_path_factory.mktemp("page") / "out"
+    images = natural(80, 16)
+    sets = array_image_set(images[:40], "real"), [array_image_set(striped(images[40:]), "a|<b>")]
+    options = DetectionOptions(("both+logistic",), seeds=1, bands=2, resamples=20, allow=("resampling",))
+    return detect(*sets, out, options).out
+
+
+def test_the_page_holds_everything_and_asks_for_nothing(results, ganlab_command):
+    result = ganlab_command("report", results)
+    assert result.exit_code == 0, result.output
+    assert result.output.strip() == str(results / "report.html")
+    text = (results / "report.html").read_text()
+    page = Reader(text)
+    assert "a|<b>" in page.cells
+    assert "real (null)" in page.cells
+    figures = list(results.glob("*.png"))
+    assert sum(one.startswith("data:image/png;base64,") for one in page.addresses) == len(figures) == 2
+    assert all(one.startswith(("data:", "#")) for one in page.addresses)
+    assert {one[1:] for one in page.addresses if one.startswith("#")} <= page.anchors
+    assert not re.search(r"https?:|<script", text)
+    assert "**" not in text
+    numbers = [cell for cell in page.cells if re.match(r"\d\.\d{3} \[", cell)]
+    assert len(numbers) == len(re.findall(r"\d\.\d{3} \[[^]]*\] (?=\|)", (results / "report.md").read_text()))
+
+
+def test_another_place_for_the_page(results, tmp_path):
+    assert write_detection_page(results, tmp_path / "page.html").read_text().startswith("<!doctype html>")
+
+
+def test_unfinished_or_damaged_results_are_explained(results, tmp_path):
+    assert is_detection(results)
+    assert not is_detection(tmp_path)
+    (tmp_path / "plan.json").write_text("[1]")
+    assert not is_detection(tmp_path)
+    with pytest.raises(GanlabError, match="not finished"):
+        write_detection_page(tmp_path)
+    (tmp_path / "report.md").write_text("# R\n\n![a figure](gone.png)\n")
+    with pytest.raises(GanlabError, match=r"gone\.png cannot be read"):
+        write_detection_page(tmp_path)
+
+
+def test_markdown_of_the_report():
+    text = "# T & U\n\n- one `x<y`\n- **two**\n\n## A b\n\nwords\nmore\n\n"
+    text += "| h | i |\n| --- | ---: |\n| 1 | \\| |\n"
+    page = render(text, Path())
+    assert "<title>T &amp; U</title>" in page
+    assert "<ul><li>one <code>x&lt;y</code></li><li><b>two</b></li></ul>" in page
+    assert '<h2 id="a-b">A b</h2>\n<p>words more</p>' in page
+    assert Reader(page).cells == ["h", "i", "1", "|"]
