@@ -16,9 +16,7 @@ def detect(
     sets: Annotated[list[str], typer.Argument(help="REAL FAKE [FAKE ...]; with --model, images to score.")],
     out: Annotated[Path | None, typer.Option(help="Results folder; with --model, a CSV file.")] = None,
     model: Annotated[Path | None, typer.Option(help="Score images with this saved detector.")] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="A published method, such as frank2020 (docs/forensics.md).")
-    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A published method, such as frank2020.")] = None,
     systems: Annotated[
         list[str] | None, typer.Option("--system", help="feature+detector, repeatable; beside a preset's.")
     ] = None,
