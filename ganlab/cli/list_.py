@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "features": "features (detect --system FEATURE+detector)",
     "detectors": "detectors (detect --system feature+DETECTOR)",
     "perturbations": "perturbations (detect --perturbation)",
+    "methods": "published methods (detect --preset)",
 }
 
 

@@ -22,11 +22,15 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Registry:
-    """A dict of a room: ``ganlab.<room>.registry.<attribute>``, and what one entry is called in messages."""
+    """A dict of a room: ``ganlab.<room>.registry.<attribute>``, and what one entry is called in messages.
+
+    ``file`` is another file of the room where the dict is not in its registry; the room itself has it too.
+    """
 
     room: str
     attribute: str
     entry: str
+    file: str = "registry.py"
 
 
 REGISTRIES: dict[str, Registry] = {
@@ -42,6 +46,7 @@ REGISTRIES: dict[str, Registry] = {
     "features": Registry("forensics", "FEATURES", "feature"),
     "detectors": Registry("forensics", "DETECTORS", "detector"),
     "perturbations": Registry("forensics", "PERTURBATIONS", "perturbation"),
+    "methods": Registry("forensics", "PRESETS", "published method", "protocol/presets.py"),
 }
 
 
@@ -53,7 +58,7 @@ def names(kind: str) -> tuple[str, ...]:
 def entries(kind: str) -> dict[str, str]:
     """Name -> first docstring line (``""`` where there is none) of one of `REGISTRIES`."""
     registry = REGISTRIES[kind]
-    return {**_written(registry.room, registry.attribute), **_live(registry)}
+    return {**_written(registry.room, registry.attribute, registry.file), **_live(registry)}
 
 
 def _live(registry: Registry) -> dict[str, str]:
@@ -77,9 +82,9 @@ def first_line(text: str | None) -> str:
 
 
 @functools.cache
-def _written(room: str, attribute: str) -> dict[str, str]:
-    """Entries of the dict literal in the room's source text."""
-    return _table(PACKAGE / room / "registry.py", attribute)
+def _written(room: str, attribute: str, file: str = "registry.py") -> dict[str, str]:
+    """Entries of the dict literal in a room's source text."""
+    return _table(PACKAGE / room / file, attribute)
 
 
 def _table(file: Path, attribute: str) -> dict[str, str]:

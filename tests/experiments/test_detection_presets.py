@@ -136,7 +136,7 @@ def fingerprints_drawn(out, content):
 
 def immunised(out, content):
     found = {(one["system"].split("(")[0], one["setting"]): one for one in content["perturbed_sources"]}
-    assert len(found) == 4
+    assert len(found) == 5
     for network in ("pixels+attribution", "pixels+fingerprint"):
         one = found[network, "yu_combined"]
         assert one["after"][0] >= one["before"][0] - 0.15

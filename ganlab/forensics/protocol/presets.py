@@ -36,6 +36,8 @@ class Preset:
 DURALL_SAMPLES = (20, 100, 200, 1000, 2000, 4000)
 """Images in all in the tables of the paper's repository, 80 % of them for training."""
 DURALL_FRACTIONS = (0.8, 0.0, 0.2)
+_SENSOR = {"levels": 4, "sigma": 0.004}
+"""Half a grey level of noise, the middle of Frank's grid; --optimize searches it."""
 _PLAIN = {"standardise": False}
 _RAW = {"convention": "durall2019"}
 
@@ -70,7 +72,7 @@ PRESETS: dict[str, Preset] = {
                 for feature in ("pixels", "dct")
                 for detector in ("ridge", "lasso", "cnn", "knn", "eigenfaces")
             ),
-            System("residual", "prnu_sensor"),
+            System("residual", "prnu_sensor", _SENSOR),
             System("residual", "prnu"),
         ),
         trap="its JPEG is always of quality 95 and its noise and blur are stronger than the text says; "
@@ -102,13 +104,14 @@ PRESETS: dict[str, Preset] = {
         trap="reals and fakes saved by different code; both pass the same path here, and the guards look",
     ),
     "yu2019": Preset(
-        summary="which source made the image: attribution network, fingerprints, neighbours, eigenfaces",
+        summary="who made the image: attribution network, fingerprints, neighbours, eigenfaces, PRNU",
         source="Yu et al. 2019, arXiv 1811.08180",
         systems=(
             System("pixels", "attribution"),
             System("pixels", "fingerprint"),
             System("pixels", "knn"),
             System("pixels", "eigenfaces"),
+            System("residual", "prnu"),
         ),
         trap="the perturbation code was never released; the parameters are those Frank's comments keep, and "
         "in the place of relighting by a network stands a ramp of light",
