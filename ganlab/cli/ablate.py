@@ -12,7 +12,7 @@ import typer
 from ganlab.errors import GanlabError
 
 if TYPE_CHECKING:
-    from ganlab.experiments.ablation import Ablation
+    from ganlab.experiments.ablation.run import Ablation
 
 FAILED = 1
 
@@ -38,8 +38,8 @@ def ablate(
     The same command again continues; finished cells are not computed again. Cells that diverge or fail are
     rows of the table that say so.
     """
-    from ganlab.experiments import ablation as library
-    from ganlab.experiments.ablation_jobs import Cluster
+    from ganlab.experiments.ablation import run as library
+    from ganlab.experiments.ablation.jobs import Cluster
 
     opened = library.open_ablation(plan, out or Path("results") / plan.stem, yes, overrides or ())
     if dry_run:
@@ -61,7 +61,7 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 
 def _print_estimates(opened: Ablation, only: list[str], at_once: int) -> None:
-    from ganlab.experiments.ablation import estimates
+    from ganlab.experiments.ablation.run import estimates
 
     found = estimates(opened, only)
     for one in found:

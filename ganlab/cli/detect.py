@@ -84,9 +84,9 @@ def _run(
 ) -> None:
     """Open the sets, run the experiment, print its report."""
     from ganlab.data import open_image_set
-    from ganlab.experiments.detection import detect as run
-    from ganlab.experiments.detection_checks import named_sets
-    from ganlab.experiments.detection_options import chosen_options
+    from ganlab.experiments.detection.measure import named_sets
+    from ganlab.experiments.detection.options import chosen_options
+    from ganlab.experiments.detection.run import detect as run
 
     options = chosen_options(preset, given)
     opened = [open_image_set(path, limit) for path in (*sets, *unseen)]

@@ -31,8 +31,8 @@ def patches(
     same command again leaves finished results alone.
     """
     from ganlab.data import open_image_set
-    from ganlab.experiments.patch_options import PatchOptions
-    from ganlab.experiments.patch_view import view_patches
+    from ganlab.experiments.patches.options import PatchOptions
+    from ganlab.experiments.patches.run import view_patches
 
     options = PatchOptions(shown, gallery, pairs, strength, steps, resamples, seed, tuple(allow or ()), limit)
     sets = [open_image_set(path) for path in (real, fake)]

@@ -19,6 +19,6 @@ def quickstart(
     datasets and shows in one picture what the upsampling did to the spectrum. The same command goes on where
     an interrupted one stopped.
     """
-    from ganlab.experiments.quickstart import run_quickstart
+    from ganlab.experiments.quickstart.run import run_quickstart
 
     run_quickstart(out, steps, size)

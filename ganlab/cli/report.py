@@ -17,7 +17,7 @@ def report(
     It needs no network and no server. Of an ablation: tables that sort, profiles that overlay, images and
     spectra side by side, training curves, the plan. Of a detection experiment: its report with all figures.
     """
-    from ganlab.experiments.detection_html import is_detection, write_detection_page
-    from ganlab.experiments.report import write_report
+    from ganlab.experiments.ablation.page import write_report
+    from ganlab.experiments.detection.page import is_detection, write_detection_page
 
     print((write_detection_page if is_detection(folder) else write_report)(folder, out))

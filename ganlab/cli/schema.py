@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ganlab.config import json_schema
-from ganlab.config.reference import markdown_reference
+from ganlab.config.tree import markdown_reference
 
 
 def schema(

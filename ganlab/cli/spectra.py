@@ -38,7 +38,8 @@ def spectra(
     results folder alone.
     """
     from ganlab.data.imageset import open_image_set
-    from ganlab.experiments.spectra import SpectraOptions, compare_spectra
+    from ganlab.experiments.spectra.options import SpectraOptions
+    from ganlab.experiments.spectra.run import compare_spectra
 
     command = shlex.join(["ganlab", *sys.argv[1:]])
     options = SpectraOptions(convention, window, bootstrap, metrics, seed, force, command)

@@ -18,7 +18,7 @@ def theory(
 
     Prints the table; with --out also draws the responses and the replicas after one to four doublings.
     """
-    from ganlab.experiments.theory import operator_rows, table_text, write_theory
+    from ganlab.experiments.theory.run import operator_rows, table_text, write_theory
 
     if out is None:
         print(table_text(operator_rows()), end="")

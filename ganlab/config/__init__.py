@@ -12,7 +12,6 @@ from ganlab.config.checks import problems
 from ganlab.config.checks.problem import Problem
 from ganlab.config.dump import differences, dump, dump_mapping, flat, identity
 from ganlab.config.errors import ConfigError, Fault, Origin
-from ganlab.config.json_schema import json_schema
 from ganlab.config.load import Resolved, from_mapping, load, loads, resolve
 from ganlab.config.schema import (
     Config,
@@ -30,6 +29,7 @@ from ganlab.config.schema import (
     UpsamplingConfig,
 )
 from ganlab.config.sources import preset_names
+from ganlab.config.tree import json_schema
 
 __all__ = [
     "Config",

@@ -10,10 +10,19 @@ from typing import Any
 from ganlab.config.checks import problems
 from ganlab.config.checks.problem import Problem
 from ganlab.config.errors import ConfigError, Fault, Origins, key_path, origin_of
-from ganlab.config.merge import overlay
-from ganlab.config.overrides import Overrides, override_documents, tuples
 from ganlab.config.schema import Config
-from ganlab.config.sources import PRESET_LABEL, RUN_CONFIG, locate, mapping, read, with_parents
+from ganlab.config.sources import (
+    PRESET_LABEL,
+    RUN_CONFIG,
+    Overrides,
+    locate,
+    mapping,
+    overlay,
+    override_documents,
+    read,
+    tuples,
+    with_parents,
+)
 from ganlab.config.validate import repaired, validate
 from ganlab.config.yaml12 import Document, parse
 

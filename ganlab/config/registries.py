@@ -42,7 +42,7 @@ REGISTRIES: dict[str, Registry] = {
     "spectral": Registry("losses", "SPECTRAL", "spectral loss"),
     "spectral_inputs": Registry("models", "SPECTRAL_INPUTS", "input of the spectral discriminator"),
     "sources": Registry("data", "SOURCES", "data source"),
-    "conventions": Registry("spectra", "CONVENTIONS", "spectrum convention"),
+    "conventions": Registry("spectra", "CONVENTIONS", "spectrum convention", "conventions.py"),
     "features": Registry("forensics", "FEATURES", "feature"),
     "detectors": Registry("forensics", "DETECTORS", "detector"),
     "perturbations": Registry("forensics", "PERTURBATIONS", "perturbation"),

@@ -155,3 +155,78 @@ def _range_words(node: Node) -> str:
 
 def _plain(limit: float) -> str:
     return str(int(limit)) if limit == int(limit) else str(limit)
+
+
+def markdown_reference() -> str:
+    """A Markdown table: key, what it expects, default, meaning. Sections are left out, their keys are in."""
+    rows = ["| key | expects | default | meaning |", "|---|---|---|---|"]
+    for path in keys():
+        node = find(path) or {}
+        if not properties(node):
+            rows.append(
+                f"| `{dotted(path)}` | {_expects(dotted(path), node)} | {_default(node)} | {_meaning(node)} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+def _expects(key: str, node: dict[str, Any]) -> str:
+    words = words_of(node)
+    return f"{words} (a name of `ganlab list {NAMED[key]}`)" if key in NAMED else words
+
+
+def _default(node: dict[str, Any]) -> str:
+    if "default" not in node:
+        return "required"
+    value = node["default"]
+    return f"`{'null' if value is None else str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _meaning(node: dict[str, Any]) -> str:
+    return " ".join(str(node.get("description", "")).replace("``", "`").split())
+
+
+_OWNER = {
+    "data": "DataConfig",
+    "model": "ModelConfig",
+    "model.upsampling": "UpsamplingConfig",
+    "loss": "LossConfig",
+    "loss.spectral[0]": "SpectralTermConfig",
+    "model.spectral_discriminator": "SpectralDiscriminatorConfig",
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of a configuration file, with its short forms and ``extends``."""
+    schema = plain_schema()
+    definitions = schema["$defs"]
+    for key, kind in NAMED.items():
+        section, _, name = key.rpartition(".")
+        _name_values(definitions[_OWNER[section]]["properties"][name], list(names(kind)))
+    upsampling = definitions["ModelConfig"]["properties"]["upsampling"]
+    name = definitions["UpsamplingConfig"]["properties"]["name"]
+    full = {"$ref": upsampling.pop("$ref")}
+    upsampling["anyOf"] = [full, *name["anyOf"]]
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "A preset, or a YAML file beside this one.",
+    }
+    _require_unless_extended(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _require_unless_extended(schema: dict[str, Any]) -> None:
+    """What is required may stand in the parent."""
+    del schema["$defs"]["ModelConfig"]["required"]
+    schema["if"] = {"not": {"required": ["extends"]}}
+    schema["then"] = {
+        "required": schema.pop("required"),
+        "properties": {"model": {"required": ["upsampling"]}},
+    }
+
+
+def _name_values(node: dict[str, Any], valid: list[str]) -> None:
+    """Limit the text in ``node`` (alone, in a list, or beside null) to the valid names, if there are any."""
+    for option in (node, *node.get("anyOf", ())):
+        for text in (option, option.get("items", {})):
+            if valid and text.get("type") == "string":
+                text["enum"] = valid

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganlab.data.arrays import UInt8Array
-from ganlab.data.rng import bit_stream, permutation
+from ganlab.data.split import bit_stream, permutation
 from ganlab.errors import GanlabError
 from ganlab.images import to_float
 

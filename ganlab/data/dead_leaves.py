@@ -6,7 +6,7 @@ and the roughly power-law spectrum of photographs (Matheron 1968; Lee, Mumford a
 for natural images", IJCV 2001). No file, no licence, any size.
 
 Image ``i`` depends on ``(seed, i)`` and the recipe alone: not on how many are made, or by how many processes
-(:mod:`ganlab.data.leaf_workers`). No torch.
+(:mod:`ganlab.data.builtin`). No torch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ganlab.data.rng import bit_stream, uniforms
+from ganlab.data.split import bit_stream, uniforms
 from ganlab.errors import GanlabError
 
 Floats = npt.NDArray[np.float64]

@@ -14,14 +14,21 @@ from PIL import Image
 
 from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
-from ganlab.data.cache import cache_folder, cached_pack
-from ganlab.data.decode import LOSSY, UNREADABLE, Header, probe, why_unreadable
-from ganlab.data.listing import Listing, list_images
-from ganlab.data.pack import Pack
-from ganlab.data.pool import ordered_map
-from ganlab.data.recipes import Cut, cut_tiles, one_square, resize_recipe, tile_recipe
+from ganlab.data.decode import (
+    LOSSY,
+    UNREADABLE,
+    Cut,
+    Header,
+    cut_tiles,
+    one_square,
+    probe,
+    resize_recipe,
+    tile_recipe,
+    why_unreadable,
+)
+from ganlab.data.listing import Listing, list_images, ordered_map
+from ganlab.data.pack import Pack, PackWriter, cache_folder, cached_pack
 from ganlab.data.split import split_indices
-from ganlab.data.writer import PackWriter
 from ganlab.errors import GanlabError
 from ganlab.util.hashing import sha256_json
 from ganlab.util.progress import bar

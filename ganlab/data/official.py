@@ -24,12 +24,10 @@ from PIL import Image
 
 from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
-from ganlab.data.cache import cache_folder, cached_pack
+from ganlab.data.decode import prepare, resize_recipe
 from ganlab.data.folder import Item, pack_items, packed_listing, warn_about
 from ganlab.data.listing import list_images
-from ganlab.data.pack import Pack
-from ganlab.data.recipes import prepare, resize_recipe
-from ganlab.data.writer import PackWriter
+from ganlab.data.pack import Pack, PackWriter, cache_folder, cached_pack
 from ganlab.errors import GanlabError
 from ganlab.util.progress import bar
 from ganlab.util.torch_pair import import_torchvision

@@ -16,9 +16,8 @@ import numpy.typing as npt
 
 from ganlab.data.arrays import UInt8Array, guarded, integer_column, open_npy
 from ganlab.data.decode import UNREADABLE, Header, decode, probe, why_unreadable
-from ganlab.data.listing import image_suffixes, list_images
+from ganlab.data.listing import image_suffixes, list_images, ordered_map
 from ganlab.data.pack import Pack, read_npz, read_pack
-from ganlab.data.pool import ordered_map
 from ganlab.errors import GanlabError
 from ganlab.util.progress import bar
 

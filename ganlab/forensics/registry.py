@@ -5,25 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ganlab.forensics.detectors.kernels import durall_svm, hinge_svm, poly_svm, rbf_svm
-from ganlab.forensics.detectors.linear import lasso, linear_svm, logistic, ridge
+from ganlab.forensics.detectors.classical import (
+    durall_svm,
+    eigenfaces,
+    gradient_boosting,
+    hinge_svm,
+    lasso,
+    lda,
+    linear_svm,
+    logistic,
+    poly_svm,
+    random_forest,
+    rbf_svm,
+    ridge,
+)
 from ganlab.forensics.detectors.neighbours import kmeans, knn
-from ganlab.forensics.detectors.pattern import prnu, prnu_sensor
-from ganlab.forensics.detectors.subspace import eigenfaces, lda
-from ganlab.forensics.detectors.trees import gradient_boosting, random_forest
+from ganlab.forensics.detectors.prnu import prnu, prnu_sensor
 from ganlab.forensics.features.base import Feature
-from ganlab.forensics.features.decay import Decay
-from ganlab.forensics.features.images import ConvolutionalTraces, Cooccurrence, NeighbouringPixels, Pixels
-from ganlab.forensics.features.profiles import BothAxes, Horizontal, Radial, Vertical, durall_80, durall_300
-from ganlab.forensics.features.residual import NoiseResidual
+from ganlab.forensics.features.pixels import ConvolutionalTraces, Cooccurrence, NeighbouringPixels, Pixels
+from ganlab.forensics.features.profiles import (
+    BothAxes,
+    Decay,
+    Horizontal,
+    Radial,
+    Vertical,
+    durall_80,
+    durall_300,
+)
+from ganlab.forensics.features.residual import NoiseResidual, WaveletPackets
 from ganlab.forensics.features.spectral import Dct, Dft, HighPass
-from ganlab.forensics.features.wavelets import WaveletPackets
-from ganlab.forensics.nets.detectors import attribution, cnn, fingerprint, npr_resnet, patch, resnet
+from ganlab.forensics.nets.detector import attribution, cnn, fingerprint, npr_resnet, patch, resnet
 from ganlab.forensics.perturbations.base import Perturbation
-from ganlab.forensics.perturbations.codec import Jpeg
-from ganlab.forensics.perturbations.filters import GaussianBlur, GaussianNoise, Median
-from ganlab.forensics.perturbations.geometry import CropResize, Mirror, Occlusion, Rescale, Rotation, Shift
-from ganlab.forensics.perturbations.lighting import Relight
+from ganlab.forensics.perturbations.operators import (
+    CropResize,
+    GaussianBlur,
+    GaussianNoise,
+    Jpeg,
+    Median,
+    Mirror,
+    Occlusion,
+    Relight,
+    Rescale,
+    Rotation,
+    Shift,
+)
 from ganlab.forensics.perturbations.published import (
     frank_blur,
     frank_blur_released,

@@ -9,7 +9,7 @@ from torch import Tensor
 from ganlab.errors import GanlabError
 from ganlab.images import UInt8Array, to_uint8
 from ganlab.models import Generator
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 BLOCK = 64
 """The network always computes images 64k ... 64k + 63 together. A convolution may sum in another order for

@@ -17,8 +17,7 @@ from ganlab.generation.sampling import BLOCK, generate_block, image_labels
 from ganlab.images import UInt8Array, to_float, to_uint8
 from ganlab.models import Generator, load_generator
 from ganlab.models.store import FILE_NAME, generator_file, read_generator
-from ganlab.util.hashing import sha256_file
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed, sha256_file
 
 CELL = "cell.json"
 """What `ganlab ablate` writes beside the run of each cell; all of them are called run."""

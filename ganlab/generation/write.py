@@ -1,9 +1,10 @@
-"""One part onto disk: the network computes while threads encode; a killed process continues at its block."""
+"""PNG bytes: lossless, no metadata, the same for the same pixels."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -16,16 +17,64 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ganlab.errors import GanlabError
-from ganlab.generation.encode import COMPRESSION, file_name, png_bytes
-from ganlab.generation.journal import Journal
 from ganlab.generation.plan import Part
 from ganlab.generation.sampling import BLOCK
 from ganlab.images import UInt8Array
 from ganlab.util.atomic import atomic_path
 from ganlab.util.hashing import sha256_file
 from ganlab.util.progress import bar
+
+COMPRESSION = {"folder": 1, "zip": 0, "npy": 0}
+"""zlib level by set format; StyleGAN's zip holds uncompressed PNG."""
+
+
+def png_bytes(image: UInt8Array, level: int) -> bytes:
+    """One uint8 ``(H, W, 3)`` image as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=level)
+    return buffer.getvalue()
+
+
+def file_name(index: int, sub_folders: bool) -> str:
+    """``img00000042.png``; in a zip below a folder per thousand, as StyleGAN's dataset tool names them."""
+    name = f"img{index:08d}.png"
+    return f"{index // 1000:05d}/{name}" if sub_folders else name
+
+
+class Journal:
+    """Append-only record of finished blocks with the SHA-256 of each file they wrote."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.blocks = self._read()
+
+    def _read(self) -> dict[int, dict[str, str]]:
+        """Complete lines only: the last one may have been cut off by a kill."""
+        blocks: dict[int, dict[str, str]] = {}
+        if not self.path.exists():
+            return blocks
+        for line in self.path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+                blocks[int(entry["block"])] = dict(entry["files"])
+            except (ValueError, KeyError, TypeError):
+                continue
+        return blocks
+
+    def add(self, block: int, files: dict[str, str]) -> None:
+        """Record that every file of the block is on disk."""
+        new_line = "\n" if self.path.exists() and not self.path.read_bytes().endswith(b"\n") else ""
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(new_line + json.dumps({"block": block, "files": files}) + "\n")
+        self.blocks[block] = files
+
+    def files(self) -> dict[str, str]:
+        """File name -> SHA-256 over all blocks, in the order of the blocks."""
+        return {name: value for block in sorted(self.blocks) for name, value in self.blocks[block].items()}
+
 
 Work = tuple[int, Future[dict[str, str]]]
 

@@ -23,7 +23,7 @@ from ganlab.losses.spectral_functions import (
 )
 from ganlab.spectra import ProfileConvention, axis_profiles, radial_profile
 from ganlab.spectra.transforms import as_convention
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 LOGARITHMS = ("log_amplitude", "log_power", "log_guarded")
 MIN_RINGS = 2

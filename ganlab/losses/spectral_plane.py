@@ -16,8 +16,7 @@ from ganlab.losses.spectral_functions import (
     log_profile,
     plane_mean,
 )
-from ganlab.spectra.inputs import check_images
-from ganlab.spectra.transforms import half_power
+from ganlab.spectra.transforms import check_images, half_power
 
 MODULUS_FLOOR = 1e-12
 """Added to a power before its square root, whose slope at 0 is unbounded."""

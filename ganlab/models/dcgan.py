@@ -15,7 +15,6 @@ from ganlab.config.architecture import (
 )
 from ganlab.config.schema import ModelConfig
 from ganlab.models.discriminator import Discriminator
-from ganlab.models.downsampling import halving_conv
 from ganlab.models.generator import (
     Generator,
     as_image,
@@ -23,8 +22,7 @@ from ganlab.models.generator import (
     tail_convs,
     upsampler_for,
 )
-from ganlab.models.initialise import dcgan_init
-from ganlab.models.norm import batch_norm, discriminator_norm, normalise
+from ganlab.models.layers import batch_norm, dcgan_init, discriminator_norm, halving_conv, normalise
 
 
 class HiddenStage(nn.Module):

@@ -19,10 +19,8 @@ from ganlab.config.architecture import (
 )
 from ganlab.config.schema import ModelConfig
 from ganlab.models.discriminator import Discriminator
-from ganlab.models.downsampling import halving_conv
 from ganlab.models.generator import Generator, as_image, tail_convs, upsampler_for
-from ganlab.models.initialise import dcgan_init
-from ganlab.models.norm import batch_norm, discriminator_norm, normalise
+from ganlab.models.layers import batch_norm, dcgan_init, discriminator_norm, halving_conv, normalise
 from ganlab.upsampling.base import same_conv
 
 

@@ -15,10 +15,8 @@ from ganlab.config.architecture import (
 )
 from ganlab.config.schema import ModelConfig
 from ganlab.models.discriminator import Discriminator
-from ganlab.models.downsampling import Halve
 from ganlab.models.generator import Generator, as_image, tail_convs, upsampler_for
-from ganlab.models.initialise import glorot_init
-from ganlab.models.norm import batch_norm, normalise
+from ganlab.models.layers import Halve, batch_norm, glorot_init, normalise
 from ganlab.upsampling.base import same_conv
 
 

@@ -11,8 +11,7 @@ from torch import Tensor
 from ganlab.errors import GanlabError
 from ganlab.images import luma
 from ganlab.spectra import axis_profiles, radial_profile
-from ganlab.spectra.inputs import check_images
-from ganlab.spectra.transforms import as_convention, half_power
+from ganlab.spectra.transforms import as_convention, check_images, half_power
 
 LOG_FLOOR = 1e-8
 """Added to a linear power before its logarithm (-80 dB)."""

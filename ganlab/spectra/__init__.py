@@ -1,14 +1,10 @@
 """Spectra of image sets: transforms, profiles in every convention, statistics, deviation, theory."""
 
-from ganlab.spectra.accumulator import SpectrumAccumulator
-from ganlab.spectra.angular import angular_profile, autocorrelation
-from ganlab.spectra.cloaking import HeldOut, cloaking_score, held_out_cloaking
-from ganlab.spectra.conventions import ProfileConvention
-from ganlab.spectra.dct_statistics import DctStatistics, dct_statistics
+from ganlab.spectra.accumulator import SpectrumAccumulator, profile_set
+from ganlab.spectra.conventions import CONVENTIONS, ProfileConvention
 from ganlab.spectra.decay import DecayFit, decay_fit, decay_profile
 from ganlab.spectra.deviation import Deviation, DeviationReport, spectral_deviation
-from ganlab.spectra.deviation_metrics import DeviationMetric
-from ganlab.spectra.gather import profile_set
+from ganlab.spectra.deviation_metrics import REPLICAS, DeviationMetric, peak_prominence
 from ganlab.spectra.guards import SpectralWarning, codec_warnings, enlargement_signs
 from ganlab.spectra.layers import (
     LayerKernel,
@@ -20,16 +16,27 @@ from ganlab.spectra.layers import (
     transposed_kernel,
     unevenness,
 )
-from ganlab.spectra.levels import POWER_FLOOR, decibels
-from ganlab.spectra.paired import focal_frequency_distance, log_frequency_distance
-from ganlab.spectra.profile_set import ProfileSet
-from ganlab.spectra.prominence import REPLICAS, peak_prominence
-from ganlab.spectra.registry import CONVENTIONS, DEVIATIONS, SET_DEVIATIONS
-from ganlab.spectra.residuals import median_residual, npr_residual, residual_spectrum
+from ganlab.spectra.published import (
+    PaddedSpectrum,
+    angular_profile,
+    autocorrelation,
+    median_residual,
+    npr_residual,
+    padded_spectrum,
+    pixel_moments,
+    residual_spectrum,
+)
+from ganlab.spectra.registry import DEVIATIONS, SET_DEVIATIONS
 from ganlab.spectra.rings import RingRule
+from ganlab.spectra.set_metrics import (
+    HeldOut,
+    cloaking_score,
+    focal_frequency_distance,
+    held_out_cloaking,
+    log_frequency_distance,
+)
 from ganlab.spectra.statistics import Moments, SpectrumStatistics
-from ganlab.spectra.stylegan3 import PaddedSpectrum, padded_spectrum, pixel_moments
-from ganlab.spectra.summary import Summary, summaries
+from ganlab.spectra.summary import DctStatistics, ProfileSet, Summary, dct_statistics, summaries
 from ganlab.spectra.theory import (
     Null,
     frequency_response,
@@ -39,9 +46,16 @@ from ganlab.spectra.theory import (
     replica_frequencies,
     spectral_nulls,
 )
-from ganlab.spectra.transforms import axis_profiles, dct2, power_spectrum, radial_profile
+from ganlab.spectra.transforms import (
+    POWER_FLOOR,
+    WINDOWS,
+    axis_profiles,
+    dct2,
+    decibels,
+    power_spectrum,
+    radial_profile,
+)
 from ganlab.spectra.wavelets import haar_energies, haar_packets
-from ganlab.spectra.windows import WINDOWS
 
 __all__ = [
     "CONVENTIONS",

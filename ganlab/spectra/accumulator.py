@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,17 +10,22 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ganlab.errors import GanlabError
-from ganlab.spectra.inputs import check_images
-from ganlab.spectra.reservoir import reduce_reservoirs
+from ganlab.images import luma
 from ganlab.spectra.statistics import (
+    DECAY,
+    PROFILES,
     Settings,
     SpectrumStatistics,
     State,
     empty_state,
+    extra_profiles,
     merge_states,
+    reduce_reservoirs,
     summarise,
     update_state,
 )
+from ganlab.spectra.summary import ProfileSet, image_chunks, spectra_of
+from ganlab.spectra.transforms import check_images
 
 _REDUCTIONS: dict[str, Any] = {"minimum": "min", "maximum": "max", "reservoir": reduce_reservoirs}
 
@@ -190,3 +196,91 @@ class SpectrumAccumulator(Metric):
         if self._update_count == 0 and float(self.state["count"]) > 0:
             self._update_count = 1  # sums that were loaded count as updates; torchmetrics would warn
         return summarise(self.compute(), *self.size, self.settings)
+
+
+NEEDED = ("jung2021", "durall2020", DECAY)
+"""Profiles that deviations use beside those every accumulator has."""
+
+
+def _chunk_profiles(images: Tensor, window: str | None) -> dict[str, Tensor]:
+    profiles = dict(zip(PROFILES, spectra_of(luma(images), window).profiles(), strict=True))
+    return profiles | extra_profiles(images, NEEDED, window)
+
+
+def _from_images(images: Tensor | Iterable[Tensor], window: str | None) -> ProfileSet:
+    kept: dict[str, list[Tensor]] = {}
+    low, high, shape = float("inf"), float("-inf"), (0, 0, 0)
+    for chunk in image_chunks(images):
+        ends = torch.aminmax(chunk)
+        low, high = min(low, float(ends.min)), max(high, float(ends.max))
+        shape = (chunk.shape[1], chunk.shape[2], chunk.shape[3])
+        for name, values in _chunk_profiles(chunk, window).items():
+            kept.setdefault(name, []).append(values.cpu())
+    if not kept:
+        raise GanlabError("a set of images without an image has no spectrum")
+    profiles = {name: torch.cat(parts) for name, parts in kept.items()}
+    return ProfileSet(
+        count=len(profiles["radial"]),
+        height=shape[1],
+        width=shape[2],
+        channels=shape[0],
+        window=window or "none",
+        minimum=low,
+        maximum=high,
+        means={name: values.double().mean(0, keepdim=True) for name, values in profiles.items()},
+        profiles=profiles,
+        images=images if isinstance(images, Tensor) else None,
+    )
+
+
+def _means(result: SpectrumStatistics) -> dict[str, Tensor]:
+    found = {"radial": result.radial["ganlab"].mean}
+    found |= {name: getattr(result, name).mean for name in PROFILES if name != "radial"}
+    found |= {name: moments.mean for name, moments in result.radial.items() if name != "ganlab"}
+    return {name: torch.from_numpy(mean)[None] for name, mean in found.items()}
+
+
+def _from_accumulator(accumulator: SpectrumAccumulator) -> ProfileSet:
+    result = accumulator.result()
+    if accumulator.keep_profiles:
+        profiles = accumulator.profiles()
+    else:
+        profiles = accumulator.sampled_profiles() if accumulator.settings.reservoir else {}
+    return ProfileSet(
+        count=result.count,
+        height=result.height,
+        width=result.width,
+        channels=None,
+        window=result.window,
+        minimum=result.minimum,
+        maximum=result.maximum,
+        means=_means(result),
+        profiles={name: values.cpu() for name, values in profiles.items()},
+    )
+
+
+@torch.no_grad()
+def profile_set(
+    images: Tensor | Iterable[Tensor] | SpectrumAccumulator | ProfileSet, window: str | None = None
+) -> ProfileSet:
+    """The profiles of a set of images, from whatever form it comes in.
+
+    Give the result to ``spectral_deviation`` instead of the images to compare one real set with many others
+    without computing its profiles again.
+
+    Args:
+        images: float ``(N, 1 or 3, H, W)`` in [-1, 1]; batches of such; a ``SpectrumAccumulator`` (with
+            ``keep_profiles`` or ``reservoir`` for intervals, with ``conventions=("jung2021", "durall2020",
+            "decay")`` for every metric); or a ``ProfileSet``, which is returned.
+        window: as in ``power_spectrum``; accumulators bring their own.
+
+    Raises:
+        GanlabError: no image, wrong type, shape or channel count, unknown window; a window beside an
+            accumulator with another one.
+    """
+    if isinstance(images, ProfileSet | SpectrumAccumulator):
+        ready = images if isinstance(images, ProfileSet) else _from_accumulator(images)
+        if window is not None and ready.window != window:
+            raise GanlabError(f"these spectra were made with window {ready.window!r}, not {window!r}")
+        return ready
+    return _from_images(images, window)

@@ -140,3 +140,13 @@ CORVI2023 = ProfileConvention(
     rings=RingRule(unit="cycles", rounding="nearest"),
     reduction="fraction",
 )
+
+CONVENTIONS: dict[str, ProfileConvention] = {
+    "ganlab": GANLAB,
+    "durall2019": DURALL2019,
+    "durall2020": DURALL2020,
+    "jung2021": JUNG2021,
+    "ssdgan2021": SSDGAN2021,
+    "schwarz2021": SCHWARZ2021,
+    "corvi2023": CORVI2023,
+}

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from ganlab.images import luma
 from ganlab.spectra.conventions import LUMA_FOUR_DIGITS
-from ganlab.spectra.fourier import half_squares
-from ganlab.spectra.inputs import check_images
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums
+from ganlab.spectra.transforms import check_images, half_squares
 
 DECAY_BINS = 200
 START, FIT_START = 0.5, 0.85

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError, lookup
-from ganlab.spectra.accumulator import SpectrumAccumulator
+from ganlab.spectra.accumulator import SpectrumAccumulator, profile_set
 from ganlab.spectra.deviation_metrics import DeviationMetric, Grid
-from ganlab.spectra.gather import profile_set
 from ganlab.spectra.guards import (
     SpectralWarning,
     check_sizes,
@@ -21,10 +20,10 @@ from ganlab.spectra.guards import (
     number_warnings,
     range_warnings,
 )
-from ganlab.spectra.profile_set import ProfileSet
 from ganlab.spectra.registry import DEVIATIONS, SET_DEVIATIONS
 from ganlab.spectra.resampling import Stacked, bootstrap, interval, null_draws, p_values, permutations
 from ganlab.spectra.set_metrics import Options, SetResult
+from ganlab.spectra.summary import ProfileSet
 
 Images = Tensor | Iterable[Tensor] | SpectrumAccumulator | ProfileSet
 

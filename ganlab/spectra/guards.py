@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.spectra.inputs import check_images
-from ganlab.spectra.levels import POWER_FLOOR
 from ganlab.spectra.summary import summaries
+from ganlab.spectra.transforms import POWER_FLOOR, check_images
 
 LOSSY = frozenset({"jpeg", "jpg", "mpo", "jfif", "webp", "avif", "heic", "heif", "jpeg2000", "jp2"})
 ENLARGED_DIP = -0.08

@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-from ganlab.spectra.conventions import (
-    CORVI2023,
-    DURALL2019,
-    DURALL2020,
-    GANLAB,
-    JUNG2021,
-    SCHWARZ2021,
-    SSDGAN2021,
-    ProfileConvention,
-)
 from ganlab.spectra.deviation_metrics import (
     LOW,
     MID,
@@ -39,16 +29,6 @@ from ganlab.spectra.set_metrics import (
     needs_pairs,
     needs_profiles,
 )
-
-CONVENTIONS: dict[str, ProfileConvention] = {
-    "ganlab": GANLAB,
-    "durall2019": DURALL2019,
-    "durall2020": DURALL2020,
-    "jung2021": JUNG2021,
-    "ssdgan2021": SSDGAN2021,
-    "schwarz2021": SCHWARZ2021,
-    "corvi2023": CORVI2023,
-}
 
 DEVIATIONS: dict[str, DeviationMetric] = {
     "mean_db": DeviationMetric(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 CHUNK = 2**22
 """Weights held at a time."""

@@ -1,19 +1,267 @@
-"""Distances that need the profiles of single images, or the images themselves: beyond means."""
+"""Fréchet distance between Gaussian fits of log profiles."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ganlab.spectra.cloaking import HeldOut, cloaking_score, held_out_cloaking, held_out_score
-from ganlab.spectra.frechet import frechet_distance, gaussian, shorten
-from ganlab.spectra.levels import POWER_FLOOR
-from ganlab.spectra.paired import focal_frequency_distance, log_frequency_distance
-from ganlab.spectra.profile_set import ProfileSet
+from ganlab.errors import GanlabError
 from ganlab.spectra.resampling import bootstrap_counts, generator, pieces, split_masks
+from ganlab.spectra.summary import ProfileSet
+from ganlab.spectra.transforms import POWER_FLOOR, check_images
+from ganlab.util.hashing import derive_seed
+
+MAXIMUM_LENGTH = 64
+
+
+def shorten(profiles: Tensor) -> Tensor:
+    """Average neighbouring bins of ``(N, K)`` down to at most 64, so that covariances can be estimated."""
+    length = profiles.shape[1]
+    if length <= MAXIMUM_LENGTH:
+        return profiles
+    bounds = torch.linspace(0, length, MAXIMUM_LENGTH + 1).round().long().tolist()
+    pairs = itertools.pairwise(bounds)
+    return torch.stack([profiles[:, a:b].mean(1) for a, b in pairs], 1)
+
+
+def gaussian(profiles: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean ``(R, K)`` and covariance ``(R, K, K)`` of ``(N, K)`` profiles under ``(R, N)`` weights.
+
+    Covariances are divided by n - 1, n the sum of the weights.
+    """
+    totals = weights.sum(1)
+    mean = weights @ profiles / totals[:, None]
+    centred = profiles - profiles.mean(0)
+    shift = mean - profiles.mean(0)
+    second = torch.stack([(centred * row[:, None]).T @ centred for row in weights]) / totals[:, None, None]
+    covariance = second - shift[:, :, None] * shift[:, None, :]
+    return mean, covariance * (totals / (totals - 1).clamp_min(1))[:, None, None]
+
+
+def _root(matrices: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrices)
+    root: Tensor = (vectors * values.clamp_min(0).sqrt()[:, None, :]) @ vectors.mT
+    return root
+
+
+def frechet_distance(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
+    """Squared Fréchet (2-Wasserstein) distance of Gaussians, ``(R,)``.
+
+    ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2)``, as FID has it (Heusel et al. 2017).
+
+    Args:
+        first: means ``(R, K)`` and covariances ``(R, K, K)``.
+        second: likewise.
+    """
+    means = (first[0] - second[0]).square().sum(1)
+    root = _root(first[1])
+    cross = torch.linalg.eigvalsh(root @ second[1] @ root).clamp_min(0).sqrt().sum(1)
+    traces = (first[1] + second[1]).diagonal(dim1=1, dim2=2).sum(1)
+    distance: Tensor = means + traces - 2 * cross
+    return distance.clamp_min(0)
+
+
+def _pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = check_images(first), check_images(second)
+    if first.shape != second.shape:
+        raise GanlabError(
+            "paired distances compare image i with image i: both sets have one shape; got "
+            f"{tuple(first.shape)} and {tuple(second.shape)}"
+        )
+    return first, second
+
+
+def focal_frequency_distance(first: Tensor, second: Tensor, alpha: float = 1.0) -> Tensor:
+    """Focal frequency loss of every pair of images (Jiang et al. 2021), images in [0, 1].
+
+    With d the difference of the orthonormal spectra of a channel: the mean over the plane of
+    ``|d|^alpha / max(|d|^alpha) * |d|^2``, the weight taken as a constant; mean over channels.
+
+    Args:
+        first: float ``(N, C, H, W)`` in [-1, 1].
+        second: the same shape.
+        alpha: power of the weight.
+
+    Returns:
+        ``(N,)``. Differentiable, with the weight detached as in the released code.
+
+    Raises:
+        GanlabError: wrong type or shape, shapes that differ.
+
+    Source: arXiv 2012.12821; EndlessSora/focal-frequency-loss 352f69d.
+    """
+    first, second = _pair(first, second)
+    difference = torch.fft.fft2((first - second) / 2, norm="ortho")
+    square: Tensor = difference.real.square() + difference.imag.square()
+    weight = square.detach().pow(alpha / 2)
+    largest = weight.amax((-1, -2), keepdim=True)
+    weight = weight / torch.where(largest > 0, largest, torch.ones_like(largest))
+    return (weight * square).mean((1, 2, 3))
+
+
+def log_frequency_distance(first: Tensor, second: Tensor) -> Tensor:
+    """Log frequency distance of every pair (Jiang et al. 2021), images in 0..255.
+
+    ``ln(mean |F1 - F2|^2 + 1)`` with un-normalised transforms. By Parseval it is ``ln(H W MSE + 1)``: a
+    function of the pixel error alone, which is how it is computed here.
+
+    Args:
+        first: float ``(N, C, H, W)`` in [-1, 1].
+        second: the same shape.
+
+    Returns:
+        ``(N,)``. Differentiable.
+
+    Raises:
+        GanlabError: wrong type or shape, shapes that differ.
+
+    Source: arXiv 2012.12821; EndlessSora/focal-frequency-loss 352f69d, metrics.
+    """
+    first, second = _pair(first, second)
+    error = ((first - second) * 127.5).square().mean((1, 2, 3))
+    return torch.log(error * (first.shape[-2] * first.shape[-1]) + 1)
+
+
+def score(accuracy: float) -> float:
+    """``1 - |accuracy - 1/2| / (1/2)``: 1 cannot be told apart, 0 always (or never) told apart."""
+    return 1 - abs(accuracy - 0.5) / 0.5
+
+
+def held_out_score(accuracy: float) -> float:
+    """The score of an accuracy on unseen images: below one half there is nothing learnt, so it is 1."""
+    return score(max(accuracy, 0.5))
+
+
+def _both(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or not len(real) or not len(fake):
+        raise GanlabError(
+            f"profiles are (N, K) of equal K, at least one of each; got {tuple(real.shape)} and "
+            f"{tuple(fake.shape)}"
+        )
+    labels = torch.cat((torch.ones(len(real)), torch.zeros(len(fake)))).to(real.device)
+    return torch.cat((real, fake)), labels
+
+
+@torch.enable_grad()
+def cloaking_score(real: Tensor, fake: Tensor, epochs: int = 100, seed: int = 0) -> float:
+    """The score as Jung & Keuper publish it, on the classifier's own training data.
+
+    One linear layer (torch's initialisation), binary cross-entropy summed over batches of 1000, Adam at 1e-3,
+    ``epochs`` passes; accuracy on the training set at logit 0. After 100 epochs the classifier is far from
+    converged, so that the score depends on the training budget and the seed as much as on the spectra:
+    ``held_out_cloaking`` is the one to trust. As published, equally many profiles of each kind are taken.
+
+    Args:
+        real: ``(N, K)`` profiles, min-max ones ("jung2021") as published.
+        fake: ``(M, K)``; the larger set is cut to the size of the smaller.
+        epochs: 100 or 1000 in the released code's reports.
+        seed: of initialisation and shuffling.
+
+    Raises:
+        GanlabError: profiles of different length, or none.
+
+    Source: Jung & Keuper AAAI 2021, arXiv 2012.03110; steffen-jung/SpectralGAN 497cc04, DetectionScore.py.
+    """
+    count = min(len(real), len(fake))
+    profiles, labels = _both(real[:count].float().cpu(), fake[:count].float().cpu())
+    generator = torch.Generator().manual_seed(derive_seed(seed, "cloaking"))
+    bound = profiles.shape[1] ** -0.5
+    parameters = torch.empty(profiles.shape[1] + 1).uniform_(-bound, bound, generator=generator)
+    weights = parameters.requires_grad_()
+    optimizer = torch.optim.Adam([weights])
+    for _ in range(epochs):
+        for chosen in torch.split(torch.randperm(len(labels), generator=generator), 1000):
+            optimizer.zero_grad()
+            logits = profiles[chosen] @ weights[:-1] + weights[-1]
+            loss = F.binary_cross_entropy_with_logits(logits, labels[chosen], reduction="sum")
+            torch.autograd.backward(loss)
+            optimizer.step()
+    with torch.no_grad():
+        right = ((profiles @ weights[:-1] + weights[-1] > 0) == (labels > 0)).float()
+    return score(float(right.mean()))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Which profiles a classifier trained on the others told right.
+
+    Attributes:
+        right_real: ``(N,)`` 0 or 1.
+        right_fake: ``(M,)`` 0 or 1.
+    """
+
+    right_real: Tensor
+    right_fake: Tensor
+
+    @property
+    def accuracy(self) -> float:
+        """Mean of the accuracies on reals and on fakes."""
+        return (float(self.right_real.mean()) + float(self.right_fake.mean())) / 2
+
+    @property
+    def score(self) -> float:
+        """The cloaking score of ``accuracy``, where worse than chance counts as chance."""
+        return held_out_score(self.accuracy)
+
+
+def _fit_logistic(features: Tensor, labels: Tensor, ridge: float) -> Tensor:
+    """Weights of ridge logistic regression by Newton's method; classes count equally. Last weight: bias."""
+    share = torch.where(labels > 0, 0.5 / labels.mean(), 0.5 / (1 - labels.mean()))
+    penalty = torch.full((features.shape[1],), ridge * len(labels), dtype=features.dtype)
+    penalty[-1] = 0
+    weights = features.new_zeros(features.shape[1])
+    for _ in range(50):
+        chance = torch.sigmoid(features @ weights)
+        slope = features.T @ (share * (chance - labels)) + penalty * weights
+        curve = (features * (share * chance * (1 - chance) + 1e-9)[:, None]).T @ features + penalty.diag()
+        step = torch.linalg.solve(curve, slope)
+        # A Newton step that runs away on separable data is shortened; the ridge makes the optimum finite.
+        weights = weights - step * min(1.0, 10.0 / float(step.norm().clamp_min(1e-12)))
+        if float(step.abs().max()) < 1e-8:
+            break
+    return weights
+
+
+def held_out_cloaking(
+    real: Tensor, fake: Tensor, folds: int = 5, ridge: float = 1e-4, seed: int = 0
+) -> HeldOut:
+    """Cross-validated, converged logistic regression on standardised profiles.
+
+    Args:
+        real: ``(N, K)`` profiles.
+        fake: ``(M, K)``; need not be as many, both kinds count equally.
+        folds: each profile is judged by a classifier trained on the other ``folds - 1`` parts.
+        ridge: L2 penalty per example on the standardised weights.
+        seed: of the split.
+
+    Returns:
+        Which profiles were told right; ``.score`` is the cloaking score.
+
+    Raises:
+        GanlabError: profiles of different length, or fewer than ``folds`` of a kind.
+    """
+    profiles, labels = _both(real.double().cpu(), fake.double().cpu())
+    if min(len(real), len(fake)) < folds or folds < 2:
+        raise GanlabError(
+            f"{folds} folds need at least {folds} profiles of each kind, and there are two folds"
+        )
+    generator = torch.Generator().manual_seed(derive_seed(seed, "held-out cloaking"))
+    fold = torch.cat([torch.randperm(n, generator=generator) % folds for n in (len(real), len(fake))])
+    right = torch.zeros(len(labels), dtype=torch.float64)
+    for k in range(folds):
+        train, test = fold != k, fold == k
+        mean, std = profiles[train].mean(0), profiles[train].std(0)
+        scaled = (profiles - mean) / torch.where(std > 0, std, torch.ones_like(std))
+        features = torch.cat((scaled, scaled.new_ones(len(scaled), 1)), 1)
+        weights = _fit_logistic(features[train], labels[train].double(), ridge)
+        right[test] = ((features[test] @ weights > 0) == (labels[test] > 0)).double()
+    return HeldOut(right[: len(real)], right[len(real) :])
+
 
 FRECHET_RESAMPLES = 200
 """Each costs two eigendecompositions; at most so many are drawn."""

@@ -1,13 +1,9 @@
-"""Sums over images, from which means, deviations and standard errors follow: pure functions of tensors.
-
-Every entry of a state is a float64 sum (or a minimum, a maximum, a sample of fixed size), so that states of
-disjoint image sets add up to the state of their union, in any order.
-"""
+"""Several profiles of one batch: the luma, which most of them start from, is taken once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +13,104 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError, lookup
 from ganlab.images import luma
-from ganlab.spectra.conventions import ProfileConvention
-from ganlab.spectra.decay import DECAY_BINS
-from ganlab.spectra.extra import DECAY, extra_profiles
-from ganlab.spectra.levels import POWER_FLOOR
-from ganlab.spectra.reservoir import add_to_reservoir, bands, empty_reservoir, merge_reservoirs
+from ganlab.spectra.conventions import LUMA_FOUR_DIGITS, ProfileConvention
+from ganlab.spectra.decay import DECAY_BINS, decay_profile
 from ganlab.spectra.rings import FloatArray
 from ganlab.spectra.summary import Spectra, image_chunks, spectra_of
-from ganlab.spectra.transforms import as_convention, dct2
-from ganlab.spectra.windows import WINDOWS
+from ganlab.spectra.transforms import POWER_FLOOR, WINDOWS, as_convention, dct2, radial_profile
+
+DECAY = "decay"
+"""Stands among the names of conventions for Dzanic's amplitudes, ``decay_profile``."""
+
+Weights = tuple[float, float, float]
+
+
+def _luma_of(name: str) -> Weights | None:
+    """Luma weights that a profile starts from; None where it needs the channels."""
+    if name == DECAY:
+        return LUMA_FOUR_DIGITS
+    convention = as_convention(name)
+    return None if convention.integer_luma or convention.value_range == "standardised" else convention.luma
+
+
+def extra_profiles(images: Tensor, names: Iterable[str], window: str | None) -> dict[str, Tensor]:
+    """Radial profiles by name of their convention, and "decay" (never windowed): name -> ``(N, K)``.
+
+    Raises:
+        GanlabError: as ``radial_profile``.
+    """
+    greys: dict[Weights, Tensor] = {}
+    found = {}
+    for name in names:
+        weights = _luma_of(name)
+        if weights is not None and weights not in greys:
+            greys[weights] = luma(images, weights).unsqueeze(1)
+        planes = images if weights is None else greys[weights]
+        found[name] = decay_profile(planes) if name == DECAY else radial_profile(planes, name, window)
+    return found
+
+
+PERCENTILES = (5.0, 25.0, 50.0, 75.0, 95.0)
+
+_ODD = 0x5851F42D4C957F2D
+_MIX = 0x14057B7EF767814F
+
+
+def empty_reservoir(size: int, length: int) -> Tensor:
+    """``(size, 1 + length)`` float64: keys (infinite where no image is) and profiles."""
+    reservoir = torch.zeros(size, 1 + length, dtype=torch.float64)
+    reservoir[:, 0] = float("inf")
+    return reservoir
+
+
+def _keys(profiles: Tensor) -> Tensor:
+    """Uniform on [0, 1): a multiplicative hash of the profile's bits; integers wrap around at 64 bits."""
+    bits = profiles.float().contiguous().view(torch.int32).to(torch.int64)
+    powers = np.cumprod(np.full(bits.shape[1], _ODD, dtype=np.int64))
+    mixed = (bits * torch.from_numpy(powers).to(bits.device)).sum(1)
+    mixed = (mixed ^ (mixed >> 29)) * _MIX
+    mixed = (mixed ^ (mixed >> 32)) * _ODD
+    return ((mixed >> 11) & (2**53 - 1)).double() / 2**53
+
+
+def _smallest(rows: Tensor, size: int) -> Tensor:
+    return rows[rows[:, 0].argsort(stable=True)[:size]]
+
+
+def add_to_reservoir(reservoir: Tensor, profiles: Tensor, in_place: bool = False) -> Tensor:
+    """The sample after ``(N, L)`` more profiles: rows with the largest keys give way to smaller new ones.
+
+    Args:
+        reservoir: ``(size, 1 + L)``.
+        profiles: of the new images.
+        in_place: overwrite ``reservoir`` instead of a copy of it.
+    """
+    size, keys = len(reservoir), _keys(profiles).to(reservoir.device)
+    kept = torch.cat((reservoir[:, 0], keys)).topk(size, largest=False, sorted=False).indices
+    stays = torch.zeros(size + len(keys), dtype=torch.bool, device=reservoir.device)
+    stays[kept] = True
+    leaving, coming = (~stays[:size]).nonzero()[:, 0], stays[size:].nonzero()[:, 0]
+    rows = torch.cat((keys[coming, None], profiles[coming.to(profiles.device)].to(reservoir)), 1)
+    return (reservoir if in_place else reservoir.clone()).index_copy_(0, leaving, rows)
+
+
+def merge_reservoirs(first: Tensor, second: Tensor) -> Tensor:
+    """The sample of the union of two sets from their samples."""
+    return _smallest(torch.cat((first, second)), len(first))
+
+
+def reduce_reservoirs(stacked: Tensor) -> Tensor:
+    """``(processes, size, 1 + L)`` samples of all processes -> the sample of the union."""
+    return _smallest(stacked.flatten(0, 1), stacked.shape[1])
+
+
+def bands(reservoir: Tensor, lengths: Mapping[str, int]) -> tuple[dict[str, FloatArray], int]:
+    """Percentiles of every profile over the sample, ``(5, K)`` each, and the number of images in it."""
+    rows = reservoir[torch.isfinite(reservoir[:, 0]), 1:].cpu().numpy()
+    levels = np.percentile(rows, PERCENTILES, axis=0)
+    ends = np.cumsum(list(lengths.values()))[:-1]
+    return dict(zip(lengths, np.split(levels, ends, axis=1), strict=True)), len(rows)
+
 
 PROFILES = ("radial", "horizontal", "vertical", "diagonal")
 """Linear luma profiles that every state holds, in the "ganlab" convention."""

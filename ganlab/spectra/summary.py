@@ -1,10 +1,10 @@
-"""One FFT for everything: the mean power, the radial and the axis profiles of a batch in one pass."""
+"""What a comparison needs of a set of images: the profiles of its images, their means, size and range."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,11 +13,43 @@ from torch import Tensor
 from ganlab.errors import GanlabError
 from ganlab.images import luma
 from ganlab.spectra.conventions import GANLAB
-from ganlab.spectra.fourier import half_squares
-from ganlab.spectra.inputs import check_images
-from ganlab.spectra.rings import multiplicity, orbit_sums, ring_sums_of_orbits
-from ganlab.spectra.transforms import axis_means
-from ganlab.spectra.windows import apply_window
+from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums_of_orbits
+from ganlab.spectra.transforms import apply_window, axis_means, check_images, dct2, half_squares
+
+
+@dataclass(frozen=True)
+class ProfileSet:
+    """Profiles of one set of images.
+
+    Attributes:
+        count: number of images in the set.
+        height: H.
+        width: W.
+        channels: C, None where unknown.
+        window: name of the window, "none" without.
+        minimum: smallest value seen, and
+        maximum: the largest.
+        means: name -> ``(1, K)`` float64, over all images.
+        profiles: name -> ``(n, K)`` of all images or a uniform sample of them; empty where none were kept.
+        images: the images themselves ``(N, C, H, W)``, where a tensor was given.
+    """
+
+    count: int
+    height: int
+    width: int
+    channels: int | None
+    window: str
+    minimum: float
+    maximum: float
+    means: dict[str, Tensor]
+    profiles: dict[str, Tensor] = field(repr=False)
+    images: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def sampled(self) -> int:
+        """Number of images whose profiles are at hand."""
+        return len(next(iter(self.profiles.values()))) if self.profiles else 0
+
 
 CHUNK_PIXELS = 2**20
 """Pixels transformed at a time, so that what follows the FFT finds its data in the cache."""
@@ -163,3 +195,58 @@ def summaries(images: Tensor, window: str | None = None) -> Summary:
         total = total + _sum_over_images(spectra.squares) / spectra.area
         profiles.append(spectra.profiles())
     return Summary(total / len(checked), *(torch.cat(parts) for parts in zip(*profiles, strict=True)))
+
+
+LOG_EPSILON = 1e-12
+
+
+@dataclass(frozen=True)
+class DctStatistics:
+    """Statistics of orthonormal DCT-II coefficients of images in 0..255.
+
+    Attributes:
+        count: number of images.
+        mean: of the signed coefficients, ``(C, H, W)`` float64.
+        std: population standard deviation (divided by n), ``(C, H, W)``.
+    """
+
+    count: int
+    mean: FloatArray
+    std: FloatArray
+
+    @property
+    def log_mean(self) -> FloatArray:
+        """``ln(|mean| + 1e-12)``, the heat map of the paper: signed coefficients cancel before the log."""
+        log: FloatArray = np.log(np.abs(self.mean) + LOG_EPSILON)
+        return log
+
+    @property
+    def log_std(self) -> FloatArray:
+        """``ln(std + 1e-12)``."""
+        log: FloatArray = np.log(self.std + LOG_EPSILON)
+        return log
+
+
+def dct_statistics(images: Tensor | Iterable[Tensor]) -> DctStatistics:
+    """DCT statistics of a set of images, every channel for itself, in one pass.
+
+    Args:
+        images: float ``(N, C, H, W)`` in [-1, 1], or batches of such, all of one size. They are taken to
+            0..255 as the released code reads them; for its grey variant pass one channel.
+
+    Raises:
+        GanlabError: no image, wrong type or shape.
+
+    Source: Frank et al. ICML 2020, arXiv 2003.08685; RUB-SysSec/GANDCTAnalysis 988c4c3.
+    """
+    total, square, count = None, None, 0
+    for chunk in image_chunks(images):
+        values = dct2(chunk.double() * 127.5 + 127.5)
+        total = values.sum(0) if total is None else total + values.sum(0)
+        square = values.square().sum(0) if square is None else square + values.square().sum(0)
+        count += len(chunk)
+    if total is None or square is None:
+        raise GanlabError("there are no statistics of zero images")
+    mean = total / count
+    variance = (square / count - mean.square()).clamp_min(0)
+    return DctStatistics(count, mean.cpu().numpy(), variance.sqrt().cpu().numpy())

@@ -1,27 +1,125 @@
-"""From images to spectra: power, DCT, and the one-dimensional profiles, batched and differentiable.
-
-Images are float ``(N, C, H, W)`` in [-1, 1], any N, C, H and W. float64 is computed in float64, anything
-else in float32. Spectra are un-shifted: row k of H holds frequency k/H cycles per pixel up to 1/2 and
-(k - H)/H beyond.
-"""
+"""The one check of what comes in: image tensors."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, float64
 
-from ganlab.errors import lookup
+from ganlab.errors import GanlabError, lookup
 from ganlab.images import luma, to_uint8
-from ganlab.spectra.conventions import Measure, ProfileConvention
-from ganlab.spectra.fourier import half_power as half_power
-from ganlab.spectra.fourier import half_squares, squared_modulus
-from ganlab.spectra.inputs import check_images
-from ganlab.spectra.registry import CONVENTIONS
-from ganlab.spectra.rings import multiplicity, orbit_sums, ring_sums
-from ganlab.spectra.windows import apply_window
+from ganlab.spectra.conventions import CONVENTIONS, Measure, ProfileConvention
+from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums
+
+
+def check_images(images: Tensor) -> Tensor:
+    """The images in their computing precision: float64 stays, every other float becomes float32.
+
+    Raises:
+        GanlabError: not four-dimensional, not floating point, or without a pixel.
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
+        what = (
+            f"{images.dtype} of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images)
+        )
+        raise GanlabError(
+            f"spectra take float images (N, C, H, W) in [-1, 1]; got {what}; "
+            "ganlab.images.to_float turns uint8 (N, H, W, C) into them"
+        )
+    if 0 in images.shape[1:]:
+        raise GanlabError(f"images of shape {tuple(images.shape)} have no pixels")
+    return images if images.dtype == float64 else images.float()
+
+
+POWER_FLOOR = 1e-12
+"""Power below this counts as this in logarithms (-120 dB; the rounding of 8-bit images lies near -53 dB)."""
+
+
+def decibels(power: Tensor) -> Tensor:
+    """``10 log10`` of linear power, no lower than -120 dB; any shape."""
+    return power.clamp_min(POWER_FLOOR).log10().mul(10)
+
+
+def squared_modulus(spectrum: Tensor) -> Tensor:
+    """Of a spectrum that nothing else needs: overwritten where no graph holds it."""
+    parts = torch.view_as_real(spectrum)
+    squares = parts.square() if parts.requires_grad else parts.square_()
+    return squares[..., 0] + squares[..., 1]
+
+
+def half_squares(planes: Tensor, norm: str = "backward") -> Tensor:
+    """``(..., H, W) -> (..., H, W//2+1)``: ``|rfft2|^2`` under a norm of ``torch.fft``."""
+    return squared_modulus(torch.fft.rfft2(planes, norm=norm))
+
+
+def half_power(planes: Tensor) -> Tensor:
+    """``(..., H, W) -> (..., H, W//2+1)``: ``|rfft2|^2 / (H W)``.
+
+    By Parseval the mean of this over the full plane is the mean square of the pixels.
+    """
+    return half_squares(planes, "ortho")
+
+
+KAISER_BETA = 8.0
+"""StyleGAN3's choice for average spectra."""
+
+
+def _none(size: int) -> FloatArray:
+    return np.ones(size)
+
+
+def _hann(size: int) -> FloatArray:
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size) if size > 1 else np.ones(size)
+
+
+def _kaiser(size: int) -> FloatArray:
+    return np.kaiser(size, KAISER_BETA)
+
+
+WINDOWS: dict[str, Callable[[int], FloatArray]] = {"none": _none, "hann": _hann, "kaiser": _kaiser}
+
+
+def window_1d(name: str, size: int) -> FloatArray:
+    """Window ``name`` of ``size`` samples, scaled to mean square 1.
+
+    Args:
+        name: "none", "hann" (periodic, so a constant image leaks into one bin on each side and no further) or
+            "kaiser" (symmetric, beta 8, as StyleGAN3's average spectra).
+        size: number of samples.
+
+    Raises:
+        GanlabError: unknown name.
+    """
+    samples = lookup(WINDOWS, name, "window")(size)
+    scaled: FloatArray = samples / np.sqrt(np.mean(samples**2))
+    return scaled
+
+
+@functools.lru_cache(maxsize=64)
+def window_2d(name: str, height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Outer product of two windows, ``(H, W)``, mean square 1; kept for the next call.
+
+    Raises:
+        GanlabError: unknown name.
+    """
+    outer = window_1d(name, height)[:, None] * window_1d(name, width)[None, :]
+    # A cached tensor made under inference_mode could never be used in a graph afterwards.
+    with torch.inference_mode(False):
+        return torch.from_numpy(outer).to(device, dtype)
+
+
+def apply_window(planes: Tensor, window: str | None) -> Tensor:
+    """``(..., H, W)`` times the window; unchanged for None and "none".
+
+    Raises:
+        GanlabError: unknown name.
+    """
+    if window is None or window == "none":
+        return planes
+    return planes * window_2d(window, planes.shape[-2], planes.shape[-1], planes.device, planes.dtype)
 
 
 def power_spectrum(images: Tensor, window: str | None = None) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.spectra.inputs import check_images
+from ganlab.spectra.transforms import check_images
 
 
 @functools.lru_cache(maxsize=16)

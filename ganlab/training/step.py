@@ -13,10 +13,9 @@ from ganlab.data import BatchReader
 from ganlab.errors import lookup
 from ganlab.losses import ADVERSARIAL, PENALTIES, gradient_ratios
 from ganlab.training.device import Placement
-from ganlab.training.distributed import World
-from ganlab.training.gather import gather_rows
+from ganlab.training.distributed import World, gather_rows
 from ganlab.training.players import Players
-from ganlab.training.randomness import generator_for, labels, latents
+from ganlab.training.preview import generator_for, labels, latents
 from ganlab.training.spectral import SecondOpinion, term_distances, term_values, training_images
 
 Losses = dict[str, Tensor]

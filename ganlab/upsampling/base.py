@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.errors import GanlabError
-from ganlab.upsampling.fir import check_border, pad, zero_insert_and_filter
-from ganlab.upsampling.kernels import Kernel
+from ganlab.upsampling.kernels import Kernel, check_border, pad, zero_insert_and_filter
 
 
 class Upsampler(nn.Module):

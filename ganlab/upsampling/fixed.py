@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ganlab.upsampling import kernels
 from ganlab.upsampling.base import FixedUpsampler, interpolate_with_border
-from ganlab.upsampling.fir import check_border
+from ganlab.upsampling.kernels import check_border
 
 
 class Nearest(FixedUpsampler):

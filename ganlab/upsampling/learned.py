@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganlab.errors import GanlabError
 from ganlab.upsampling.base import Upsampler, same_conv
-from ganlab.upsampling.fir import pad
+from ganlab.upsampling.kernels import pad
 
 
 class Transposed(Upsampler):

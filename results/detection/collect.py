@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ganlab.experiments.style import (
+from ganlab.results.style import (
     BLACK,
     GREY,
     PAGE,

@@ -22,10 +22,11 @@ from torch import Tensor
 
 from ganlab.data import open_image_set
 from ganlab.data.folder import prepare
-from ganlab.experiments.spectra_csv import FREQUENCY, number, write_csv
-from ganlab.experiments.spectra_figures import draw_deviation, mark_replicas
-from ganlab.experiments.spectra_profiles import unit_of
-from ganlab.experiments.style import (
+from ganlab.experiments.spectra.figures import draw_deviation, mark_replicas
+from ganlab.experiments.spectra.profiles import unit_of
+from ganlab.experiments.spectra.tables import FREQUENCY, number, write_csv
+from ganlab.images import UInt8Array, to_float, to_uint8
+from ganlab.results.style import (
     BLACK,
     GREY,
     PAGE,
@@ -36,7 +37,6 @@ from ganlab.experiments.style import (
     series_style,
     styled,
 )
-from ganlab.images import UInt8Array, to_float, to_uint8
 from ganlab.spectra import (
     CONVENTIONS,
     DEVIATIONS,
@@ -51,7 +51,7 @@ from ganlab.spectra import (
 )
 from ganlab.spectra.deviation_metrics import LOW, MID
 from ganlab.upsampling import KERNELS, interpolate2x
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 HERE = Path(__file__).parent
 SEED = 0

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from scipy import stats
 
-from ganlab.experiments.style import (
+from ganlab.results.style import (
     BLACK,
     DIVERGING,
     GREY,

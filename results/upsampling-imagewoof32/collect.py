@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from ganlab.data import open_image_set
-from ganlab.experiments.style import PAGE, new_figure, save_figure, series_style, styled
+from ganlab.results.style import PAGE, new_figure, save_figure, series_style, styled
 from ganlab.training.preview import grid
 
 HERE = Path(__file__).parent

@@ -12,8 +12,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from ganlab.data import BatchReader, DeadLeaves, open_image_set
+from ganlab.data.builtin import dead_leaves
 from ganlab.data.dead_leaves import render
-from ganlab.data.leaf_workers import dead_leaves
 from ganlab.images import to_float
 
 pytestmark = pytest.mark.benchmark

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from ganlab.data.imageset import array_image_set
-from ganlab.experiments.spectra_measure import batch_size, measure
-from ganlab.experiments.spectra_options import SpectraOptions
+from ganlab.experiments.spectra.measure import batch_size, measure
+from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.images import luma, to_float
 
 pytestmark = pytest.mark.benchmark
@@ -80,7 +80,7 @@ SCRIPT = """
 import sys, threading, time
 import numpy as np
 from ganlab.data.imageset import open_image_set
-from ganlab.experiments.spectra import SpectraOptions, compare_spectra
+from ganlab.experiments.spectra.run import SpectraOptions, compare_spectra
 
 peak, done = 0, False
 

@@ -14,8 +14,8 @@ import torch
 from ganlab.spectra import DEVIATIONS, SpectrumAccumulator, spectral_deviation, summaries
 from ganlab.spectra.deviation import _statistic
 from ganlab.spectra.deviation_metrics import Grid
-from ganlab.spectra.profile_set import ProfileSet
 from ganlab.spectra.resampling import Stacked, bootstrap
+from ganlab.spectra.summary import ProfileSet
 
 pytestmark = pytest.mark.benchmark
 BATCHES = {64: 256, 256: 16}

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from ganlab.config import ConfigError, from_mapping, load, problems, resolve
-from ganlab.config.checks import CHECKS, names, sources
+from ganlab.config.checks import CHECKS, network, sources
 from ganlab.config.checks.sources import FACTS
 from ganlab.config.errors import key_path
 from ganlab.config.registries import names as registered
@@ -417,7 +417,7 @@ def test_an_odd_world_size_variable_counts_as_one(monkeypatch):
 
 def test_an_architecture_needs_both_networks(monkeypatch):
     tables = {"generators": ("dcgan", "lonely"), "discriminators": ("dcgan",)}
-    monkeypatch.setattr(names, "names", lambda kind: tables.get(kind, ()))
+    monkeypatch.setattr(network, "names", lambda kind: tables.get(kind, ()))
     assert "has a generator but no discriminator" in errors("model.architecture=lonely")["model.architecture"]
 
 
@@ -426,7 +426,7 @@ def test_facts_are_about_registered_sources():
 
 
 def test_unlisted_architectures_and_sources_are_left_alone(monkeypatch):
-    monkeypatch.setattr(names, "names", lambda kind: ())
+    monkeypatch.setattr(network, "names", lambda kind: ())
     found = [
         "model.architecture=mine",
         "model.image_size=100",
@@ -459,7 +459,7 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("check", [check for check in CHECKS if check is not names.registered_names])
+@pytest.mark.parametrize("check", [check for check in CHECKS if check is not network.registered_names])
 def test_checks_declare_what_they_read(check, monkeypatch):
     """Otherwise a key already known to be wrong would cause a second, misleading error."""
     monkeypatch.setenv("WORLD_SIZE", "2")

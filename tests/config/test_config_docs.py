@@ -8,7 +8,7 @@ import pytest
 
 import ganlab.config
 from ganlab.config import loads, preset_names, resolve
-from ganlab.config.reference import markdown_reference
+from ganlab.config.tree import markdown_reference
 from ganlab.config.yaml12 import load_yaml
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ import pytest
 
 from ganlab.config.schema import DataConfig
 from ganlab.data import DeadLeaves, load_training_images
+from ganlab.data.builtin import dead_leaves
 from ganlab.data.dead_leaves import _paint, bit_stream, draw_discs, radii, render
-from ganlab.data.leaf_workers import dead_leaves
 from ganlab.errors import GanlabError
 
 

@@ -14,9 +14,8 @@ from PIL import Image
 
 from ganlab.config.schema import DataConfig
 from ganlab.data import DataWarning, load_training_images, pack_folder, read_pack
-from ganlab.data.listing import list_images
-from ganlab.data.pool import ordered_map
-from ganlab.data.recipes import prepare
+from ganlab.data.decode import prepare
+from ganlab.data.listing import list_images, ordered_map
 from ganlab.errors import GanlabError
 
 

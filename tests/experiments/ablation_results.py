@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from ganlab.experiments import ablation as library
-from ganlab.experiments.ablation import ablate, open_ablation
-from ganlab.experiments.ablation_cell import run_cell
-from ganlab.experiments.ablation_jobs import Cluster
+from ganlab.experiments.ablation import run as library
+from ganlab.experiments.ablation.jobs import Cluster
+from ganlab.experiments.ablation.measure import run_cell
+from ganlab.experiments.ablation.run import ablate, open_ablation
 
 SMALL = {
     "model.image_size": 16, "model.generator.width": 8, "model.discriminator.width": 8,

@@ -11,7 +11,7 @@ from forensics_images import natural, striped
 
 from ganlab.data.imageset import array_image_set
 from ganlab.forensics import SavedDetector, make_detector, save_detector, save_splits, split_by_identity
-from ganlab.forensics.protocol.hashes import exact_hashes
+from ganlab.forensics.protocol.near import exact_hashes
 from ganlab.images import to_float
 from ganlab.util.atomic import write_json
 

@@ -18,13 +18,13 @@ import scipy.stats
 import yaml
 
 from ganlab.errors import GanlabError
-from ganlab.experiments import ablation as library
-from ganlab.experiments import ablation_jobs
-from ganlab.experiments.ablation import ablate, estimates, open_ablation
-from ganlab.experiments.ablation_cell import run_cell
-from ganlab.experiments.ablation_jobs import Cluster, check_cluster
-from ganlab.experiments.ablation_plan import chosen
-from ganlab.experiments.ablation_table import difference, paired, ranks
+from ganlab.experiments.ablation import jobs as ablation_jobs
+from ganlab.experiments.ablation import run as library
+from ganlab.experiments.ablation.jobs import Cluster, check_cluster
+from ganlab.experiments.ablation.measure import run_cell
+from ganlab.experiments.ablation.plan import chosen
+from ganlab.experiments.ablation.run import ablate, estimates, open_ablation
+from ganlab.experiments.ablation.tables import difference, paired, ranks
 from ganlab.spectra import DEVIATIONS
 
 SMALL = {

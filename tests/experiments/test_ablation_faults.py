@@ -14,11 +14,11 @@ import yaml
 from ablation_results import FIXED, SMALL, in_this_process
 
 from ganlab.errors import GanlabError
-from ganlab.experiments import ablation as library
-from ganlab.experiments import ablation_jobs
-from ganlab.experiments.ablation import ablate, open_ablation
-from ganlab.experiments.ablation_cell import held
-from ganlab.experiments.ablation_jobs import Cluster
+from ganlab.experiments.ablation import jobs as ablation_jobs
+from ganlab.experiments.ablation import run as library
+from ganlab.experiments.ablation.jobs import Cluster
+from ganlab.experiments.ablation.measure import held
+from ganlab.experiments.ablation.run import ablate, open_ablation
 
 PLAN = {
     "base": "dcgan32",

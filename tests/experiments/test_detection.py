@@ -15,14 +15,12 @@ from forensics_images import natural, striped
 from ganlab.cli import app
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
-from ganlab.experiments import detection_run
-from ganlab.experiments.detection import detect
-from ganlab.experiments.detection_bands import bands_of
-from ganlab.experiments.detection_options import DetectionOptions, preset_options
-from ganlab.experiments.detection_search import SPACES, optimised
-from ganlab.experiments.detection_sources import attribute
-from ganlab.experiments.detection_text import matrix, select
-from ganlab.experiments.detection_trials import choices, fit
+from ganlab.experiments.detection import run as detection_run
+from ganlab.experiments.detection.measure import SPACES, bands_of, choices, fit, optimised
+from ganlab.experiments.detection.options import DetectionOptions, preset_options
+from ganlab.experiments.detection.run import detect
+from ganlab.experiments.detection.sources import attribute
+from ganlab.experiments.detection.tables import matrix, select
 from ganlab.forensics import DETECTORS, NULL, PRESETS, System, check, load_detector, make_bench, make_detector
 
 ALLOW = ("jpeg_grid", "resampling")

@@ -13,12 +13,16 @@ from forensics_images import natural, striped
 from ganlab.config import load
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
-from ganlab.experiments.detection_fingerprints import measure_responses
-from ganlab.experiments.detection_immunise import perturbed_sources
-from ganlab.experiments.detection_options import DetectionOptions
-from ganlab.experiments.detection_search import FEATURE_SPACES, optimised
-from ganlab.experiments.detection_sources import attribute, fit_sources, measure_sources
-from ganlab.experiments.detection_tsne import embed, map_features
+from ganlab.experiments.detection.figures import embed, map_features
+from ganlab.experiments.detection.measure import FEATURE_SPACES, optimised
+from ganlab.experiments.detection.options import DetectionOptions
+from ganlab.experiments.detection.sources import (
+    attribute,
+    fit_sources,
+    measure_responses,
+    measure_sources,
+    perturbed_sources,
+)
 from ganlab.forensics import System, check, immunised, make_bench, make_detector, make_perturbation
 from ganlab.generation.sampling import generate_images
 from ganlab.images import to_float

@@ -13,7 +13,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent.parent / "forensics"))
 from forensics_images import natural, striped
 
-from ganlab.experiments.detection_options import chosen_options
+from ganlab.experiments.detection.options import chosen_options
 from ganlab.forensics import ALIASES, PRESETS, evaluate, find_preset, load_detector
 
 SIDE, REALS, FAKES = 16, 180, 90

@@ -12,11 +12,11 @@ from forensics_images import natural, striped
 
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
-from ganlab.experiments.detection import detect
-from ganlab.experiments.detection_html import is_detection, render, write_detection_page
-from ganlab.experiments.detection_options import DetectionOptions
-from ganlab.experiments.detection_trials import Record
-from ganlab.experiments.detection_words import AT_CHANCE, summary
+from ganlab.experiments.detection.measure import Record
+from ganlab.experiments.detection.options import DetectionOptions
+from ganlab.experiments.detection.page import is_detection, render, write_detection_page
+from ganlab.experiments.detection.run import detect
+from ganlab.experiments.detection.tables import AT_CHANCE, summary
 from ganlab.forensics import METRICS, NULL, Interval
 
 NOTHING = {"attribution": [], "perturbed_sources": [], "unseen": []}

@@ -17,17 +17,29 @@ from patch_sets import ALLOW, keep_detector, natural, png_folder, striped
 from ganlab.config import load
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
-from ganlab.experiments import patch_evade, patch_fresh, patch_tuning
-from ganlab.experiments.patch_evade import evade
-from ganlab.experiments.patch_fresh import AFTER, BEFORE, FROZEN, TESTS, Trio, fresh_systems, joined
-from ganlab.experiments.patch_options import EvadeOptions
-from ganlab.experiments.patch_quality import DRAWS, compare_spectra, wasserstein_draws
+from ganlab.experiments.evasion import fresh as patch_fresh
+from ganlab.experiments.evasion import run as patch_evade
+from ganlab.experiments.evasion import tuning as patch_tuning
+from ganlab.experiments.evasion.fresh import (
+    AFTER,
+    BEFORE,
+    DRAWS,
+    FROZEN,
+    TESTS,
+    Trio,
+    compare_spectra,
+    fresh_systems,
+    joined,
+    wasserstein_draws,
+)
+from ganlab.experiments.evasion.run import evade
+from ganlab.experiments.patches.options import EvadeOptions
 from ganlab.forensics import NULL, load_detector
 from ganlab.forensics.nets.adversarial import Finetuning
 from ganlab.generation import generate_images
 from ganlab.models import build_generator, load_generator
 from ganlab.models.store import save_generator
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 OPTIONS = EvadeOptions(
     num=48, steps=24, batch=8, rate=3e-3, closeness=0.1, seeds=2, epochs=2, systems=("radial+logistic",),

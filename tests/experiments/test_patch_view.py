@@ -15,18 +15,15 @@ from patch_sets import ALLOW, keep_detector, natural, png_folder, stripes
 
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
-from ganlab.experiments.patch_figures import BEYOND, cut
-from ganlab.experiments.patch_heldout import held_out
-from ganlab.experiments.patch_measure import Measured, compare_rules, measure_set
-from ganlab.experiments.patch_options import PatchOptions
-from ganlab.experiments.patch_pairs import difference_image, gain
-from ganlab.experiments.patch_report import fields_table
-from ganlab.experiments.patch_view import view_patches
+from ganlab.experiments.patches.figures import BEYOND, cut, difference_image, gain
+from ganlab.experiments.patches.measure import Measured, compare_rules, held_out, measure_set
+from ganlab.experiments.patches.options import PatchOptions
+from ganlab.experiments.patches.report import fields_table
+from ganlab.experiments.patches.run import view_patches
 from ganlab.forensics import NULL, Patch, load_detector, load_splits, patch_maps
-from ganlab.forensics.nets.patch import ENSEMBLES
+from ganlab.forensics.nets.patch import ENSEMBLES, PUBLISHED_SIDE, receptive_table
 from ganlab.forensics.nets.patch_maps import patch_field
-from ganlab.forensics.nets.patch_table import PUBLISHED_SIDE, receptive_table
-from ganlab.forensics.protocol.hashes import exact_hashes, set_hashes
+from ganlab.forensics.protocol.near import exact_hashes, set_hashes
 from ganlab.images import to_float
 from ganlab.util.lock import FileLock
 
@@ -176,7 +173,7 @@ def test_the_receptive_fields_are_the_computed_ones(report):
 
 def test_the_same_question_reads_and_others_are_refused(report, sets, model, monkeypatch):
     stamp = (report.out / "results.json").stat().st_mtime_ns
-    monkeypatch.setattr("ganlab.experiments.patch_view.measure_set", None)  # nothing may be computed
+    monkeypatch.setattr("ganlab.experiments.patches.run.measure_set", None)  # nothing may be computed
     again = view_patches(model, *sets, report.out, OPTIONS)
     assert again.was_complete
     assert again.text == report.text
@@ -243,7 +240,7 @@ def test_a_set_of_training_images_alone_is_refused(tmp_path):
 def test_a_set_is_measured_the_same_in_any_batches(sets, model, monkeypatch):
     detector = load_detector(model).detector
     whole = measure_set(detector, sets[1])
-    monkeypatch.setattr("ganlab.experiments.patch_measure.BATCH", 7)
+    monkeypatch.setattr("ganlab.experiments.patches.measure.BATCH", 7)
     parts = measure_set(detector, sets[1])
     for rule in ENSEMBLES:
         np.testing.assert_allclose(parts.scores[rule], whole.scores[rule], atol=1e-5)

@@ -11,7 +11,7 @@ import scipy.ndimage
 import torch
 
 from ganlab.errors import GanlabError
-from ganlab.experiments import quality
+from ganlab.generation import quality
 from ganlab.images import to_float
 
 pytestmark = pytest.mark.usefixtures("_cache")

@@ -17,13 +17,17 @@ from ablation_results import COMMAND, NASTY, make_results
 from PIL import Image
 
 from ganlab.errors import GanlabError
-from ganlab.experiments import report_pictures as pictures
-from ganlab.experiments.ablation_cell import real_images
-from ganlab.experiments.ablation_spectra import mean_power, null_pair, profiles_of_power, read_spectra
-from ganlab.experiments.report import page_data, write_report
-from ganlab.experiments.report_runs import CURVE_POINTS, read_curves
-from ganlab.experiments.report_words import null_sentences, summary
-from ganlab.experiments.spectra_theory import enlarged_profiles
+from ganlab.experiments.ablation import figures as pictures
+from ganlab.experiments.ablation.measure import (
+    mean_power,
+    null_pair,
+    profiles_of_power,
+    read_spectra,
+    real_images,
+)
+from ganlab.experiments.ablation.page import null_sentences, page_data, summary, write_report
+from ganlab.experiments.ablation.runs import CURVE_POINTS, read_curves
+from ganlab.experiments.spectra.profiles import enlarged_profiles
 from ganlab.images import to_float
 from ganlab.spectra import axis_profiles, power_spectrum, radial_profile
 

@@ -15,7 +15,7 @@ from ablation_results import NASTY, make_results
 from chromium import NAMES, browser, find_browser
 from PIL import Image
 
-from ganlab.experiments.report import write_report
+from ganlab.experiments.ablation.page import write_report
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,12 @@ from spectra_sets import along, coloured, column, doubled, power, read_csv, ring
 
 from ganlab.data.imageset import array_image_set, open_image_set
 from ganlab.errors import GanlabError
-from ganlab.experiments import spectra, spectra_measure
-from ganlab.experiments.spectra import SpectraOptions, compare_spectra
-from ganlab.experiments.spectra_figures import closed, draw_maps, draw_profiles, pooled
-from ganlab.experiments.spectra_maps import Map, Maps, full_plane
-from ganlab.experiments.spectra_measure import check_sets
-from ganlab.experiments.spectra_profiles import profiles_of
+from ganlab.experiments.spectra import measure as spectra_measure
+from ganlab.experiments.spectra import run as spectra
+from ganlab.experiments.spectra.figures import closed, draw_maps, draw_profiles, pooled
+from ganlab.experiments.spectra.measure import Map, Maps, check_sets, full_plane
+from ganlab.experiments.spectra.profiles import profiles_of
+from ganlab.experiments.spectra.run import SpectraOptions, compare_spectra
 from ganlab.spectra import CONVENTIONS, DEVIATIONS, SET_DEVIATIONS, WINDOWS
 
 QUICK = SpectraOptions(bootstrap=40, metrics="basic")

@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from spectra_sets import along, coloured, column, read_csv, rings
 
 from ganlab.data.imageset import array_image_set, open_image_set
-from ganlab.experiments.spectra import SpectraOptions, compare_spectra
-from ganlab.experiments.spectra_measure import measure
-from ganlab.experiments.spectra_theory import enlarged_profiles, last_operator, predictions
+from ganlab.experiments.spectra.measure import measure
+from ganlab.experiments.spectra.profiles import enlarged_profiles, last_operator, predictions
+from ganlab.experiments.spectra.run import SpectraOptions, compare_spectra
 from ganlab.generation import Request, generate
 from ganlab.upsampling import KERNELS, interpolate2x
 

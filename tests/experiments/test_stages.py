@@ -14,10 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from spectra_sets import column, read_csv
 
 from ganlab.errors import GanlabError
-from ganlab.experiments import stages
-from ganlab.experiments.stage_layers import layer_rows
-from ganlab.experiments.stages import QUESTIONS, generators, probe_stages, stage_spectra
-from ganlab.experiments.stages_figure import write_stages
+from ganlab.experiments.spectra import stages
+from ganlab.experiments.spectra.stage_figures import write_stages
+from ganlab.experiments.spectra.stages import QUESTIONS, generators, layer_rows, probe_stages, stage_spectra
 from ganlab.models import build_generator
 
 

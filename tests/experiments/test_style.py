@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pytest
 
 from ganlab.errors import GanlabError
-from ganlab.experiments.style import COLUMN, PAGE, new_figure, save_figure, series_style, styled
+from ganlab.results.style import COLUMN, PAGE, new_figure, save_figure, series_style, styled
 
 
 @styled()

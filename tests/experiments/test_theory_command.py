@@ -16,7 +16,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from spectra_sets import along, column, read_csv
 
 from ganlab.errors import GanlabError
-from ganlab.experiments.theory import operator_rows, replica_maps, replica_profiles, table_text, write_theory
+from ganlab.experiments.theory.run import (
+    operator_rows,
+    replica_maps,
+    replica_profiles,
+    table_text,
+    write_theory,
+)
 from ganlab.upsampling import KERNELS, interpolate2x
 
 

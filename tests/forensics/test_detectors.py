@@ -31,7 +31,7 @@ from ganlab.forensics.detectors import frozen
 from ganlab.forensics.detectors.freeze import freeze
 from ganlab.forensics.detectors.frozen import FrozenDetector, Step
 from ganlab.forensics.detectors.neighbours import FRANK_GRID, Neighbours
-from ganlab.forensics.detectors.sensor import sensor_filter
+from ganlab.forensics.detectors.prnu import sensor_filter
 from ganlab.images import to_float
 
 SMALL = {"random_forest": {"trees": 40}, "gradient_boosting": {"trees": 40}}

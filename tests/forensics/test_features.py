@@ -15,8 +15,8 @@ from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
 from ganlab.forensics import FEATURES, extract, extract_many, make_feature, make_perturbation, perturb
 from ganlab.forensics.features import extract as extract_module
-from ganlab.forensics.features import wavelets
-from ganlab.forensics.features.decay import Decay
+from ganlab.forensics.features import residual as wavelets
+from ganlab.forensics.features.profiles import Decay
 from ganlab.images import luma, to_float
 from ganlab.spectra import CONVENTIONS, radial_profile
 

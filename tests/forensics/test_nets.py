@@ -17,10 +17,9 @@ from ganlab.forensics import (
     save_detector,
 )
 from ganlab.forensics.nets import patch as patch_file
+from ganlab.forensics.nets.architectures import DetectorNetwork
 from ganlab.forensics.nets.augment import AUGMENTATIONS
-from ganlab.forensics.nets.base import DetectorNetwork
-from ganlab.forensics.nets.detector import NetDetector
-from ganlab.forensics.nets.networks import NETWORKS
+from ganlab.forensics.nets.detector import NETWORKS, NetDetector
 from ganlab.forensics.nets.patch import PatchNetwork
 from ganlab.forensics.nets.trainer import Examples, Plan, _batches, train
 from ganlab.forensics.nets.xception import truncated

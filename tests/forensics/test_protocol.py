@@ -27,7 +27,8 @@ from ganlab.forensics import (
     split_by_identity,
     summarise,
 )
-from ganlab.forensics.protocol import guards, hashes, metrics
+from ganlab.forensics.protocol import guards, metrics
+from ganlab.forensics.protocol import near as hashes
 
 # ----------------------------------------------------------------------------------------------- identities
 

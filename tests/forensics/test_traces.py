@@ -111,7 +111,7 @@ def test_an_image_does_not_depend_on_its_batch(count, height, width, c):
 def test_chunks_give_the_same(monkeypatch):
     images = natural(5, 24)
     whole = convolutional_traces(images)
-    monkeypatch.setattr("ganlab.forensics.traces.CHUNK_VALUES", 9 * 22 * 22 * 4)
+    monkeypatch.setattr("ganlab.forensics.features.traces.CHUNK_VALUES", 9 * 22 * 22 * 4)
     torch.testing.assert_close(convolutional_traces(images).kernels, whole.kernels, atol=1e-4, rtol=0)
 
 

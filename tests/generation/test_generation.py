@@ -25,7 +25,7 @@ from ganlab.generation import Request, generate, generate_images, verify_set
 from ganlab.generation import write as writing
 from ganlab.generation.sampling import image_labels, image_latents
 from ganlab.training import train
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 
 def hashes(folder):

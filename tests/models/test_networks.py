@@ -19,7 +19,7 @@ from ganlab.models import (
     load_generator,
     save_generator,
 )
-from ganlab.models.norm import has_batch_norm
+from ganlab.models.layers import has_batch_norm
 from ganlab.upsampling import UPSAMPLERS
 
 

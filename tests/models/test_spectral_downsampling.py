@@ -8,7 +8,7 @@ import torch
 from ganlab.config.architecture import discriminator_downsampling
 from ganlab.config.schema import ModelConfig
 from ganlab.models import DISCRIMINATORS, build_discriminator, count_parameters
-from ganlab.models.downsampling import HALVINGS
+from ganlab.models.layers import HALVINGS
 
 PUBLISHED = {"dcgan": "stride", "sndcgan": "stride", "sngan": "avg_pool"}
 
@@ -71,7 +71,7 @@ def test_a_constant_stays(how):
 
 def test_a_dense_convolution_that_keeps_every_second_position_is_the_strided_one():
     """The same weights in dcgan: padding one before and two behind puts every output where it was."""
-    from ganlab.models.downsampling import halving_conv
+    from ganlab.models.layers import halving_conv
 
     strided = halving_conv(3, 5, "stride")[0]
     padding, dense, _ = halving_conv(3, 5, "avg_pool")

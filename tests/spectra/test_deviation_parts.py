@@ -17,9 +17,8 @@ from ganlab.spectra import (
     log_frequency_distance,
     peak_prominence,
 )
-from ganlab.spectra.cloaking import _fit_logistic, score
 from ganlab.spectra.decay import decay_radii
-from ganlab.spectra.frechet import frechet_distance, gaussian, shorten
+from ganlab.spectra.set_metrics import _fit_logistic, frechet_distance, gaussian, score, shorten
 
 
 def decay_profile_reference(image):

@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from ganlab.errors import GanlabError
-from ganlab.training import DivergedError, process_norm, train
+from ganlab.training import DivergedError, train
+from ganlab.training import distributed as process_norm
 from ganlab.training.checkpoint import checkpoint_path, saved_steps
 from ganlab.training.distributed import World, join_world
 from ganlab.training.monitor import Monitor

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ganlab.config.checks import game, idle, names, processes, shapes, sources, spectral
+from ganlab.config.checks import network, sources, spectral
 from ganlab.config.checks.problem import Check, Problem
 from ganlab.config.errors import KeyPath, key_path
 from ganlab.config.schema import Config
@@ -16,19 +16,19 @@ from ganlab.config.schema import Config
 _STAGES = ("model.architecture", "model.image_size", "model.upsampling")
 
 CHECKS: dict[Check, tuple[str, ...]] = {
-    names.registered_names: (),
-    names.architecture_pair: ("model.architecture",),
-    shapes.image_size: ("model.architecture", "model.image_size"),
-    shapes.odd_size: ("model.image_size",),
-    shapes.stage_list: _STAGES,
-    shapes.odd_kernels: ("model.upsampling",),
-    shapes.widths_length: (*_STAGES[:2], "model.generator.widths", "model.discriminator.widths"),
-    shapes.shuffle_channels: (*_STAGES, "model.generator"),
-    game.loss_and_penalty: ("loss", "model.architecture", "model.discriminator.spectral_norm"),
-    game.norm_and_penalty: ("loss.penalty", "model.discriminator.norm"),
-    game.resnet_settings: ("model.architecture", "optimizer.betas", "training.n_dis"),
-    game.schedule: ("optimizer", "training.steps", "training.ema_decay", "training.ema_start"),
-    game.precision: ("training.precision", "training.device"),
+    network.registered_names: (),
+    network.architecture_pair: ("model.architecture",),
+    network.image_size: ("model.architecture", "model.image_size"),
+    network.odd_size: ("model.image_size",),
+    network.stage_list: _STAGES,
+    network.odd_kernels: ("model.upsampling",),
+    network.widths_length: (*_STAGES[:2], "model.generator.widths", "model.discriminator.widths"),
+    network.shuffle_channels: (*_STAGES, "model.generator"),
+    network.loss_and_penalty: ("loss", "model.architecture", "model.discriminator.spectral_norm"),
+    network.norm_and_penalty: ("loss.penalty", "model.discriminator.norm"),
+    network.resnet_settings: ("model.architecture", "optimizer.betas", "training.n_dis"),
+    network.schedule: ("optimizer", "training.steps", "training.ema_decay", "training.ema_start"),
+    network.precision: ("training.precision", "training.device"),
     spectral.kind_options: ("loss.spectral",),
     spectral.term_values: ("loss.spectral",),
     spectral.term_names: ("loss.spectral",),
@@ -39,18 +39,18 @@ CHECKS: dict[Check, tuple[str, ...]] = {
         "logging.gradients_every",
     ),
     spectral.spectral_discriminator: ("model.spectral_discriminator", "loss"),
-    processes.batch_parts: ("training.batch_size", "training.generator_batch_size"),
-    processes.discriminator_batch_norm: ("loss.penalty", "model.architecture", "model.discriminator"),
+    network.batch_parts: ("training.batch_size", "training.generator_batch_size"),
+    network.discriminator_batch_norm: ("loss.penalty", "model.architecture", "model.discriminator"),
     sources.path: ("data.source", "data.path"),
     sources.native_size: ("data.source", "model.image_size"),
     sources.classes: ("data.source", "model.num_classes"),
     sources.idle_options: ("data",),
-    idle.loss_options: ("loss",),
-    idle.optimizer_options: ("optimizer", "training.ema_decay", "training.ema_start"),
-    idle.logging_intervals: ("logging", "training.steps"),
-    idle.widths: ("model.generator", "model.discriminator"),
-    idle.pixel_shuffle_options: ("model.upsampling",),
-    idle.upsampling_options: _STAGES,
+    network.loss_options: ("loss",),
+    network.optimizer_options: ("optimizer", "training.ema_decay", "training.ema_start"),
+    network.logging_intervals: ("logging", "training.steps"),
+    network.widths: ("model.generator", "model.discriminator"),
+    network.pixel_shuffle_options: ("model.upsampling",),
+    network.upsampling_options: _STAGES,
 }
 """Check -> the keys it reads."""
 

@@ -17,12 +17,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from ganlab.errors import GanlabError
-from ganlab.forensics.detectors.calibrate import Calibrated
+from ganlab.forensics.detectors.classical import MeanPenalty
 from ganlab.forensics.detectors.frozen import FrozenDetector, Step
-from ganlab.forensics.detectors.linear import MeanPenalty
 from ganlab.forensics.detectors.neighbours import Clusters, Neighbours
-from ganlab.forensics.detectors.pattern import Patterns, SensorPatterns
-from ganlab.forensics.detectors.prepare import Flatten, Planes, Reduce
+from ganlab.forensics.detectors.prepare import Calibrated, Flatten, Planes, Reduce
+from ganlab.forensics.detectors.prnu import Patterns, SensorPatterns
 
 Array = npt.NDArray[Any]
 

@@ -16,8 +16,7 @@ import numpy.typing as npt
 from scipy.special import expit, softmax
 
 from ganlab.errors import GanlabError
-from ganlab.forensics.detectors.pattern import unit_rows
-from ganlab.forensics.detectors.sensor import sensor_filter
+from ganlab.forensics.detectors.prnu import sensor_filter, unit_rows
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]

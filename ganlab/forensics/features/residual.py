@@ -1,17 +1,159 @@
-"""What a wavelet denoiser takes away: the residual in which sensors and generators leave a pattern."""
+"""Daubechies wavelets from their definition, wavelet packets, and their energies as a feature."""
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.forensics.features.base import Feature, Shape
-from ganlab.forensics.features.wavelets import decompose, reconstruct
+from ganlab.forensics.features.base import Feature, Floats, Shape, decibels
 from ganlab.images import luma
+
+Integers = npt.NDArray[np.int64]
+
+MAX_ORDER = 10
+
+
+@functools.cache
+def daubechies(order: int) -> Floats:
+    """The low-pass filter with ``order`` vanishing moments, ``(2 * order,)``, unit norm; 1 is Haar.
+
+    Spectral factorisation: the roots inside the unit circle of the polynomial that the condition of perfect
+    reconstruction leaves (Daubechies, Comm. Pure Appl. Math. 41, 1988).
+
+    Raises:
+        GanlabError: an order outside 1..10.
+    """
+    if not 1 <= order <= MAX_ORDER:
+        raise GanlabError(f"Daubechies orders run from 1 to {MAX_ORDER} here; got {order}")
+    remainder = [float(math.comb(order - 1 + k, k)) for k in range(order)]
+    taps = np.ones(1)
+    for _ in range(order):
+        taps = np.convolve(taps, [1.0, 1.0])
+    for y in np.roots(remainder[::-1]):
+        # y = (2 - z - 1/z) / 4: of its two roots z the one inside the unit circle
+        pair = np.roots([1.0, 4.0 * y - 2.0, 1.0])
+        taps = np.convolve(taps, [1.0, -pair[np.argmin(np.abs(pair))]])
+    real = np.real(taps)
+    scaled: Floats = real * (math.sqrt(2) / real.sum())
+    return scaled
+
+
+def filters(order: int) -> Tensor:
+    """``(2, 2 * order)`` float32: low-pass and high-pass of an orthonormal pair."""
+    low = daubechies(order)
+    high = low[::-1] * (-1.0) ** np.arange(len(low))
+    return torch.from_numpy(np.stack([low, high])).float()
+
+
+def decompose(planes: Tensor, order: int) -> Tensor:
+    """One level, periodic: ``(B, H, W)`` -> ``(B, 4, H/2, W/2)``: LL, LH, HL, HH (rows first).
+
+    Raises:
+        GanlabError: an odd side.
+    """
+    if planes.shape[1] % 2 or planes.shape[2] % 2:
+        raise GanlabError(f"a wavelet level needs even sides; got {planes.shape[1]}x{planes.shape[2]}")
+    pair = filters(order).to(planes)
+    kernels = torch.einsum("ai,bj->abij", pair, pair).reshape(4, 1, 2 * order, 2 * order)
+    rows, columns = (torch.arange(side + 2 * order - 2) % side for side in planes.shape[1:])
+    return F.conv2d(planes[:, rows][:, :, columns][:, None], kernels, stride=2)
+
+
+def reconstruct(bands: Tensor, order: int) -> Tensor:
+    """Inverse of `decompose`: the transposed (and, being orthonormal, inverse) operator, ``(B, H, W)``."""
+    pair = filters(order).to(bands)
+    kernels = torch.einsum("ai,bj->abij", pair, pair).reshape(4, 1, 2 * order, 2 * order)
+    wide = F.conv_transpose2d(bands, kernels, stride=2)[:, 0]
+    for axis, side in ((1, 2 * bands.shape[2]), (2, 2 * bands.shape[3])):
+        shape = list(wide.shape)
+        shape[axis] = side
+        wide = wide.new_zeros(shape).index_add_(axis, torch.arange(wide.shape[axis]) % side, wide)
+    return wide
+
+
+def packets(planes: Tensor, level: int, order: int) -> Tensor:
+    """All 4^level packets of ``(B, H, W)``: ``(B, 4^level, h, w)``, order of the recursion."""
+    bands = planes[:, None]
+    for _ in range(level):
+        split = decompose(bands.flatten(0, 1), order)
+        bands = split.view(len(planes), -1, *split.shape[2:])
+    return bands
+
+
+@dataclass(frozen=True)
+class WaveletPackets(Feature):
+    """Mean energy of every wavelet packet of every channel in dB, (C, 4^level).
+
+    After Wolter et al. 2022, arXiv 2106.09369, who feed the log-scaled packets themselves.
+
+    Attributes:
+        level: depth of the full tree.
+        order: vanishing moments of the Daubechies wavelet; 1 is Haar.
+    """
+
+    level: int = 3
+    order: int = 1
+
+    def __post_init__(self) -> None:
+        daubechies(self.order)
+        if not 1 <= self.level <= 6:
+            raise GanlabError(f"wavelet packets have 1 to 6 levels; got {self.level}")
+
+    def dims(self, shape: Shape) -> tuple[int, ...]:
+        """Channels and packets.
+
+        Raises:
+            GanlabError: sides that 2^level does not divide.
+        """
+        if shape[0] % 2**self.level or shape[1] % 2**self.level:
+            raise GanlabError(
+                f"{self.level} wavelet levels need sides divisible by {2**self.level}; "
+                f"got {shape[1]}x{shape[0]}"
+            )
+        return shape[2], 4**self.level
+
+    def frequencies(self, shape: Shape) -> Floats:
+        """Radial frequency at the middle of each packet's band."""
+        centre = (_natural_order(self.level) + 0.5) / 2 ** (self.level + 1)
+        rows, columns = _tree_axes(self.level)
+        return np.repeat(np.hypot(centre[rows], centre[columns])[None], shape[2], axis=0)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Mean square of each packet."""
+        count, channels, height, width = images.shape
+        self.dims((height, width, channels))
+        found = packets(images.float().reshape(-1, height, width), self.level, self.order)
+        return decibels(found.square().mean((2, 3))).view(count, channels, -1)
+
+
+def _tree_axes(level: int) -> tuple[Integers, Integers]:
+    """Row and column filter number (bits of low = 0, high = 1, first level first) of every packet."""
+    rows, columns = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    row_bit, column_bit = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    for _ in range(level):
+        rows = (2 * rows[:, None] + row_bit).ravel()
+        columns = (2 * columns[:, None] + column_bit).ravel()
+    return rows, columns
+
+
+def _natural_order(level: int) -> Integers:
+    """Frequency place of each filter number: high-pass exchanges low and high of what follows (Gray code)."""
+    number = np.arange(2**level)
+    place = number.copy()
+    shift = number >> 1
+    while shift.any():
+        place ^= shift
+        shift >>= 1
+    return place
+
 
 WINDOWS = (3, 5, 7, 9)
 ORDER = 4

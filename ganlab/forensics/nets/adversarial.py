@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ganlab.errors import GanlabError
 from ganlab.forensics.nets.detector import NetDetector
 from ganlab.forensics.nets.patch import log_odds
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 
 @dataclass(frozen=True)

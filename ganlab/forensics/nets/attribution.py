@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.errors import GanlabError
-from ganlab.forensics.nets.base import DetectorNetwork
+from ganlab.forensics.nets.architectures import DetectorNetwork
 
 WIDTH_BASE = 1024
 WIDTH_MAX = 512

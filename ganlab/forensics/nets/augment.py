@@ -9,8 +9,7 @@ from torch import Tensor
 from ganlab.errors import GanlabError
 from ganlab.forensics.nets.trainer import Augment
 from ganlab.forensics.perturbations.base import Perturbation, perturb
-from ganlab.forensics.perturbations.codec import Jpeg
-from ganlab.forensics.perturbations.filters import GaussianBlur
+from ganlab.forensics.perturbations.operators import GaussianBlur, Jpeg
 from ganlab.forensics.perturbations.published import Sequence, Sometimes, yu_combined
 from ganlab.images import to_float, to_uint8
 

@@ -1,9 +1,9 @@
-"""A network behind scikit-learn's interface: standardises, holds out a validation part, trains, predicts."""
+"""Names of the networks, as files of saved detectors use them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -14,11 +14,22 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError, lookup
 from ganlab.forensics.detectors.prepare import Floats, Labels, check_training
+from ganlab.forensics.nets.architectures import DetectorNetwork, NprNetwork, ResNetDetector, SmallCnn
+from ganlab.forensics.nets.attribution import AttributionNetwork, FingerprintNetwork
 from ganlab.forensics.nets.augment import AUGMENTATIONS
-from ganlab.forensics.nets.base import DetectorNetwork
-from ganlab.forensics.nets.networks import NETWORKS
+from ganlab.forensics.nets.patch import PatchNetwork
 from ganlab.forensics.nets.trainer import Examples, Plan, train
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
+
+NETWORKS: dict[str, Callable[..., DetectorNetwork]] = {
+    "small_cnn": SmallCnn,
+    "patch": PatchNetwork,
+    "attribution": AttributionNetwork,
+    "fingerprint": FingerprintNetwork,
+    "npr": NprNetwork,
+    "resnet": ResNetDetector,
+}
+
 
 VALIDATION = 0.15
 PREDICT_BATCH = 256
@@ -186,3 +197,58 @@ def hold_out(codes: Labels, seed: int) -> tuple[Labels, Labels]:
         held.append(places[:count])
         inner.append(places[count:])
     return np.concatenate(inner), np.concatenate(held)
+
+
+def cnn(seed: int = 0, epochs: int = 50, batch: int = 128, rate: float = 1e-3) -> NetDetector:
+    """Frank 2020's small CNN; on pixels, DFT or DCT, every entry standardised on the training images."""
+    return NetDetector("small_cnn", {}, Plan(epochs, batch, rate), seed=seed)
+
+
+def patch(
+    seed: int = 0,
+    backbone: str = "xception",
+    depth: int = 2,
+    ensemble: str = "mean_probability",
+    epochs: int = 30,
+    batch: int = 32,
+    rate: float = 1e-3,
+) -> NetDetector:
+    """Chai 2020's patch classifier on pixels: a truncated network that judges every patch."""
+    options = {"backbone": backbone, "depth": depth, "ensemble": ensemble}
+    plan = Plan(epochs, batch, rate)
+    return NetDetector("patch", options, plan, standardise=False, augment="mirror", seed=seed)
+
+
+def attribution(
+    seed: int = 0, divisor: int = 1, epochs: int = 30, batch: int = 32, immunise: bool = False
+) -> NetDetector:
+    """Yu 2019's attribution network on pixels: which source made the image."""
+    plan = Plan(epochs, batch, 1e-3, (0.0, 0.99))
+    augment = "yu" if immunise else "mirror"
+    return NetDetector(
+        "attribution", {"divisor": divisor}, plan, standardise=False, augment=augment, seed=seed
+    )
+
+
+def fingerprint(seed: int = 0, width: int = 16, epochs: int = 30, batch: int = 32) -> NetDetector:
+    """Yu 2019's fingerprints on pixels: an autoencoder's residual against one fingerprint a source."""
+    plan = Plan(epochs, batch, 1e-3, (0.0, 0.99))
+    return NetDetector("fingerprint", {"width": width}, plan, standardise=False, seed=seed)
+
+
+def npr_resnet(seed: int = 0, epochs: int = 50, batch: int = 32, rate: float = 2e-4) -> NetDetector:
+    """Tan 2024's short ResNet-50 trunk; made for the feature "npr"."""
+    return NetDetector("npr", {}, Plan(epochs, batch, rate), standardise=False, augment="mirror", seed=seed)
+
+
+def resnet(
+    seed: int = 0,
+    layers: int = 18,
+    epochs: int = 30,
+    batch: int = 64,
+    rate: float = 1e-4,
+    augment: str = "blur_jpeg",
+) -> NetDetector:
+    """CNNDetection's recipe on pixels: a ResNet with blur and JPEG augmentation, from scratch."""
+    plan = Plan(epochs, batch, rate)
+    return NetDetector("resnet", {"layers": layers}, plan, standardise=False, augment=augment, seed=seed)

@@ -16,7 +16,7 @@ from ganlab.forensics.nets.detector import NetDetector, hold_out
 from ganlab.forensics.nets.trainer import Examples, Plan, train
 from ganlab.forensics.perturbations.base import Perturbation, perturb
 from ganlab.images import to_float, to_uint8
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 
 def immunised(

@@ -7,14 +7,17 @@ image's label, and an image's score is an ensemble over its patches. Trained fro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
 from ganlab.errors import GanlabError, lookup
-from ganlab.forensics.nets.base import DetectorNetwork
-from ganlab.forensics.nets.xception import truncated
+from ganlab.forensics.nets.architectures import DetectorNetwork
+from ganlab.forensics.nets.xception import ReceptiveField, output_side, receptive_field, truncated
 
 ENSEMBLES = ("mean_probability", "mean_logit", "vote")
 BACKBONES = ("xception", "resnet18")
@@ -147,3 +150,43 @@ def _check_size(body: nn.Module, shape: tuple[int, ...]) -> None:
         raise GanlabError(f"images of {shape[2]}x{shape[1]} are too small for this patch network") from error
     finally:
         body.train()
+
+
+PUBLISHED_SIDE = {"xception": 299, "resnet18": 224}
+"""Pixels to which chail/patch-forensics resizes its images for each backbone."""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One truncated network.
+
+    Attributes:
+        backbone: "xception" or "resnet18".
+        depth: blocks or layers kept.
+        channels: of the last feature map, which the 1x1 head reads.
+        field: what one output sees.
+        grids: outputs along one axis for every image side asked for; 0: the image is too small.
+    """
+
+    backbone: str
+    depth: int
+    channels: int
+    field: ReceptiveField
+    grids: tuple[int, ...]
+
+
+def receptive_table(sides: Sequence[int] = ()) -> list[TableRow]:
+    """Xception blocks 1 to 5 and ResNet-18 layers 1 to 4.
+
+    Args:
+        sides: of square images, pixels; the number of outputs is given for each.
+    """
+    rows = []
+    for backbone, depths in DEPTHS.items():
+        for depth in range(1, depths + 1):
+            # Shapes alone are asked for: the meta device holds no weights.
+            with torch.device("meta"):
+                body, channels = truncated_backbone(backbone, 3, depth)
+            grids = tuple(output_side(body, side) for side in sides)
+            rows.append(TableRow(backbone, depth, channels, receptive_field(body), grids))
+    return rows

@@ -17,7 +17,7 @@ from torch import Tensor
 from ganlab.errors import GanlabError
 from ganlab.forensics.nets.detector import PREDICT_BATCH, NetDetector
 from ganlab.forensics.nets.patch import PatchNetwork, log_odds
-from ganlab.forensics.nets.receptive import ReceptiveField, receptive_field
+from ganlab.forensics.nets.xception import ReceptiveField, receptive_field
 
 Floats = npt.NDArray[np.float32]
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.forensics.nets.base import DetectorNetwork
-from ganlab.util.seeding import derive_seed
+from ganlab.forensics.nets.architectures import DetectorNetwork
+from ganlab.util.hashing import derive_seed
 
 Augment = Callable[[Tensor, np.random.Generator], Tensor]
 

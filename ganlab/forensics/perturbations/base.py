@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.images import UInt8Array, to_float, to_uint8
-from ganlab.util.seeding import derive_seed
+from ganlab.util.hashing import derive_seed
 
 Range = float | tuple[float, float]
 """A fixed value, or (low, high): drawn uniformly for every image."""

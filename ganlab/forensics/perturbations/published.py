@@ -21,10 +21,16 @@ import torch
 
 from ganlab.errors import GanlabError
 from ganlab.forensics.perturbations.base import Perturbation, draw, through_float
-from ganlab.forensics.perturbations.codec import Jpeg, jpeg_roundtrip
-from ganlab.forensics.perturbations.filters import GREY_LEVEL, GaussianNoise, gaussian_taps, separable
-from ganlab.forensics.perturbations.geometry import CropResize
-from ganlab.forensics.perturbations.lighting import Relight
+from ganlab.forensics.perturbations.operators import (
+    GREY_LEVEL,
+    CropResize,
+    GaussianNoise,
+    Jpeg,
+    Relight,
+    gaussian_taps,
+    jpeg_roundtrip,
+    separable,
+)
 from ganlab.images import UInt8Array
 
 FRANK_VARIANCE = (5.0, 20.0)

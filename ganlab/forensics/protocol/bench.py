@@ -14,7 +14,7 @@ from ganlab.errors import GanlabError, lookup
 from ganlab.forensics.features.extract import Matrix, extract
 from ganlab.forensics.perturbations.base import Perturbation
 from ganlab.forensics.protocol.guards import Finding, check_leakage, check_sets
-from ganlab.forensics.protocol.hashes import Hashes
+from ganlab.forensics.protocol.near import Hashes
 from ganlab.forensics.protocol.split import DEFAULT_FRACTIONS, Split, split_by_identity
 from ganlab.forensics.protocol.systems import System
 from ganlab.util.hashing import sha256_json

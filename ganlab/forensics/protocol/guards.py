@@ -16,8 +16,7 @@ from ganlab.data.decode import LOSSY
 from ganlab.data.guards import compare_sets
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError, nearest_name
-from ganlab.forensics.protocol.hashes import Hashes, shared
-from ganlab.forensics.protocol.near import Looks, identities, look
+from ganlab.forensics.protocol.near import Hashes, Looks, identities, look, shared
 from ganlab.forensics.protocol.split import PARTS, Split
 from ganlab.images import UInt8Array, luma, to_float
 from ganlab.spectra import radial_profile

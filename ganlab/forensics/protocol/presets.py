@@ -21,7 +21,7 @@ class Preset:
         trap: what the published experiment or its code did that this laboratory does not.
         attribution: whether the paper also names the source of an image.
         perturbations: those of its robustness experiment.
-        settings: what else it sets of ``ganlab.experiments.detection_options.DetectionOptions``.
+        settings: what else it sets of ``ganlab.experiments.detection.options.DetectionOptions``.
     """
 
     summary: str

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganlab.errors import GanlabError
-from ganlab.forensics.protocol.hashes import Hashes
+from ganlab.forensics.protocol.near import Hashes
 from ganlab.util.atomic import write_json
 from ganlab.util.hashing import sha256_json
 

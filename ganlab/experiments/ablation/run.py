@@ -1,0 +1,186 @@
+"""``ganlab ablate``: a plan of trainings, run side by side, into one table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganlab import __version__
+from ganlab.errors import GanlabError
+from ganlab.experiments.ablation.jobs import Cluster, check_cluster, run_cells
+from ganlab.experiments.ablation.measure import (
+    FAILURE,
+    SPEC,
+    busy,
+    read_result,
+    result_file,
+    seconds_per_step,
+)
+from ganlab.experiments.ablation.plan import PLAN, Cell, Plan, chosen, expand, plan_texts, read_plan
+from ganlab.experiments.ablation.tables import Row, row_of, write_tables
+from ganlab.util.atomic import write_json, write_text
+
+CELLS, LOGS, COMMANDS = "cells", "jobs", "commands.jsonl"
+MISSING = "not run"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A plan with its results folder."""
+
+    plan: Plan
+    cells: Sequence[Cell]
+    out: Path
+
+    def folder(self, cell: Cell) -> Path:
+        """The cell's folder."""
+        return self.out / CELLS / cell.name
+
+    def result(self, cell: Cell) -> dict[str, Any] | None:
+        """What was measured on the cell, if it is done."""
+        return read_result(result_file(self.folder(cell), self.plan.measure_key))
+
+    def rows(self) -> list[Row]:
+        """One row for every cell of the plan, done or not."""
+        return [row_of(cell, self.result(cell) or self._absent(cell)) for cell in self.cells]
+
+    def _absent(self, cell: Cell) -> dict[str, Any]:
+        failure = read_result(self.folder(cell) / FAILURE)
+        return failure or {"status": MISSING}
+
+
+def open_ablation(
+    plan_file: str | Path, out: str | Path, confirmed: bool = False, overrides: Sequence[str] = ()
+) -> Ablation:
+    """Read a plan and expand it; writes nothing.
+
+    Args:
+        plan_file: the plan.
+        out: the results folder.
+        confirmed: whether more than 500 cells are meant.
+        overrides: ``key.path=value`` texts for all cells.
+
+    Raises:
+        GanlabError: what is wrong with the plan.
+    """
+    plan = read_plan(plan_file, overrides)
+    return Ablation(plan, expand(plan, confirmed), Path(out))
+
+
+def ablate(
+    ablation: Ablation,
+    cluster: Cluster,
+    only: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+    command: str | None = None,
+) -> list[Row]:
+    """Run what is not done yet and write the tables.
+
+    Args:
+        ablation: from `open_ablation`.
+        cluster: where and how many at a time.
+        only: ``AXIS=VALUE`` filters: leave the other cells as they are.
+        redo: ``AXIS=VALUE`` filters: remove these cells' folders first.
+        say: where lines for people go.
+        command: the command line to be recorded in commands.jsonl, if there is one.
+
+    Returns:
+        The table's rows, all cells of the plan.
+
+    Raises:
+        GanlabError: the folder holds something else, a filter matches nothing, no submitit, no SLURM, or the
+            disk is full. Finished cells are kept in every case.
+    """
+    check_cluster(cluster)
+    _settle_folder(ablation, command)
+    todo = chosen(ablation.cells, only)
+    if redo:
+        _remove(ablation, chosen(ablation.cells, redo))
+    waiting = {ablation.folder(cell): cell for cell in todo if ablation.result(cell) is None}
+    say(f"{len(todo)} cells, {len(todo) - len(waiting)} done; {cluster.at_once} at a time, {cluster.kind}")
+    for folder, cell in waiting.items():
+        _write_spec(ablation, folder, cell)
+    try:
+        failures = run_cells(
+            list(waiting), ablation.out / LOGS, cluster,
+            lambda folder: ablation.result(waiting[folder]) is not None,
+        )  # fmt: skip
+        for folder, reason in failures.items():
+            say(f"failed: {waiting[folder].title}: {reason}")
+            write_json(folder / FAILURE, {"status": "failed", "reason": reason})
+    finally:
+        rows = ablation.rows()
+        write_tables(ablation.out, ablation.plan, rows)
+    for row in rows:
+        if row["status"] == "diverged":
+            say(f"diverged: {row['cell']} at step {row['step']}")
+    return rows
+
+
+def _settle_folder(ablation: Ablation, command: str | None) -> None:
+    """A new or empty folder, or one of an earlier ablation; a changed plan keeps the cells it shares."""
+    out = ablation.out
+    if out.is_dir() and any(out.iterdir()) and not (out / PLAN).exists():
+        raise GanlabError(f"{out} is not empty and holds no ablation; use another --out")
+    for name, text in plan_texts(ablation.plan).items():
+        write_text(out / name, text)
+    if command is not None:
+        earlier = (out / COMMANDS).read_text(encoding="utf-8") if (out / COMMANDS).exists() else ""
+        line = {"command": command, "time": time.strftime("%Y-%m-%d %H:%M:%S"), "ganlab": __version__}
+        write_text(out / COMMANDS, earlier + json.dumps(line) + "\n")
+
+
+def _remove(ablation: Ablation, cells: Iterable[Cell]) -> None:
+    for cell in cells:
+        folder = ablation.folder(cell)
+        if busy(folder):
+            raise GanlabError(f"--redo: a process works on {folder}; stop it first")
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def _write_spec(ablation: Ablation, folder: Path, cell: Cell) -> None:
+    """What the cell's process reads."""
+    file = ablation.plan.file
+    spec = {
+        "variant": dict(cell.variant), "seed": cell.seed, "measure_key": ablation.plan.measure_key,
+        "config": cell.config.model_dump(mode="json"), "generate": file.generate.model_dump(),
+        "measure": file.measure.model_dump(),
+    }  # fmt: skip
+    write_json(folder / SPEC, spec)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a cell will cost on this machine.
+
+    Attributes:
+        cell: the cell.
+        done: whether it has its result.
+        seconds: of training; measured on an earlier seed of the same variant, or on three steps now.
+    """
+
+    cell: Cell
+    done: bool
+    seconds: float
+
+
+def estimates(ablation: Ablation, only: Sequence[str] = ()) -> list[Estimate]:
+    """Cost of every cell, for ``--dry-run``; times three steps of each variant that has no finished seed."""
+    per_step: dict[tuple[str, ...], float] = {}
+    found = []
+    for cell in chosen(ablation.cells, only):
+        variant, result = tuple(cell.variant.values()), ablation.result(cell)
+        steps = cell.config.training.steps
+        if result is not None and result.get("seconds"):
+            per_step[variant] = result["seconds"]["training"] / steps
+        if variant not in per_step:
+            per_step[variant] = seconds_per_step(cell.config)
+        found.append(Estimate(cell, result is not None, per_step[variant] * steps))
+    return found

@@ -1,0 +1,399 @@
+"""One seed of a detection experiment: fit on every choice of sources, test on every source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import ParameterSampler
+
+from ganlab.data.imageset import ImageSet
+from ganlab.errors import GanlabError
+from ganlab.experiments.detection.options import DetectionOptions
+from ganlab.experiments.spectra.run import renamed, unique_names
+from ganlab.forensics import NULL, Bench, Interval, NetDetector, System, evaluate
+from ganlab.forensics.features.extract import extract
+from ganlab.forensics.perturbations.severity import make_perturbation
+from ganlab.util.hashing import derive_seed
+
+POOLED = "pooled"
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One measurement.
+
+    Attributes:
+        kind: "transfer", "robustness", "size", "band" or "unseen".
+        system: name of the system.
+        trained_on: a source, `POOLED`, "all but SOURCE", or the null control.
+        tested_on: a source or the null control.
+        seed: of split, detector and bootstrap.
+        images: in the training set.
+        setting: what was varied beside that: a perturbation, a size, a band.
+        metrics: with intervals.
+        tested: images in the test set.
+    """
+
+    kind: str
+    system: str
+    trained_on: str
+    tested_on: str
+    seed: int
+    images: int
+    setting: str
+    metrics: dict[str, Interval]
+    tested: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        metrics = {name: interval.as_list() for name, interval in self.metrics.items()}
+        return {**self.__dict__, "metrics": metrics}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A detector and what it was fitted on."""
+
+    detector: Any
+    system: System
+    trained_on: str
+    images: int
+    seed: int
+
+    def scores(self, features: npt.NDArray[np.float32]) -> Floats:
+        """Probability of fake, ``(N,)``."""
+        return np.clip(np.asarray(self.detector.predict_proba(features), np.float64)[:, 1], 0.0, 1.0)
+
+
+def choices(sources: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Rows of the transfer matrix: each source, the null control, all pooled, all but one."""
+    rows: dict[str, tuple[str, ...]] = {name: (name,) for name in sources}
+    rows[NULL] = (NULL,)
+    if len(sources) > 1:
+        rows[POOLED] = tuple(sources)
+        for left in sources:
+            rows[f"all but {left}"] = tuple(name for name in sources if name != left)
+    return rows
+
+
+def fit(
+    bench: Bench, system: System, row: str, sources: Sequence[str], seed: int, limit: int | None
+) -> Fitted:
+    """Fit one system on equally many reals and fakes of the sources."""
+    features, labels = bench.training(system, sources, limit)
+    detector = system.make_detector(derive_seed(seed, f"detector/{system.name}/{row}") % 2**31)
+    detector.fit(features, labels)
+    return Fitted(detector, system, row, len(labels), seed)
+
+
+def measure(
+    fitted: Fitted,
+    data: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    kind: str,
+    source: str,
+    options: DetectionOptions,
+    setting: str = "",
+) -> Record:
+    """Score a test set."""
+    features, labels = data
+    metrics = evaluate(labels, fitted.scores(features), options.resamples, seed=fitted.seed)
+    return Record(
+        kind, fitted.system.name, fitted.trained_on, source, fitted.seed, fitted.images, setting, metrics,
+        len(labels),
+    )  # fmt: skip
+
+
+def transfer(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
+    """One row of the transfer matrix: every source and the null control as test sets."""
+    for source in (*bench.sources, NULL):
+        yield measure(fitted, bench.testing(fitted.system, source), "transfer", source, options)
+
+
+def robustness(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
+    """The detector's own source under every perturbation and severity; the first row is unperturbed.
+
+    Nothing is yielded where no perturbation is asked for.
+    """
+    source = fitted.trained_on
+    if not options.perturbations:
+        return
+    yield measure(fitted, bench.testing(fitted.system, source), "robustness", source, options, "none")
+    for name, levels in options.severities().items():
+        for level in levels:
+            perturbation = make_perturbation(name, level)
+            data = bench.perturbed(fitted.system, source, perturbation, fitted.seed)
+            setting = name if level is None else f"{name} {level}"
+            yield measure(fitted, data, "robustness", source, options, setting)
+
+
+def sample_sizes(
+    bench: Bench, system: System, source: str, seed: int, options: DetectionOptions
+) -> Iterator[Record]:
+    """One source, training sets of the given sizes, each inside the next; too large ones are left out."""
+    _, labels = bench.training(system, [source])
+    for size in sorted({*(s for s in options.sizes if s < len(labels)), len(labels)}):
+        fitted = fit(bench, system, source, [source], seed, size)
+        yield measure(fitted, bench.testing(system, source), "size", source, options, str(fitted.images))
+
+
+Mask = npt.NDArray[np.bool_]
+
+SHUFFLED, ALONE = "without", "only"
+
+
+@dataclass(frozen=True)
+class Band:
+    """Frequencies from ``low`` to ``high`` in cycles per pixel, and which entries they are."""
+
+    low: float
+    high: float
+    members: Mask
+
+    @property
+    def name(self) -> str:
+        """``low-high``."""
+        return f"{self.low:.3f}-{self.high:.3f}"
+
+
+def bands_of(frequencies: npt.NDArray[np.float64], count: int) -> list[Band]:
+    """Equal bands of 0 to 1/2 cycle per pixel; corners beyond belong to the last; empty ones are left out."""
+    edges = np.linspace(0.0, 0.5, count + 1)
+    place = np.clip(np.digitize(frequencies, edges[1:-1]), 0, count - 1)
+    bands = [Band(float(edges[i]), float(edges[i + 1]), place == i) for i in range(count)]
+    return [band for band in bands if band.members.any()]
+
+
+def band_records(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
+    """For every band: the detector with the band shuffled among images, and a new one on the band alone.
+
+    Nothing is yielded where the feature has no frequencies.
+    """
+    frequencies = fitted.system.make_feature().frequencies(bench.real.shape)
+    if frequencies is None or options.bands == 0:
+        return
+    source = fitted.trained_on
+    train, labels = bench.training(fitted.system, [source])
+    test, truth = bench.testing(fitted.system, source)
+    yield measure(fitted, (test, truth), "band", source, options, "all")
+    for band in bands_of(frequencies, options.bands):
+        shuffled = _shuffled(test, band.members, fitted.seed)
+        yield measure(fitted, (shuffled, truth), "band", source, options, f"{SHUFFLED} {band.name}")
+        seed = derive_seed(fitted.seed, f"band/{band.name}") % 2**31
+        detector = fitted.system.make_detector(seed).fit(train[:, band.members], labels)
+        alone = Fitted(detector, fitted.system, source, len(labels), fitted.seed)
+        yield measure(alone, (test[:, band.members], truth), "band", source, options, f"{ALONE} {band.name}")
+
+
+def _shuffled(features: npt.NDArray[np.float32], members: Mask, seed: int) -> npt.NDArray[np.float32]:
+    """The band's entries exchanged between images, all entries of an image together."""
+    order = np.random.default_rng(derive_seed(seed, "band_shuffle")).permutation(len(features))
+    out = features.copy()
+    out[:, members] = features[order][:, members]
+    return out
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Share of never-seen reals that a detector calls fake, with a binomial bootstrap interval."""
+
+    system: str
+    trained_on: str
+    tested_on: str
+    seed: int
+    images: int
+    rate: Interval
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**self.__dict__, "rate": self.rate.as_list()}
+
+
+def unseen_rates(fitted: Fitted, bench: Bench, sets: Sequence[ImageSet], resamples: int) -> Iterator[Unseen]:
+    """The rate on each set.
+
+    Raises:
+        GanlabError: a set of another size than the training images.
+    """
+    for images in sets:
+        if images.shape != bench.real.shape:
+            raise GanlabError(f"{images.name} has images of {images.shape}, the reals are {bench.real.shape}")
+        features = extract(fitted.system.make_feature(), images, bench.cache)
+        alarms = float((fitted.scores(features) >= 0.5).mean())
+        interval = _interval(alarms, images.num_images, resamples, fitted.seed)
+        yield Unseen(
+            fitted.system.name, fitted.trained_on, images.name, fitted.seed, images.num_images, interval
+        )
+
+
+def _interval(rate: float, count: int, resamples: int, seed: int) -> Interval:
+    if resamples == 0:
+        return Interval(rate, rate, rate)
+    rng = np.random.default_rng(derive_seed(seed, "unseen_bootstrap"))
+    low, high = np.percentile(rng.binomial(count, rate, resamples) / count, [2.5, 97.5])
+    return Interval(rate, float(low), float(high))
+
+
+SPACES: dict[str, Mapping[str, Sequence[Any]]] = {
+    "logistic": {"cost": [10.0**k for k in range(-4, 5)]},
+    "ridge": {"strength": [10.0**k for k in range(-6, 1)]},
+    "lasso": {"strength": [10.0**k for k in range(-6, 0)]},
+    "linear_svm": {"cost": [10.0**k for k in range(-4, 3)]},
+    "rbf_svm": {"cost": [0.1, 0.3, 1.0, 3.0, 10.0, 30.0], "gamma": ["scale", 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]},
+    "random_forest": {"trees": [300], "min_leaf": [1, 2, 4, 8, 16]},
+    "gradient_boosting": {"trees": [100, 200, 400], "rate": [0.03, 0.1, 0.3], "depth": [2, 3, 5]},
+    "knn": {"k": [1, 3, 5, 9, 17, 33, 65, 129]},
+    "eigenfaces": {"variance": [0.25, 0.5, 0.75, 0.95], "cost": [1e-4, 1e-3, 1e-2, 1e-1]},
+    "cnn": {"rate": [3e-4, 1e-3, 3e-3], "batch": [64, 128]},
+}
+"""What is tried; detectors that are not listed keep their settings."""
+_RESIDUAL: dict[str, Sequence[Any]] = {
+    "levels": [1, 2, 3, 4],
+    "sigma": [step * 0.05 / 127.5 for step in range(1, 20)],
+}
+FEATURE_SPACES: dict[str, Mapping[str, Sequence[Any]]] = {"prnu": _RESIDUAL, "prnu_sensor": _RESIDUAL}
+"""What is tried of the feature, by detector: Frank 2020's grid, 0.05 to 0.95 grey levels of noise."""
+
+
+def optimised(
+    bench: Bench, system: System, candidates: int, seed: int
+) -> tuple[System, list[dict[str, Any]]]:
+    """The system with the options of the best mean validation ROC-AUC over all sources, and what was tried.
+
+    Candidates are drawn from `SPACES` without repetition (scikit-learn's ParameterSampler). Test images are
+    never looked at.
+    """
+    space = _space(system)
+    if not space or candidates == 0:
+        return system, []
+    total = int(np.prod([len(values) for values in space.values()]))
+    sampler = ParameterSampler(
+        space, min(candidates, total), random_state=derive_seed(seed, "search") % 2**31
+    )
+    chosen = [_changed(system, drawn) for drawn in sampler]
+    areas = [_score(bench, one, seed) for one in chosen]
+    tried: list[dict[str, Any]] = [
+        {**options_of(one), "roc_auc": area} for one, area in zip(chosen, areas, strict=True)
+    ]
+    return chosen[int(np.argmax(areas))], tried
+
+
+def _space(system: System) -> dict[tuple[bool, str], Sequence[Any]]:
+    """What is tried, by (whether it is the feature's, name)."""
+    own = {(False, name): values for name, values in SPACES.get(system.detector, {}).items()}
+    if system.feature != "residual":
+        return own
+    return {**own, **{(True, n): values for n, values in FEATURE_SPACES.get(system.detector, {}).items()}}
+
+
+def options_of(system: System) -> dict[str, Any]:
+    """What a system's options are, as JSON values."""
+    return {"options": dict(system.detector_options), "feature_options": dict(system.feature_options)}
+
+
+def _changed(system: System, drawn: Mapping[tuple[bool, str], Any]) -> System:
+    """The system with options drawn for its detector (False) and its feature (True)."""
+    detector = {name: value for (of_feature, name), value in drawn.items() if not of_feature}
+    feature = {name: value for (of_feature, name), value in drawn.items() if of_feature}
+    return system.with_detector_options(detector).with_feature_options(feature)
+
+
+def _score(bench: Bench, system: System, seed: int) -> float:
+    """Mean ROC-AUC on the validation parts of all sources."""
+    values = []
+    for source in bench.sources:
+        features, labels = bench.training(system, [source])
+        held, truth = bench.testing(system, source, part="val")
+        detector = system.make_detector(seed).fit(features, labels)
+        scores = np.clip(detector.predict_proba(held)[:, 1], 0, 1)
+        values.append(evaluate(truth, scores, resamples=0)["roc_auc"].value)
+    return float(np.mean(values))
+
+
+FEWEST = {"train": 2, "test": 1}
+"""Images of a class below which a detector can be neither fitted nor tested."""
+
+
+def named_sets(sets: Sequence[ImageSet], given: Sequence[str] | None = None) -> list[ImageSet]:
+    """The sets under different names.
+
+    Args:
+        sets: in the order of the command line.
+        given: names of the first ones; the others keep their own, with their folder's in front if it repeats.
+
+    Raises:
+        GanlabError: one set is given twice, two have one name, one has a name that tables use otherwise, or
+            there are more names than sets.
+    """
+    given = given or ()
+    twice = [name for place, name in enumerate(given) if name in given[:place]]
+    if twice:
+        raise GanlabError(f"two sets cannot both be called {twice[0]!r}")
+    if len(given) > len(sets):
+        raise GanlabError(f"{len(given)} names for {len(sets)} sets: give at most one each, the reals' first")
+    seen: set[tuple[str, str]] = set()
+    for one in sets:
+        place = (str(one.path.expanduser().absolute().resolve()), one.name)
+        if place in seen:
+            raise GanlabError(f"{one.path} is given twice: a set cannot be held against itself")
+        seen.add(place)
+    called = [renamed(one, name) for one, name in zip(sets, given, strict=False)] + list(sets[len(given) :])
+    names = unique_names(called)
+    for name in names:
+        if name in (POOLED, NULL) or name.startswith("all but "):
+            raise GanlabError(
+                f"no set can be called {name!r}, which is a row of the tables: rename the folder"
+            )
+    return [renamed(one, name) for one, name in zip(sets, names, strict=True)]
+
+
+def check_unseen(real: ImageSet, unseen: Sequence[ImageSet]) -> None:
+    """Never-seen reals are of the reals' size.
+
+    Raises:
+        GanlabError: another size or number of channels.
+    """
+    for one in unseen:
+        if one.shape != real.shape:
+            raise GanlabError(
+                f"{one.name} (--unseen) has images of {_size(one)}, the reals of {_size(real)}: detectors "
+                "fitted on one say nothing about the other"
+            )
+
+
+def _size(images: ImageSet) -> str:
+    height, width, channels = images.shape
+    return f"{width}x{height}x{channels}"
+
+
+def check_feasible(bench: Bench, systems: Sequence[System]) -> None:
+    """Every system takes images of this size, and every part has images enough.
+
+    Raises:
+        GanlabError: naming the system, or the set and what is missing.
+    """
+    for source in (*bench.sources, NULL):
+        for part, least in FEWEST.items():
+            counts = dict(zip(("reals", "fakes"), bench.counts(source, part), strict=True))
+            for kind, count in counts.items():
+                if count < least:
+                    raise GanlabError(
+                        f"{source}: {count} {kind} fall into the {part} part, at least {least} are "
+                        "needed: give more images or another --split"
+                    )
+    for system in systems:
+        _check_system(system, bench.real.shape, 1 + len(bench.sources))
+
+
+def _check_system(system: System, shape: tuple[int, int, int], classes: int) -> None:
+    try:
+        dims = system.make_feature().dims(shape)
+        detector = system.make_detector(0)
+        if isinstance(detector, NetDetector):
+            detector.built(dims, classes)
+    except GanlabError as error:
+        raise GanlabError(f"{system.name} cannot be used here: {error}") from error
