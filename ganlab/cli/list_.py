@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ganlab.config.registries import entries
+from ganlab.config.names import entries
 from ganlab.config.sources import preset_names, preset_summary
 from ganlab.errors import lookup
 

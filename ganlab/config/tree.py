@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganlab.config.errors import KeyPath, dotted
-from ganlab.config.registries import names
+from ganlab.config.names import names
 from ganlab.config.schema import Config
 from ganlab.errors import nearest_name
 

@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from ganlab.data.folder import DataWarning, PackReport, pack_folder
     from ganlab.data.guards import SetWarning, compare_sets, require_comparable
     from ganlab.data.imageset import ImageSet, array_image_set, open_image_set
-    from ganlab.data.load import TrainingImages, load_training_images
+    from ganlab.data.load import SOURCES, TrainingImages, load_training_images
     from ganlab.data.pack import Pack, PackWriter, read_pack
-    from ganlab.data.registry import SOURCES
 
 _HOME = {
     "DataWarning": "folder", "PackReport": "folder", "pack_folder": "folder",
     "SetWarning": "guards", "compare_sets": "guards", "require_comparable": "guards",
     "ImageSet": "imageset", "array_image_set": "imageset", "open_image_set": "imageset",
     "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Pack": "pack",
-    "PackWriter": "pack", "SOURCES": "registry", "TrainingImages": "load", "load_training_images": "load",
+    "PackWriter": "pack", "SOURCES": "load", "TrainingImages": "load", "load_training_images": "load",
     "read_pack": "pack",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import pytest
 from ganlab.cli.list_ import KINDS
 from ganlab.cli.show import derived
 from ganlab.config import json_schema, load, loads, preset_names
-from ganlab.config.registries import REGISTRIES, names
+from ganlab.config.names import REGISTRIES, names
 
 
 def test_show_prints_a_configuration_that_loads_back(ganlab):

@@ -8,7 +8,7 @@ from ganlab.config import ConfigError, from_mapping, load, problems, resolve
 from ganlab.config.checks import CHECKS, network, sources
 from ganlab.config.checks.sources import FACTS
 from ganlab.config.errors import key_path
-from ganlab.config.registries import names as registered
+from ganlab.config.names import names as registered
 from ganlab.config.schema import Section
 
 DCGAN = ("model.upsampling=nearest", "model.architecture=dcgan", "optimizer.betas=[0.5, 0.999]")

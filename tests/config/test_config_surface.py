@@ -2,7 +2,7 @@
 
 from ganlab.config import Config, json_schema
 from ganlab.config.errors import dotted, key_path
-from ganlab.config.registries import names
+from ganlab.config.names import names
 from ganlab.config.tree import expected, find, keys, suggestion
 
 KEYS = [

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import ganlab.spectra as spectra
-from ganlab.config.registries import entries
+from ganlab.config.names import entries
 
 HOUSE = {  # design.md, "Public surface"
     "CONVENTIONS": None,

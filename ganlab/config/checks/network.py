@@ -15,7 +15,7 @@ from ganlab.config.architecture import (
     uses_spectral_norm,
 )
 from ganlab.config.checks.problem import Problem, error, no_effect, warning
-from ganlab.config.registries import REGISTRIES, names
+from ganlab.config.names import REGISTRIES, names
 from ganlab.config.schema import Config, GeneratorConfig, LoggingConfig, UpsamplingConfig
 from ganlab.errors import nearest_name
 
