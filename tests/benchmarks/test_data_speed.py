@@ -35,15 +35,6 @@ def read(reader: BatchReader, steps: int = 200) -> None:
         reader.batch(step)
 
 
-@pytest.fixture
-def one_thread():
-    """Both sides in one thread: how small tasks fare with several depends on what else the machine does."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (12_800, 32, 32, 3), dtype=np.uint8)
@@ -69,7 +60,6 @@ class SingleImages(Dataset):
         return image.flip(2) if torch.rand(()) < 0.5 else image
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_batches_against_a_loader_of_single_images(images):
     loader = DataLoader(SingleImages(images), batch_size=64, shuffle=True, drop_last=True)
     conventional = seconds(lambda: sum(1 for _ in loader), repeats=2) / len(loader)
@@ -79,7 +69,6 @@ def test_batches_against_a_loader_of_single_images(images):
     assert ours < 0.4 * conventional
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_the_reader_adds_little_to_gathering_and_converting(images):
     order = np.random.default_rng(0).permutation(len(images))
     reader = BatchReader(images, np.arange(len(images)), 64, seed=0, flip=True)

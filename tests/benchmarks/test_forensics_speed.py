@@ -1,5 +1,6 @@
 """Ratios measured in one run: what the forensics room does in batches against the straightforward way."""
 
+import os
 import time
 
 import numpy as np
@@ -26,11 +27,11 @@ def best_of(function, repeats=3):
 
 def best_threads(function, repeats=3):
     """The shorter of one thread and all threads: on a busy machine a team waits for its last thread."""
-    everything, times = torch.get_num_threads(), []
+    everything, times = os.cpu_count() or 1, []
     for threads in {1, everything}:
         torch.set_num_threads(threads)
         times.append(best_of(function, repeats))
-    torch.set_num_threads(everything)
+    torch.set_num_threads(1)
     return min(times)
 
 

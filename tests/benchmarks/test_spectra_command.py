@@ -29,14 +29,6 @@ def images(count, size=64):
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def seconds(function):
     start = time.process_time()
     function()
@@ -56,7 +48,7 @@ def read(many):
 
 
 @pytest.mark.parametrize("role", ["real", "fake"])
-def test_the_pass_over_a_set_is_mostly_conversion_and_fft(one_thread, role):
+def test_the_pass_over_a_set_is_mostly_conversion_and_fft(role):
     many = array_image_set(images(COUNT), "many")
     options = SpectraOptions(metrics="basic")
     rounds = [

@@ -32,14 +32,6 @@ def fastest(*actions, rounds=200):
     return best
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def images_of(size, channels=1):
     torch.manual_seed(0)
     return torch.rand(BATCHES[size], channels, size, size) * 2 - 1

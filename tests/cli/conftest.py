@@ -1,4 +1,4 @@
-"""Run ``ganlab`` in a process of its own, as a user does."""
+"""Every test of the command line works in an empty folder; what only a process shows gets one of its own."""
 
 import os
 import subprocess
@@ -7,9 +7,14 @@ import sys
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
-def ganlab(tmp_path):
-    """``ganlab("show", "dcgan32") -> CompletedProcess`` in an empty folder."""
+def ganlab_process(tmp_path):
+    """``ganlab_process("show", "dcgan32") -> CompletedProcess``, for imports, exit codes and tracebacks."""
 
     def run(*args, code="from ganlab.cli import main; main()", **environment):
         return subprocess.run(

@@ -70,7 +70,7 @@ def test_a_run_folder_resumes_where_it_was_moved_to(ganlab, tmp_path):
 
 def test_verifying_nothing_is_an_error(ganlab):
     done = ganlab("generate", "--verify")
-    assert done.returncode == 2
+    assert done.code == 2
     assert "needs the finished set" in done.stderr
 
 

@@ -14,10 +14,10 @@ def test_show_prints_a_configuration_that_loads_back(ganlab):
     result = ganlab(
         "show", "dcgan32", "model.upsampling=[nearest, nearest, transposed]", "training.steps=2e3"
     )
-    assert result.returncode == 2
+    assert result.code == 2
     assert "training.steps: got 2000.0; expected an integer >= 1" in result.stderr
     result = ganlab("show", "dcgan32", "model.upsampling=[nearest, nearest, transposed]")
-    assert result.returncode == 0
+    assert result.code == 0
     assert result.stderr == ""
     assert loads(result.stdout) == load("dcgan32", ["model.upsampling=[nearest, nearest, transposed]"])
 
@@ -25,13 +25,13 @@ def test_show_prints_a_configuration_that_loads_back(ganlab):
 def test_show_prints_warnings_on_standard_error(ganlab, tmp_path):
     (tmp_path / "mine.yaml").write_text("extends: dcgan32\nloss:\n  penalty_weight: 3\n")
     result = ganlab("show", "mine.yaml")
-    assert result.returncode == 0
+    assert result.code == 0
     assert result.stderr == "warning: mine.yaml:3: loss.penalty_weight: has no effect: loss.penalty is none\n"
 
 
 def test_show_reports_everything_at_once(ganlab):
     result = ganlab("show", "dcgan32", "optimizer.lr=0", "seeds=1", "model.upsampling=nearets")
-    assert result.returncode == 2
+    assert result.code == 2
     assert result.stderr.startswith("error: 3 things are wrong with the configuration:\noverride '")
     assert len(result.stderr.splitlines()) == 4
 
@@ -65,13 +65,13 @@ def test_spectral_lines():
 @pytest.mark.parametrize("preset", preset_names())
 def test_every_preset_is_shown(ganlab, preset):
     result = ganlab("show", preset)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.code, result.stderr) == (0, "")
     assert loads(result.stdout) == load(preset)
 
 
 def test_list_names_everything(ganlab):
     result = ganlab("list")
-    assert result.returncode == 0
+    assert result.code == 0
     for kind in set(REGISTRIES) - {"discriminators"}:
         for name in names(kind):
             assert f"\n  {name} " in result.stdout
@@ -89,7 +89,7 @@ def test_list_one_kind(ganlab, kind):
 
 def test_list_an_unknown_kind(ganlab):
     result = ganlab("list", "upsampler")
-    assert result.returncode == 2
+    assert result.code == 2
     assert result.stderr.endswith("did you mean 'upsamplers'?\n")
 
 

@@ -1,5 +1,6 @@
 """What answers without torch, what the help lists, and how errors reach the user."""
 
+import json
 import subprocess
 import sys
 
@@ -21,46 +22,44 @@ HEAVY = [
 ]
 LISTED = [name for name, verb in VERBS.items() if verb.exists]
 PROBE = """
-import sys
+import json, sys
 from ganlab.cli import main
-try:
-    main()
-finally:
-    print("HEAVY", [name for name in %r if name in sys.modules], file=sys.stderr)
-""" % (HEAVY,)  # noqa: UP031
+loaded = {}
+for words in json.loads(sys.argv.pop()):
+    sys.argv[1:] = words
+    try:
+        main()
+    except SystemExit:
+        pass
+    loaded[" ".join(words)] = [name for name in %r if name in sys.modules]
+print(json.dumps(loaded), file=sys.stderr)
+"""
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["--help"],
-        ["-h"],
-        [],
-        ["--version"],
-        ["list"],
-        ["schema"],
-        ["show", "dcgan32"],
-        ["show", "dcgan32", "optimizer.lr=fast"],
-        ["nonsense"],
-        *([name, "--help"] for name in LISTED),
-        ["data", "pack", "--help"],
-    ],
-    ids=" ".join,
-)
-def test_no_heavy_import(ganlab, args):
-    result = ganlab(*args, code=PROBE)
-    assert result.stderr.splitlines()[-1] == "HEAVY []", result.stderr
-    assert "Traceback" not in result.stderr
+def loaded(ganlab_process, lines, names):
+    """Which of ``names`` were imported after each of the command lines, run in one process in this order."""
+    done = ganlab_process(json.dumps(lines), code=PROBE % (names,))
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stderr.splitlines()[-1])
 
 
-def test_help_lists_the_verbs_in_order_without_importing_them(ganlab):
-    code = PROBE.replace(repr(HEAVY), repr([f"ganlab.cli.{verb.module}" for verb in VERBS.values()]))
-    result = ganlab("--help", code=code)
-    listed = [line.split()[0] for line in result.stdout.split("Commands:")[1].splitlines() if line.strip()]
-    assert listed == LISTED
-    assert result.stderr.splitlines()[-1] == "HEAVY []"
+def test_no_heavy_import(ganlab_process):
+    lines = [
+        ["--help"], ["-h"], [], ["--version"], ["list"], ["schema"], ["show", "dcgan32"],
+        ["show", "dcgan32", "optimizer.lr=fast"], ["nonsense"],
+        *([name, "--help"] for name in LISTED), ["data", "pack", "--help"],
+    ]  # fmt: skip
+    assert loaded(ganlab_process, lines, HEAVY) == {" ".join(words): [] for words in lines}
+
+
+def test_help_lists_the_verbs_in_order_without_importing_them(ganlab, ganlab_process):
+    listed = ganlab("--help").stdout
+    words = [line.split()[0] for line in listed.split("Commands:")[1].splitlines() if line.strip()]
+    assert words == LISTED
     for name in LISTED:
-        assert VERBS[name].help in result.stdout
+        assert VERBS[name].help in listed
+    modules = [f"ganlab.cli.{verb.module}" for verb in VERBS.values()]
+    assert loaded(ganlab_process, [["--help"]], modules) == {"--help": []}
 
 
 @pytest.mark.parametrize("name", LISTED)
@@ -87,7 +86,7 @@ def test_without_arguments_the_help_is_shown(ganlab):
 
 def test_an_unknown_verb_suggests_the_nearest(ganlab):
     result = ganlab("shwo", "dcgan32")
-    assert result.returncode == 2
+    assert result.code == 2
     assert "no verb 'shwo'; expected one of" in result.stderr
     assert "did you mean 'show'?" in result.stderr
 
@@ -95,21 +94,21 @@ def test_an_unknown_verb_suggests_the_nearest(ganlab):
 @pytest.mark.parametrize("args", [["show"], ["show", "dcgan32", "--nonsense"], ["list", "a", "b"]])
 def test_wrong_usage_exits_with_2(ganlab, args):
     result = ganlab(*args)
-    assert result.returncode == 2
+    assert result.code == 2
     assert result.stderr.startswith("Usage:")
     assert "Traceback" not in result.stderr
 
 
 def test_user_errors_have_no_traceback_and_exit_with_2(ganlab):
     result = ganlab("show", "dcgan46")
-    assert (result.returncode, result.stdout) == (2, "")
+    assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: dcgan46: no such configuration")
     assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("args", [["--debug", "show", "dcgan46"], ["show", "dcgan46", "--debug"]])
-def test_debug_shows_the_traceback(ganlab, args):
-    result = ganlab(*args)
+def test_debug_shows_the_traceback(ganlab_process, args):
+    result = ganlab_process(*args)
     assert result.returncode != 0
     assert "Traceback" in result.stderr
     assert "ConfigError" in result.stderr
@@ -146,8 +145,8 @@ main()
         ("__import__('typer').Exit(7)", 7, ""),
     ],
 )
-def test_errors_from_a_verb(ganlab, error, status, text):
-    result = ganlab("broken", code=RAISING.format(error=error))
+def test_errors_from_a_verb(ganlab_process, error, status, text):
+    result = ganlab_process("broken", code=RAISING.format(error=error))
     assert result.returncode == status
     assert text in result.stderr
     assert "Traceback" not in result.stderr
@@ -155,8 +154,8 @@ def test_errors_from_a_verb(ganlab, error, status, text):
 
 
 @pytest.mark.parametrize("error", ["RuntimeError('a bug')", "ImportError('a bug')", "KeyError('a bug')"])
-def test_bugs_keep_their_traceback(ganlab, error):
-    result = ganlab("broken", code=RAISING.format(error=error))
+def test_bugs_keep_their_traceback(ganlab_process, error):
+    result = ganlab_process("broken", code=RAISING.format(error=error))
     assert result.returncode == 1
     assert "Traceback" in result.stderr
     assert "a bug" in result.stderr

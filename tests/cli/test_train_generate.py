@@ -10,23 +10,21 @@ TINY = [
 ]  # fmt: skip
 
 
-def test_train_resume_and_finish(tmp_path, monkeypatch, ganlab_command):
-    monkeypatch.chdir(tmp_path)
-    first = ganlab_command("train", "dcgan32", *TINY, "--stop-at", "2")
-    assert first.exit_code == 0, first.stderr
+def test_train_resume_and_finish(tmp_path, ganlab):
+    first = ganlab("train", "dcgan32", *TINY, "--stop-at", "2")
+    assert first.code == 0, first.stderr
     assert "runs/dcgan32: 2 of 3 steps, stopped; the same command resumes" in first.stdout
-    second = ganlab_command("train", "dcgan32", *TINY)
+    second = ganlab("train", "dcgan32", *TINY)
     assert "2 to 3" in second.stdout
     assert "3 of 3 steps, finished" in second.stdout
-    third = ganlab_command("train", "dcgan32", *TINY)
-    assert third.exit_code == 0
+    third = ganlab("train", "dcgan32", *TINY)
+    assert third.code == 0
     assert "finished, 3 steps" in third.stdout
 
 
-def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, ganlab_command):
-    monkeypatch.chdir(tmp_path)
-    done = ganlab_command("train", "dcgan32", *TINY, "--dry-run")
-    assert done.exit_code == 0
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, ganlab):
+    done = ganlab("train", "dcgan32", *TINY, "--dry-run")
+    assert done.code == 0
     assert "upsampling:" in done.stdout
     assert "would train in runs/dcgan32" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -43,10 +41,9 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, ganla
         (["generate", "--verify", "set"], "no manifest.json"),
     ],
 )
-def test_errors_are_one_line_without_traceback(tmp_path, monkeypatch, ganlab_command, arguments, text):
-    monkeypatch.chdir(tmp_path)
-    done = ganlab_command(*arguments)
-    assert done.exit_code == 2
+def test_errors_are_one_line_without_traceback(tmp_path, ganlab, arguments, text):
+    done = ganlab(*arguments)
+    assert done.code == 2
     assert text in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()

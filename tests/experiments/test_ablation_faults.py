@@ -87,14 +87,14 @@ def test_seeds_out_of_range_are_refused(plan):
             open_ablation(plan(seeds=seeds), "out")
 
 
-def test_ten_thousand_cells_need_yes_on_the_command_line(plan, tmp_path, ganlab_command):
+def test_ten_thousand_cells_need_yes_on_the_command_line(plan, tmp_path, ganlab):
     path = plan(seeds=list(range(5000)))
-    done = ganlab_command("ablate", path, "--out", tmp_path / "out", "--dry-run")
-    assert done.exit_code == 2
+    done = ganlab("ablate", path, "--out", tmp_path / "out", "--dry-run")
+    assert done.code == 2
     assert "10,000 cells; add --yes if that is meant" in done.output
     options = ("--yes", "--dry-run", "--only", "seed=4999")
-    done = ganlab_command("ablate", path, "--out", tmp_path / "out", *options)
-    assert done.exit_code == 0, done.output
+    done = ganlab("ablate", path, "--out", tmp_path / "out", *options)
+    assert done.code == 0, done.output
     assert "2 of 2 cells to run" in done.output
     assert not (tmp_path / "out").exists()
 

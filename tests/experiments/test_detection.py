@@ -1,18 +1,12 @@
 """A whole detection experiment on small sets: finds stripes, is at chance on nothing, resumes, scores."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "forensics"))
 from forensics_images import natural, striped
+from PIL import Image
 
-from ganlab.cli import app
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
 from ganlab.experiments.detection import run as detection_run
@@ -294,7 +288,7 @@ def png_folder(folder, images):
     return str(folder)
 
 
-def test_the_verb_detects_and_scores(tmp_path):
+def test_the_verb_detects_and_scores(tmp_path, ganlab):
     images = natural(160, 8)
     real, fake = (
         png_folder(tmp_path / "real", images[:80]),
@@ -303,27 +297,27 @@ def test_the_verb_detects_and_scores(tmp_path):
     out = tmp_path / "out"
     line = ["detect", real, fake, "--out", str(out), "--system", "both+logistic", "--seeds", "1"]
     line += ["--resamples", "50", "--bands", "0", "--allow", "jpeg_grid", "--allow", "resampling"]
-    result = CliRunner().invoke(app, line)
-    assert result.exit_code == 0, result.output
+    result = ganlab(*line)
+    assert result.code == 0, result.output
     assert "Each generator" in result.output
     table = tmp_path / "scores.csv"
     model = str(out / "detectors" / "0.safetensors")
-    scored = CliRunner().invoke(app, ["detect", "--model", model, fake, "--out", str(table)])
-    assert scored.exit_code == 0, scored.output
+    scored = ganlab("detect", "--model", model, fake, "--out", table)
+    assert scored.code == 0, scored.output
     assert "80 images" in scored.output
     rows = table.read_text().splitlines()
     assert len(rows) == 81
     assert sum(",fake," in row for row in rows) > 70
-    again = CliRunner().invoke(app, line)
+    again = ganlab(*line)
     assert "already in" in again.output
 
 
-def test_the_verb_explains_what_is_wrong(tmp_path):
+def test_the_verb_explains_what_is_wrong(tmp_path, ganlab):
     images = natural(40, 8)
     folder = png_folder(tmp_path / "one", images)
-    result = CliRunner().invoke(app, ["detect", folder])
-    assert result.exit_code == 2
+    result = ganlab("detect", folder)
+    assert result.code == 2
     other = png_folder(tmp_path / "two", images[:, :6])
-    result = CliRunner().invoke(app, ["detect", folder, other, "--out", str(tmp_path / "out")])
-    assert result.exit_code == 2
+    result = ganlab("detect", folder, other, "--out", tmp_path / "out")
+    assert result.code == 2
     assert not (tmp_path / "out").exists()

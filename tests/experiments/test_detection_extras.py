@@ -1,13 +1,8 @@
 """Sources that differ only by seed, immunisation, fingerprint responses, t-SNE, what --optimize may try."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "forensics"))
 from forensics_images import natural, striped
 
 from ganlab.config import load
@@ -29,14 +24,6 @@ from ganlab.images import to_float
 from ganlab.models import build_generator
 
 ALLOW = ("jpeg_grid", "resampling")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def named(name, images):

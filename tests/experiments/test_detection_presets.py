@@ -2,16 +2,11 @@
 
 import csv
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "forensics"))
 from forensics_images import natural, striped
+from PIL import Image
 
 from ganlab.experiments.detection.options import chosen_options
 from ganlab.forensics import ALIASES, PRESETS, evaluate, find_preset, load_detector
@@ -41,14 +36,6 @@ SMALL = {
 """What makes a preset small; whatever is not named here runs as published."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def image_files(folder, side, scale):
     """Reals; and as fakes others of the same process with rows of two brightnesses and a fixed pattern."""
     reals, fakes = round(REALS * scale), round(FAKES * scale)
@@ -70,15 +57,15 @@ def areas(out, place, source):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_finds_what_is_there_and_nothing_else(name, tmp_path, ganlab_command):
+def test_every_preset_finds_what_is_there_and_nothing_else(name, tmp_path, ganlab):
     small = SMALL.get(name, {})
     sets = image_files(tmp_path, small.get("side", SIDE), small.get("scale", 1))
     out = tmp_path / "out"
     options = ["--seeds", "1", *small.get("options", "").split()]  # of two values the last counts
     perturbations = [f"--perturbation={one}" for one in small.get("perturbations", ["none"])]
     line = ["detect", *sets, "--out", out, "--preset", name, "--bands", "0", "--resamples", "100"]
-    result = ganlab_command(*line, *options, *perturbations)
-    assert result.exit_code == 0, result.output
+    result = ganlab(*line, *options, *perturbations)
+    assert result.code == 0, result.output
     content = json.loads((out / "results.json").read_text())
     systems = [one["system"] for one in content["chosen"]][: len(PRESETS[name].systems)]
     assert len(systems) == len(PRESETS[name].systems)

@@ -1,13 +1,10 @@
 """What a report says in words, and the page made of it."""
 
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "forensics"))
 from forensics_images import natural, striped
 
 from ganlab.data.imageset import array_image_set
@@ -134,9 +131,9 @@ def results(tmp_path_factory):
     return detect(*sets, out, options).out
 
 
-def test_the_page_holds_everything_and_asks_for_nothing(results, ganlab_command):
-    result = ganlab_command("report", results)
-    assert result.exit_code == 0, result.output
+def test_the_page_holds_everything_and_asks_for_nothing(results, ganlab):
+    result = ganlab("report", results)
+    assert result.code == 0, result.output
     assert result.output.strip() == str(results / "report.html")
     text = (results / "report.html").read_text()
     page = Reader(text)

@@ -2,17 +2,13 @@
 
 import csv
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
 from patch_sets import ALLOW, keep_detector, natural, png_folder, striped
+from PIL import Image
 
 from ganlab.config import load
 from ganlab.data.imageset import array_image_set
@@ -47,18 +43,9 @@ OPTIONS = EvadeOptions(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A generator that nobody trained, with batch statistics of its own and visible contrast."""
-    torch.set_num_threads(1)
     sizes = ["model.image_size=16", "model.generator.width=8", "model.generator.z_dim=8"]
     config = load("dcgan32", [*sizes, "model.upsampling=transposed"])
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -82,14 +69,12 @@ def real():
 @pytest.fixture(scope="module")
 def model(run, real, tmp_path_factory):
     """A detector of this generator's images, those of ``ganlab generate``."""
-    torch.set_num_threads(1)
     fake = array_image_set(generate_images(load_generator(run), 0, 0, 90), "fakes")
     return keep_detector(tmp_path_factory.mktemp("detect"), real, fake, depth=1, epochs=8, batch=6, rate=3e-3)
 
 
 @pytest.fixture(scope="module")
 def report(run, model, real, tmp_path_factory):
-    torch.set_num_threads(1)
     return evade(run, model, real, tmp_path_factory.mktemp("evade") / "out", OPTIONS, "ganlab evade ...")
 
 
@@ -174,7 +159,7 @@ def test_words_follow_from_the_numbers(report, results):
     assert f"{swd[1]:.1f} [" in text
 
 
-def test_the_tuned_generator_is_a_run(report, run, tmp_path, ganlab_command):
+def test_the_tuned_generator_is_a_run(report, run, tmp_path, ganlab):
     tuned, old = load_generator(report.out / "tuned"), load_generator(run)
     assert tuned.config == old.config
     images = np.load(report.out / "fakes" / "after.npy")
@@ -185,8 +170,8 @@ def test_the_tuned_generator_is_a_run(report, run, tmp_path, ganlab_command):
     change = np.sqrt(((images.astype(float) - before) ** 2).mean((1, 2, 3))).mean()
     stored = json.loads((report.out / "results.json").read_text())["tuning"]["change_grey_levels"]
     assert change == pytest.approx(stored)
-    done = ganlab_command("generate", report.out / "tuned", "--num", 3, "--out", tmp_path / "set")
-    assert done.exit_code == 0, done.output
+    done = ganlab("generate", report.out / "tuned", "--num", 3, "--out", tmp_path / "set")
+    assert done.code == 0, done.output
     assert len(list((tmp_path / "set" / "tuned").glob("*.png"))) == 3
 
 
@@ -317,16 +302,16 @@ def test_bad_options_are_explained(changes):
 # --------------------------------------------------------------------------------------------- command line
 
 
-def test_the_verb_works_and_explains_what_is_wrong(run, model, real, tmp_path, ganlab_command):
+def test_the_verb_works_and_explains_what_is_wrong(run, model, real, tmp_path, ganlab):
     photos = png_folder(tmp_path / "photos", real.read(np.arange(30)))
     large = png_folder(tmp_path / "large", natural(12, 32))
     short = ["--num", 24, "--steps", 2, "--batch", 4, "--seeds", 1, "--epochs", 1, "--resamples", 10]
     allow = ["--allow", "jpeg_grid", "--allow", "resampling"]
     line = [run, "--model", model, "--real", photos, "--out", tmp_path / "out", *short, *allow]
-    done = ganlab_command("evade", *line)
-    assert done.exit_code == 0, done.output
+    done = ganlab("evade", *line)
+    assert done.code == 0, done.output
     assert "trained afresh on the tuned generator's images" in done.output
-    assert "already in" in ganlab_command("evade", *line).output
+    assert "already in" in ganlab("evade", *line).output
     classical = keep_detector(tmp_path / "classical", real, array_image_set(natural(60, 16, 8), "f"), "ridge")
     wrong = {
         "holds a classical detector on 'pixels'": (run, classical, photos),
@@ -336,13 +321,13 @@ def test_the_verb_works_and_explains_what_is_wrong(run, model, real, tmp_path, g
         "no such file or folder": (run, model, tmp_path / "nothing"),
     }
     for message, (generator, detector, reals) in wrong.items():
-        done = ganlab_command(
+        done = ganlab(
             "evade", generator, "--model", detector, "--real", reals, "--out", tmp_path / "no", *short
         )
-        assert done.exit_code == 2, message
+        assert done.code == 2, message
         assert done.stderr.startswith("error: ")
         assert message in done.stderr
-    done = ganlab_command("evade", *line[:-4], "--weights", "best", "--out", tmp_path / "no")
-    assert done.exit_code == 2
+    done = ganlab("evade", *line[:-4], "--weights", "best", "--out", tmp_path / "no")
+    assert done.code == 2
     assert "unknown weights 'best'" in done.stderr
     assert not (tmp_path / "no").exists()

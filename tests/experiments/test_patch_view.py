@@ -2,16 +2,12 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
 from patch_sets import ALLOW, keep_detector, natural, png_folder, stripes
+from PIL import Image
 
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
@@ -30,14 +26,6 @@ from ganlab.util.lock import FileLock
 OPTIONS = PatchOptions(shown=3, gallery=4, pairs=2, strength=0.08, steps=4, resamples=100, allow=ALLOW)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def sets():
     return stripes(80, 32, seed=21)
@@ -45,13 +33,11 @@ def sets():
 
 @pytest.fixture(scope="module")
 def model(sets, tmp_path_factory):
-    torch.set_num_threads(1)
     return keep_detector(tmp_path_factory.mktemp("detect"), *sets, depth=1, epochs=8, batch=16)
 
 
 @pytest.fixture(scope="module")
 def report(sets, model, tmp_path_factory):
-    torch.set_num_threads(1)
     return view_patches(model, *sets, tmp_path_factory.mktemp("view") / "out", OPTIONS, "ganlab patches ...")
 
 
@@ -296,16 +282,14 @@ def test_bad_options_are_explained(changes):
 # --------------------------------------------------------------------------------------------- command line
 
 
-def test_the_verb_works_and_explains_what_is_wrong(sets, model, tmp_path, ganlab_command):
+def test_the_verb_works_and_explains_what_is_wrong(sets, model, tmp_path, ganlab):
     real, fake = (
         png_folder(tmp_path / name, one.read(np.arange(30))) for name, one in zip("rf", sets, strict=True)
     )
     small = png_folder(tmp_path / "small", natural(12, 16))
     line = ["--out", tmp_path / "out", "--shown", 2, "--gallery", 2, "--pairs", 1, "--resamples", 20]
-    done = ganlab_command(
-        "patches", model, real, fake, *line, "--allow", "jpeg_grid", "--allow", "resampling"
-    )
-    assert done.exit_code == 0, done.output
+    done = ganlab("patches", model, real, fake, *line, "--allow", "jpeg_grid", "--allow", "resampling")
+    assert done.code == 0, done.output
     assert "written to" in done.output
     assert "Receptive fields" in done.output
     classical = keep_detector(tmp_path / "classical", *sets, name="ridge")
@@ -319,13 +303,13 @@ def test_the_verb_works_and_explains_what_is_wrong(sets, model, tmp_path, ganlab
         "no such file or folder": (model, real, tmp_path / "nothing"),
     }  # fmt: skip
     for message, arguments in wrong.items():
-        done = ganlab_command("patches", *arguments, "--out", tmp_path / "no")
-        assert done.exit_code == 2, message
+        done = ganlab("patches", *arguments, "--out", tmp_path / "no")
+        assert done.code == 2, message
         assert done.stderr.startswith("error: ")
         assert message in done.stderr
         assert "Traceback" not in done.output
-    done = ganlab_command("patches", model, real, fake, "--out", tmp_path / "no", "--strength", 0)
-    assert done.exit_code == 2
+    done = ganlab("patches", model, real, fake, "--out", tmp_path / "no", "--strength", 0)
+    assert done.code == 2
     assert "strength is above 0" in done.stderr
     assert not (tmp_path / "no").exists()
 

@@ -397,16 +397,16 @@ def test_commands_and_plan_are_there(data, results):
     assert "/run --num 70 --seed 0 --weights raw --out fakes/learned-s1-" in second
 
 
-def test_the_commands_work_from_the_results_alone(data, results, tmp_path, ganlab_command, monkeypatch):
+def test_the_commands_work_from_the_results_alone(data, results, tmp_path, ganlab, monkeypatch):
     """The copied plan needs no other file, finds its cells done, and the second command makes the fakes."""
     shutil.copytree(results, tmp_path / "out")
     monkeypatch.chdir(tmp_path)
     first, second = (line.split()[1:] for line in cell_of(data, "learned", 1)["commands"])
-    done = ganlab_command(*first)
-    assert done.exit_code == 0, done.output
+    done = ganlab(*first)
+    assert done.code == 0, done.output
     assert "1 cells, 1 done" in done.output
-    done = ganlab_command(*second, "--format", "npy")
-    assert done.exit_code == 0, done.output
+    done = ganlab(*second, "--format", "npy")
+    assert done.code == 0, done.output
     (made,) = (tmp_path / "fakes").rglob("*.npy")
     with np.load(next((tmp_path / "out").glob("cells/learned-s1-*/samples.npz"))) as kept:
         assert np.array_equal(np.load(made)[:64], kept["fake"])

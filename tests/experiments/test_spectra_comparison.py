@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 import xml.etree.ElementTree
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
 from spectra_sets import along, coloured, column, doubled, power, read_csv, rings
 
 from ganlab.data.imageset import array_image_set, open_image_set

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from spectra_sets import along, coloured, column, read_csv, rings
 
 from ganlab.data.imageset import array_image_set, open_image_set

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import xml.etree.ElementTree
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from spectra_sets import column, read_csv
 
 from ganlab.errors import GanlabError

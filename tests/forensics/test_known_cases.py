@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from forensics_images import natural, striped
 from sklearn.pipeline import Pipeline
 
@@ -30,14 +29,6 @@ SMALL = {
     "gradient_boosting": {"trees": 40},
 }
 NET_SIDE, NET_COUNT = {"resnet": 8}, 60
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def images(kind, count, side):

@@ -37,15 +37,6 @@ SIDE = {"resnet": 8}
 FEATURE = {"cnn": "dct", "npr_resnet": "npr"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small only lose time to a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def examples(name, kind, count=48):
     """Features of plain images and, in equal number, of others: with stripes, or as plain."""
     images = natural(2 * count, SIDE.get(name, 16), seed=2)

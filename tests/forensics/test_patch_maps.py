@@ -17,21 +17,12 @@ from ganlab.forensics.nets.xception import output_side
 from ganlab.images import to_float
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def pixels(images):
     return to_float(images).numpy()
 
 
 @pytest.fixture(scope="module")
 def detector():
-    torch.set_num_threads(1)
     images = natural(160, 32, seed=4)
     features = pixels(np.concatenate([images[:80], striped(images[80:])]))
     return make_detector("patch", depth=1, epochs=8, batch=16).fit(features, np.repeat([0, 1], 80))
@@ -124,7 +115,6 @@ def planted(images, seed):
 
 @pytest.fixture(scope="module")
 def planted_detector():
-    torch.set_num_threads(1)
     images = natural(200, 32, seed=14)
     features = pixels(np.concatenate([images[:100], planted(images[100:], 1)[0]]))
     detector = make_detector("patch", depth=1, epochs=10, batch=16, rate=2e-3)

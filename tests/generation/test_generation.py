@@ -267,17 +267,17 @@ def test_manifest_records_what_forensics_needs(tiny_runs, tmp_path):
         verify_set(tmp_path / "set")
 
 
-def test_command_line(tiny_runs, tmp_path, ganlab_command):
-    done = ganlab_command("generate", *tiny_runs, "--num", 12, "--out", tmp_path / "set", "--with-real")
-    assert done.exit_code == 0, done.output
+def test_command_line(tiny_runs, tmp_path, ganlab):
+    done = ganlab("generate", *tiny_runs, "--num", 12, "--out", tmp_path / "set", "--with-real")
+    assert done.code == 0, done.output
     assert "only 6 of the 12 reals were held out" in done.stdout
-    assert ganlab_command("generate", "--verify", tmp_path / "set").exit_code == 0
-    assert ganlab_command("generate", "--verify", "--out", tmp_path / "set").exit_code == 0
-    missing = ganlab_command("generate", tmp_path / "nowhere", "--num", 3, "--out", tmp_path / "other")
-    assert missing.exit_code == 2
+    assert ganlab("generate", "--verify", tmp_path / "set").code == 0
+    assert ganlab("generate", "--verify", "--out", tmp_path / "set").code == 0
+    missing = ganlab("generate", tmp_path / "nowhere", "--num", 3, "--out", tmp_path / "other")
+    assert missing.code == 2
     assert "no generator at" in missing.stderr
     assert "Traceback" not in missing.stderr
-    assert ganlab_command("generate", *tiny_runs).exit_code == 2
+    assert ganlab("generate", *tiny_runs).code == 2
 
 
 def test_runs_of_an_ablation_are_called_after_their_cells(tiny_runs, tmp_path):

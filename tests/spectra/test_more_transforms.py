@@ -1,8 +1,6 @@
-import importlib.util
-import pathlib
-
 import numpy as np
 import pytest
+import reference
 import scipy.fft
 import scipy.ndimage
 import torch
@@ -23,12 +21,6 @@ from ganlab.spectra import (
     power_spectrum,
     residual_spectrum,
 )
-
-_spec = importlib.util.spec_from_file_location(
-    "spectra_reference", pathlib.Path(__file__).with_name("reference.py")
-)
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

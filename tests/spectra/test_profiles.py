@@ -1,20 +1,12 @@
-import importlib.util
-import pathlib
-
 import numpy as np
 import pytest
+import reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlab.errors import GanlabError
 from ganlab.spectra import CONVENTIONS, ProfileConvention, RingRule, axis_profiles, radial_profile
-
-_spec = importlib.util.spec_from_file_location(
-    "spectra_reference", pathlib.Path(__file__).with_name("reference.py")
-)
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
 
 LENGTHS = {  # methods.md, Appendix B and D
     "durall2019": {32: 20, 64: 43, 128: 88, 256: 179, 512: 360, 1024: 722},

@@ -1,13 +1,8 @@
 """A small patch detector in a folder as ``ganlab detect`` leaves it, and the sets it was trained on."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "forensics"))
 from forensics_images import natural, striped
+from PIL import Image
 
 from ganlab.data.imageset import array_image_set
 from ganlab.forensics import SavedDetector, make_detector, save_detector, save_splits, split_by_identity
