@@ -98,7 +98,10 @@ def _run(
 
 
 def _score(model: Path, sets: list[str], out: Path | None) -> None:
-    """Print how many images of each set are called what; write every image's scores to a CSV file."""
+    """Print how many images of each set are called what (of one image: what it is called).
+
+    With ``out`` every image's scores go to a CSV file.
+    """
     from ganlab.data import open_image_set
     from ganlab.forensics import load_detector, score_images, write_scores
 
@@ -107,8 +110,11 @@ def _score(model: Path, sets: list[str], out: Path | None) -> None:
     saved = load_detector(model)
     for path in sets:
         scores = score_images(saved, open_image_set(path))
-        verdicts = scores.probabilities.argmax(1)
-        shown = ", ".join(f"{(verdicts == k).sum()} {name}" for k, name in enumerate(scores.class_names))
-        print(f"{path}: {len(verdicts)} images, {shown}; mean probability of fake {scores.fake.mean():.3f}")
+        verdicts, mean = scores.probabilities.argmax(1), f"probability of fake {scores.fake.mean():.3f}"
+        if len(verdicts) == 1:
+            print(f"{path}: {scores.class_names[verdicts[0]]}; {mean}")
+        else:
+            counts = ", ".join(f"{(verdicts == k).sum()} {name}" for k, name in enumerate(scores.class_names))
+            print(f"{path}: {len(verdicts)} images, {counts}; mean {mean}")
         if out is not None:
             write_scores(out, scores)

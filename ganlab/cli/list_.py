@@ -46,5 +46,5 @@ def _print_group(title: str, lines: dict[str, str]) -> None:
     print(f"{title}:" if lines else f"{title}: none")
     width = max(map(len, lines), default=0)
     for name, text in lines.items():
-        print(f"  {name:<{width}}  {text}".rstrip())
+        print(f"  {name:<{width}}  {text}".rstrip().replace("\n", "\n" + " " * (width + 4)))
     print()

@@ -69,8 +69,11 @@ def _table() -> dict[str, dict[str, str]]:
 def summary(value: Any) -> str:
     """One line about a registry's value: its ``summary``, or its docstring's first line without full stop.
 
-    A ``functools.partial`` is described by its function, an object by its class.
+    A ``functools.partial`` is described by its function, an object by its class. A ``description`` is
+    taken as it is, and may have a second line, as a published method has for its trap.
     """
+    if isinstance(described := getattr(value, "description", None), str):
+        return described
     stated = getattr(value, "summary", None)
     text = stated if isinstance(stated, str) else inspect.getdoc(getattr(value, "func", value))
     return (text or "").strip().partition("\n")[0].strip().removesuffix(".").replace("``", "")

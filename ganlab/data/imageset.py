@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ganlab.data.arrays import UInt8Array
-from ganlab.data.listing import HELD_OUT, TRAIN
+from ganlab.data.listing import HELD_OUT, TRAIN, image_suffixes
 from ganlab.data.pack import FORMAT
 from ganlab.data.stored import (
     Stored,
     in_memory,
     stored_folder,
+    stored_image,
     stored_npy,
     stored_npz,
     stored_pack,
@@ -197,6 +198,8 @@ class ImageSet:
 def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> ImageSet:
     """Open a folder, pack, ``.npz``, ``.npy`` or StyleGAN zip for analysis. Nothing is resized or cropped.
 
+    One image file is a set of one image.
+
     A folder of ``ganlab generate`` with one set in it means that set; with several, one must be named.
 
     ``PATH@train`` and ``PATH@val`` select one part where the set has a split (a pack's own, or train/ and
@@ -248,11 +251,15 @@ def _opened(path: Path) -> Stored:
     if not path.exists():
         nearby = sorted(entry.name for entry in path.parent.glob("*")) if path.parent.is_dir() else []
         raise GanlabError(f"{path}: no such file or folder{nearest_name(path.name, nearby)}")
-    if path.suffix.lower() not in _OPENERS:
+    ending = path.suffix.lower()
+    if ending in image_suffixes():
+        return stored_image(path)
+    if ending not in _OPENERS:
         raise GanlabError(
-            f"{path}: expected a folder of images, a pack (folder), or a file ending in {', '.join(_OPENERS)}"
+            f"{path}: expected a folder of images, a pack (folder), one image, or a file ending in "
+            f"{', '.join(_OPENERS)}"
         )
-    return _OPENERS[path.suffix.lower()](path)
+    return _OPENERS[ending](path)
 
 
 def _opened_folder(path: Path) -> Stored:

@@ -172,6 +172,11 @@ def stored_folder(path: Path) -> StoredFiles:
     return StoredFiles(path, names, lambda name: open(path / name, "rb"), labels, split, classes)
 
 
+def stored_image(path: Path) -> StoredFiles:
+    """One image file, a set of one."""
+    return StoredFiles(path.parent, [path.name], lambda name: open(path, "rb"))
+
+
 def stored_zip(path: Path) -> StoredFiles:
     """A zip of images (StyleGAN's dataset_tool): sorted names, labels from dataset.json if it has any."""
     archive = guarded(path, "the zip", lambda: zipfile.ZipFile(path))

@@ -84,7 +84,13 @@ def test_list_one_kind(ganlab, kind):
     lines = ganlab("list", kind).stdout.splitlines()
     expected = preset_names() if kind == "presets" else names(kind)
     assert lines[0] == KINDS[kind] + (":" if expected else ": none")
-    assert tuple(line.split()[0] for line in lines[1:] if line) == expected
+    assert tuple(line.split()[0] for line in lines[1:] if line and not line.startswith("   ")) == expected
+
+
+def test_every_published_method_is_listed_with_its_trap(ganlab):
+    text = ganlab("list", "methods").stdout
+    assert text.count("    trap: ") == len(names("methods"))
+    assert "trap: its CelebA fakes are 128x128" in text
 
 
 def test_list_an_unknown_kind(ganlab):

@@ -263,6 +263,16 @@ def test_wrong_files(tmp_path, name, content, message):
         open_image_set(tmp_path / name)
 
 
+def test_one_image_is_a_set(images, tmp_path):
+    folder = as_folder(images[:2], tmp_path / "two")
+    found = open_image_set(folder / "001.png")
+    assert (found.num_images, found.name, found.paths, found.shape) == (1, "001", ["001.png"], (10, 12, 3))
+    assert np.array_equal(found.read([0]), images[1:2])
+    (tmp_path / "x.png").write_text("no image")
+    with pytest.raises(GanlabError, match=r"x\.png cannot be read"):
+        open_image_set(tmp_path / "x.png")
+
+
 def test_a_zip_without_images(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("a.txt", "x")

@@ -308,6 +308,10 @@ def test_the_verb_detects_and_scores(tmp_path, ganlab):
     rows = table.read_text().splitlines()
     assert len(rows) == 81
     assert sum(",fake," in row for row in rows) > 70
+    one = f"{fake}/{rows[1].split(',')[0]}"
+    judged = ganlab("detect", "--model", model, one)
+    assert judged.code == 0, judged.output
+    assert judged.output.startswith(f"{one}: {rows[1].split(',')[1]}; probability of fake 0.")
     again = ganlab(*line)
     assert "already in" in again.output
 

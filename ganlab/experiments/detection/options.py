@@ -122,16 +122,23 @@ def _change(text: str) -> tuple[str, str, Any]:
 
 
 def preset_options(name: str, **changes: Any) -> DetectionOptions:
-    """The options of a published preset: its systems, perturbations and settings, with some changed.
+    """The options of a published preset: its systems and what its protocol prescribes, with some changed.
 
     Raises:
         GanlabError: an unknown preset.
     """
     preset = find_preset(name)
     chosen: dict[str, Any] = {
-        "systems": (name,), "perturbations": preset.perturbations, "attribution": preset.attribution,
-        **preset.settings,
-    }  # fmt: skip
+        "systems": (name,),
+        "perturbations": preset.perturbations,
+        "attribution": preset.attribution,
+        "sizes": preset.training_sizes,
+        "immunise": preset.immunise,
+        "tsne": preset.tsne_images,
+    }
+    # where a paper says nothing the defaults of this laboratory hold
+    prescribed = {"seeds": preset.seeds, "fractions": preset.fractions}
+    chosen |= {option: value for option, value in prescribed.items() if value is not None}
     if not changes.get("attribution", True):
         changes = {"immunise": False, **changes}
     return DetectionOptions(**{**chosen, **changes})

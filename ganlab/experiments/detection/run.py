@@ -286,7 +286,9 @@ def _write(
     extra = {name: [entry for part in parts for entry in part[name]] for name in EXTRAS}
     write_text(folder / "records.csv", records_csv(records))
     figures = draw_all(folder, records) | special.draw(folder)
-    text = report_text(records, extra, about["findings"], figures, command)
+    text = report_text(
+        records, extra, about["findings"], figures, command, about["identity"]["options"]["systems"]
+    )
     write_text(folder / "report.md", text)
     versions = {"ganlab": ganlab.__version__, **{name: metadata.version(name) for name in LIBRARIES}}
     content = {

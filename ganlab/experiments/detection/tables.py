@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.stats import binom
 
 from ganlab.experiments.detection.measure import POOLED, Record
-from ganlab.forensics import METRICS, NULL, Interval
+from ganlab.forensics import METRICS, NULL, Interval, find_preset
 
 Floats = npt.NDArray[np.float64]
 
@@ -281,9 +281,12 @@ def report_text(
     findings: Sequence[str],
     figures: Mapping[str, str],
     command: str,
+    systems: Sequence[str] = (),
 ) -> str:
-    """All tables, and the figures by name."""
+    """All tables, and the figures by name; ``systems`` are the experiment's, of which some may be presets."""
     parts = ["# Detection\n", summary(records, extra), READING]
+    presets = {name: find_preset(name) for name in systems if "+" not in name}
+    parts += [f"Published method {n} ({p.source}). Trap: {p.trap}.\n" for n, p in presets.items()]
     parts += [f"Command: `{command}`\n"] if command else []
     parts += ["Tolerated by request:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
     parts += ["## Each generator\n", generator_table(records)]

@@ -1,10 +1,9 @@
-"""The published methods by name: their systems, settings and traps."""
+"""The published methods by name: their systems, their protocols and their traps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ganlab.errors import lookup
 from ganlab.forensics.protocol.systems import System, parse_system
@@ -12,7 +11,7 @@ from ganlab.forensics.protocol.systems import System, parse_system
 
 @dataclass(frozen=True)
 class Preset:
-    """A published method: its systems and what it does differently from the rest.
+    """A published method: its systems, and what its paper's protocol prescribes.
 
     Attributes:
         summary: what it is, one line.
@@ -21,7 +20,11 @@ class Preset:
         trap: what the published experiment or its code did that this laboratory does not.
         attribution: whether the paper also names the source of an image.
         perturbations: those of its robustness experiment.
-        settings: what else it sets of ``ganlab.experiments.detection.options.DetectionOptions``.
+        seeds: repetitions; absent: the paper says nothing.
+        fractions: of train, validation, test; absent: the paper says nothing.
+        training_sizes: images in all of its sample-size curve; empty: it has none.
+        immunise: whether its networks are trained on with perturbed images and tested again.
+        tsne_images: in its t-SNE map; 0: it has none.
     """
 
     summary: str
@@ -30,7 +33,16 @@ class Preset:
     trap: str
     attribution: bool = False
     perturbations: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int | None = None
+    fractions: tuple[float, float, float] | None = None
+    training_sizes: tuple[int, ...] = ()
+    immunise: bool = False
+    tsne_images: int = 0
+
+    @property
+    def description(self) -> str:
+        """Two lines for a list: the summary, and the trap."""
+        return f"{self.summary}\ntrap: {self.trap}"
 
 
 DURALL_SAMPLES = (20, 100, 200, 1000, 2000, 4000)
@@ -57,11 +69,9 @@ PRESETS: dict[str, Preset] = {
             System("radial", "logistic", _RAW, _PLAIN),
         ),
         trap="its CelebA fakes are 128x128 and its reals 178x218; sets of different sizes are refused here",
-        settings={
-            "seeds": 10,
-            "fractions": DURALL_FRACTIONS,
-            "sizes": tuple(round(DURALL_FRACTIONS[0] * count) for count in DURALL_SAMPLES),
-        },
+        seeds=10,
+        fractions=DURALL_FRACTIONS,
+        training_sizes=tuple(round(DURALL_FRACTIONS[0] * count) for count in DURALL_SAMPLES),
     ),
     "frank2020": Preset(
         summary="full-image DCT and pixels, each with ridge, LASSO, CNN, neighbours, eigenfaces; PRNU",
@@ -92,7 +102,7 @@ PRESETS: dict[str, Preset] = {
         trap="a random start with a small sigma leaves the kernel where it began; the data sets both here",
         attribution=True,
         perturbations=("occlusion", "gaussian_blur", "rotation", "mirror", "rescale", "jpeg"),
-        settings={"tsne": 1000},
+        tsne_images=1000,
     ),
     "chai2020": Preset(
         summary="truncated Xception and ResNet-18 that judge small patches",
@@ -117,7 +127,7 @@ PRESETS: dict[str, Preset] = {
         "in the place of relighting by a network stands a ramp of light",
         attribution=True,
         perturbations=("yu_relight", "frank_crop", "frank_blur", "frank_jpeg", "frank_noise", "yu_combined"),
-        settings={"immunise": True},
+        immunise=True,
     ),
     "decay": Preset(
         summary="three numbers of the spectrum's decay, 5 nearest neighbours",
@@ -127,7 +137,7 @@ PRESETS: dict[str, Preset] = {
             System("decay", "knn", {"threshold": 0.85}, {"k": 5}),
         ),
         trap="the later paper's accuracy counts fakes only; balanced accuracy is reported here",
-        settings={"sizes": (200,)},
+        training_sizes=(200,),
     ),
     "pixels2020": Preset(
         summary="ResNet on pixels with blur and JPEG augmentation, and the NPR residual's short ResNet",
