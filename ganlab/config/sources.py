@@ -110,6 +110,8 @@ def _faulty(source: str, text: str, key: str = "") -> Document:
 
 PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
 PRESET_LABEL = "preset "
+CONFIG_FOLDERS = tuple(folder / "configs" for folder in Path(__file__).resolve().parents[1:3])
+"""ganlab's own experiments: inside the package in a wheel (see setup.py), beside it in a clone."""
 RUN_CONFIG = "config.yaml"
 """The resolved configuration in a run folder."""
 
@@ -125,13 +127,26 @@ def preset_summary(name: str) -> str:
     return first.lstrip("# ").rstrip(" .")
 
 
+def shipped(path: Path) -> Path:
+    """``path``, or ganlab's own ``configs/NAME.yaml`` where there is no such file.
+
+    So ``configs/last-stage.yaml`` and ``last-stage`` work from any folder after an installation.
+    """
+    if not os.path.lexists(path) and path.parent in (Path(), Path("configs")):
+        for folder in CONFIG_FOLDERS:
+            if os.path.isfile(own := folder / f"{path.name.removesuffix('.yaml')}.yaml"):
+                return own
+    return path
+
+
 def locate(
     source: str | os.PathLike[str], folder: Path | None = None, asked_by: Origin | None = None
 ) -> Path:
     """The YAML file meant by ``source``.
 
     A bare name is a preset before it is a folder (write ``./name`` for the folder); a folder means the
-    ``config.yaml`` in it; relative paths start at ``folder``, by default the working directory.
+    ``config.yaml`` in it; relative paths start at ``folder``, by default the working directory, and then at
+    ganlab's own ``configs/``.
 
     Raises:
         ConfigError: nothing there; lists presets and the YAML files nearby.
@@ -140,6 +155,8 @@ def locate(
     if text in preset_names():
         return PRESET_FOLDER / f"{text}.yaml"
     path = (folder or Path()) / text
+    if not os.path.lexists(path):
+        path = shipped(Path(text))
     # os.path's tests say no where Path's raise, for example for a name that is too long.
     candidate = path / RUN_CONFIG if os.path.isdir(path) else path
     if os.path.isfile(candidate):
@@ -152,13 +169,14 @@ def locate(
 def _absent(text: str, path: Path) -> str:
     presets = preset_names()
     nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if os.path.isdir(path.parent) else []
+    own = [file.name for folder in CONFIG_FOLDERS for file in folder.glob("*.yaml")]
     if text and os.path.isdir(path):
         what = f"the folder {text!r} holds no {RUN_CONFIG}, so it is no run folder"
     else:
         what = f"no such configuration{f' {text!r}' if text else ''}"
     files = f"; YAML files there: {', '.join(nearby[:10])}" if nearby else ""
     wanted = f"expected a YAML file, a run folder or a preset ({', '.join(presets)})"
-    return f"{what}; {wanted}{files}{nearest_name(path.name, [*presets, *nearby])}"
+    return f"{what}; {wanted}{files}{nearest_name(path.name, [*presets, *nearby, *own])}"
 
 
 def label(path: Path) -> str:

@@ -79,6 +79,22 @@ def test_version(ganlab):
     assert ganlab("--version").stdout == f"ganlab {package.__version__}\n"
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("ganlab tr", "train"), ("ganlab train --dr", "--dry-run"), ("ganlab data pa", "pack")],
+)
+def test_the_shell_completes_verbs_and_options(ganlab, line, expected):
+    count = str(len(line.split()) - 1)
+    result = ganlab(_GANLAB_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=count, code=PROBE)
+    assert result.stdout == f"{expected}\n"
+    assert result.stderr == "HEAVY []\n"
+
+
+def test_completion_is_offered(ganlab):
+    assert "complete -o default" in ganlab("--show-completion", "bash").stdout
+    assert "--install-completion" in ganlab("--help").stdout
+
+
 def test_without_arguments_the_help_is_shown(ganlab):
     result = ganlab()
     assert "Usage: ganlab" in result.stdout + result.stderr
@@ -176,7 +192,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
 
 def test_python_m_works(tmp_path):
     result = subprocess.run(
-        [sys.executable, "-m", "ganlab.cli", "--version"],
+        [sys.executable, "-m", "ganlab", "--version"],
         capture_output=True,
         text=True,
         check=True,

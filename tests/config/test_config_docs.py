@@ -51,6 +51,21 @@ def test_configs_load_without_warnings(path):
     assert resolve(path).warnings == ()
 
 
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.name)
+def test_configs_are_found_from_any_folder(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for source in (f"configs/{path.name}", path.name, path.stem):
+        assert resolve(source).config == resolve(path).config
+    (tmp_path / path.name).write_text("extends: dcgan32\nseed: 5\n")
+    assert resolve(path.name).config.seed == 5, "the user's own file comes first"
+
+
+def test_the_readmes_own_photos_block_gives_no_warning():
+    (line,) = re.findall(r"\nganlab train (configs/own-photos.*)", (ROOT / "README.md").read_text())
+    config, *overrides = line.split()
+    assert resolve(config, overrides).warnings == ()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_configs_open_with_command_time_and_expectation(path):
     header = "\n".join(line for line in path.read_text().splitlines() if line.startswith("#"))

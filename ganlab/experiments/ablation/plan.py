@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from ganlab.config import Config, ConfigError, Resolved, dump_mapping, identity, resolve
 from ganlab.config.errors import dotted
 from ganlab.config.schema import PositiveInt, Section
-from ganlab.config.sources import locate, read, with_parents
+from ganlab.config.sources import locate, read, shipped, with_parents
 from ganlab.config.tree import find, suggestion
 from ganlab.config.yaml12 import load_yaml
 from ganlab.errors import GanlabError, nearest_name
@@ -131,13 +131,13 @@ def read_plan(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     """Read and check a plan.
 
     Args:
-        path: its file.
+        path: its file, or the name of one in ganlab's own ``configs/``.
         overrides: ``key.path=value`` texts for all cells, over those of the file.
 
     Raises:
         GanlabError: no such file, not YAML, unknown keys, an unknown or empty axis, two axes over one key.
     """
-    where = Path(path)
+    where = shipped(Path(path))
     try:
         value = load_yaml(where.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
