@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from ganlab.errors import GanlabError
 
 if TYPE_CHECKING:
-    from ganlab.experiments.ablation.run import Ablation
+    from ganlab.experiments.ablation.run import Estimate
 
 FAILED = 1
 
@@ -25,11 +26,14 @@ def ablate(
     out: Annotated[Path | None, typer.Option(help="Results folder; results/PLAN's name when absent.")] = None,
     cluster: Annotated[str, typer.Option(help="local (processes here) or slurm.")] = "local",
     at_once: Annotated[int, typer.Option(min=1, help="Jobs at a time; they share the cores.")] = 2,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List cells with their cost and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells and stop.")] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="--dry-run that times three steps of each variant first.")
+    ] = False,
     only: Annotated[list[str] | None, typer.Option(help="AXIS=VALUE (or seed=N): these cells alone.")] = None,
     redo: Annotated[list[str] | None, typer.Option(help="AXIS=VALUE: run these cells from scratch.")] = None,
     option: Annotated[
-        list[str] | None, typer.Option(help="submitit parameter, such as slurm_partition=gpu.")
+        list[str] | None, typer.Option(help="Parameter of SLURM jobs, such as slurm_partition=gpu.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Go ahead with more than 500 cells.")] = False,
 ) -> None:
@@ -42,8 +46,8 @@ def ablate(
     from ganlab.experiments.ablation.jobs import Cluster
 
     opened = library.open_ablation(plan, out or Path("results") / plan.stem, yes, overrides or ())
-    if dry_run:
-        _print_estimates(opened, only or [], at_once)
+    if dry_run or estimate:
+        _print_cells(library.estimates(opened, only or [], estimate), at_once)
         return
     where = Cluster(cluster, at_once, dict(_parameter(text) for text in option or ()))
     command = shlex.join(["ganlab", *sys.argv[1:]])
@@ -60,14 +64,18 @@ def _parameter(text: str) -> tuple[str, Any]:
     return name, int(value) if value.lstrip("-").isdecimal() else value
 
 
-def _print_estimates(opened: Ablation, only: list[str], at_once: int) -> None:
-    from ganlab.experiments.ablation.run import estimates
-
-    found = estimates(opened, only)
-    for one in found:
-        state = "done" if one.done else f"{one.seconds / 60:6.1f} min"
-        print(f"{state:>10}  {one.cell.title}, {one.cell.config.training.steps} steps")
-    left = sum(one.seconds for one in found if not one.done)
-    todo = sum(not one.done for one in found)
-    print(f"{todo} of {len(found)} cells to run, about {left / 3600:.1f} hours of training on this machine")
-    print(f"with {at_once} at a time at best {left / 3600 / at_once:.1f} hours, measuring not included")
+def _print_cells(cells: Sequence[Estimate], at_once: int) -> None:
+    todo = [cell for cell in cells if not cell.done]
+    for cell in cells:
+        cost = "to run" if cell.seconds is None else f"{cell.seconds / 60:.1f} min"
+        print(
+            f"{'done' if cell.done else cost:>10}  {cell.cell.title}, {cell.cell.config.training.steps} steps"
+        )
+    print(f"{len(todo)} of {len(cells)} cells to run")
+    known = [cell.seconds for cell in todo if cell.seconds is not None]
+    if len(known) < len(todo):
+        print("--estimate times three steps of each variant to say how long it takes")
+    elif todo:
+        hours = sum(known) / 3600
+        print(f"about {hours:.1f} hours of training on this machine")
+        print(f"with {at_once} at a time at best {hours / at_once:.1f} hours, measuring not included")

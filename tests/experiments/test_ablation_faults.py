@@ -14,7 +14,6 @@ import yaml
 from ablation_results import FIXED, SMALL, in_this_process
 
 from ganlab.errors import GanlabError
-from ganlab.experiments.ablation import jobs as ablation_jobs
 from ganlab.experiments.ablation import run as library
 from ganlab.experiments.ablation.jobs import Cluster
 from ganlab.experiments.ablation.measure import held
@@ -215,15 +214,3 @@ def test_the_plan_in_the_results_needs_no_other_file(tmp_path, monkeypatch):
     lines = (tmp_path / "out" / "commands.jsonl").read_text().splitlines()
     commands = [json.loads(line)["command"] for line in lines]
     assert commands == ["ganlab ablate plan.yaml", "ganlab ablate plan.yaml --only seed=1"]
-
-
-def test_options_of_local_jobs(tmp_path):
-    """A time limit of one's own is taken; what submitit does not know is refused with its list."""
-    executor = ablation_jobs._executor(tmp_path, Cluster("local", 1, {"timeout_min": 7}))
-    assert executor._executor.parameters["timeout_min"] == 7
-    executor = ablation_jobs._executor(tmp_path, Cluster("local"))
-    assert executor._executor.parameters["timeout_min"] == 7 * 24 * 60
-    with pytest.raises(GanlabError, match=r"submitit refuses .*slurm_queue"):
-        ablation_jobs._executor(tmp_path, Cluster("local", 1, {"slurm_queue": "long"}))
-    with pytest.raises(GanlabError, match=r"submitit refuses .*timeout_min"):
-        ablation_jobs._executor(tmp_path, Cluster("local", 1, {"timeout_min": "long"}))

@@ -10,8 +10,15 @@ import pytest
 from PIL import Image
 
 from ganlab.errors import GanlabError
-from ganlab.experiments.quickstart.run import UPSAMPLERS, plan, run_quickstart, verdict
-from ganlab.experiments.quickstart.side_by_side import Job, last_step, train_side_by_side
+from ganlab.experiments.quickstart.run import (
+    UPSAMPLERS,
+    Job,
+    last_step,
+    plan,
+    run_quickstart,
+    train_side_by_side,
+    verdict,
+)
 
 
 def test_from_nothing_to_the_picture_and_again(tmp_path, capsys):

@@ -94,8 +94,9 @@ def ablate(
         The table's rows, all cells of the plan.
 
     Raises:
-        GanlabError: the folder holds something else, a filter matches nothing, no submitit, no SLURM, or the
-            disk is full. Finished cells are kept in every case.
+        GanlabError: the folder holds something else, a filter matches nothing, no SLURM, or the disk is full.
+            Finished cells are kept in every case.
+        SystemExit: SIGTERM came; the tables are written and the local jobs have saved and ended.
     """
     check_cluster(cluster)
     _settle_folder(ablation, command)
@@ -114,6 +115,9 @@ def ablate(
         for folder, reason in failures.items():
             say(f"failed: {waiting[folder].title}: {reason}")
             write_json(folder / FAILURE, {"status": "failed", "reason": reason})
+    except (KeyboardInterrupt, SystemExit):
+        say("stopped; the same command goes on from what the cells have saved")
+        raise
     finally:
         rows = ablation.rows()
         write_tables(ablation.out, ablation.plan, rows)
@@ -163,24 +167,34 @@ class Estimate:
     Attributes:
         cell: the cell.
         done: whether it has its result.
-        seconds: of training; measured on an earlier seed of the same variant, or on three steps now.
+        seconds: of training; None where nobody has measured it.
     """
 
     cell: Cell
     done: bool
-    seconds: float
+    seconds: float | None
 
 
-def estimates(ablation: Ablation, only: Sequence[str] = ()) -> list[Estimate]:
-    """Cost of every cell, for ``--dry-run``; times three steps of each variant that has no finished seed."""
+def estimates(ablation: Ablation, only: Sequence[str] = (), measured: bool = False) -> list[Estimate]:
+    """Cost of every cell, for ``--dry-run``: as long a step as a finished seed of its variant took.
+
+    Args:
+        ablation: from `open_ablation`.
+        only: ``AXIS=VALUE`` filters.
+        measured: whether three steps of each variant without a finished seed are timed now.
+    """
     per_step: dict[tuple[str, ...], float] = {}
-    found = []
-    for cell in chosen(ablation.cells, only):
-        variant, result = tuple(cell.variant.values()), ablation.result(cell)
-        steps = cell.config.training.steps
+    results = [(cell, ablation.result(cell)) for cell in chosen(ablation.cells, only)]
+    for cell, result in results:
         if result is not None and result.get("seconds"):
-            per_step[variant] = result["seconds"]["training"] / steps
-        if variant not in per_step:
+            training = result["seconds"]["training"]
+            per_step[tuple(cell.variant.values())] = training / cell.config.training.steps
+    costs = []
+    for cell, result in results:
+        variant = tuple(cell.variant.values())
+        if measured and variant not in per_step:
             per_step[variant] = seconds_per_step(cell.config)
-        found.append(Estimate(cell, result is not None, per_step[variant] * steps))
-    return found
+        step = per_step.get(variant)
+        seconds = None if step is None else step * cell.config.training.steps
+        costs.append(Estimate(cell, result is not None, seconds))
+    return costs

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ganlab.config import Config, load
+from ganlab.config import Config, dump, load
 from ganlab.data import ImageSet, load_training_images, open_image_set
 from ganlab.errors import GanlabError, lookup
 from ganlab.experiments.quickstart.figures import draw_summary
-from ganlab.experiments.quickstart.side_by_side import Job, train_side_by_side
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.run import SpectraReport, compare_spectra
 from ganlab.generation import Request, generate
+from ganlab.util.atomic import write_text
+from ganlab.util.children import Child, stop, terminable
+from ganlab.util.progress import bar
 
 UPSAMPLERS = ("transposed", "nearest", "bilinear")
 NUM_FAKES = {"normal": 1000, "tiny": 200}
@@ -29,6 +33,7 @@ WINDOW = "hann"
 """Without a window the jump between opposite borders leaks into rows and columns and hides a null there."""
 METRIC = "axis_nyquist_excess_db"
 """What the closing lines compare: horizontal and vertical profile at Nyquist against the reals."""
+POLL_SECONDS = 0.2
 
 
 def run_quickstart(out: Path, steps: int | None = None, size: str = "normal") -> SpectraReport:
@@ -47,13 +52,16 @@ def run_quickstart(out: Path, steps: int | None = None, size: str = "normal") ->
     """
     started = time.monotonic()
     configs = plan(steps, size)
-    _refuse_foreign(out)
+    # An existing folder that no quickstart began may be somebody's data.
+    if out.is_dir() and any(out.iterdir()) and not (out / "runs").is_dir():
+        raise GanlabError(f"{out} exists, is no quickstart's folder and is not empty; use another --out")
     say(f"1/4  the images: dead leaves, occluding discs with the size law of natural photos ({out})")
-    some = next(iter(configs.values()))
-    load_training_images(some.data, some.model.image_size)
-    say(f"2/4  three generators that differ only in how they upsample, {some.training.steps} steps each")
+    first = next(iter(configs.values()))
+    load_training_images(first.data, first.model.image_size)
+    say(f"2/4  three generators that differ only in how they upsample, {first.training.steps} steps each")
     runs = {name: out / "runs" / name for name in configs}
-    train_side_by_side([Job(config, runs[name]) for name, config in configs.items()], at_once=processes())
+    at_once = min(len(runs), os.cpu_count() or 1)
+    train_side_by_side([Job(config, runs[name]) for name, config in configs.items()], at_once)
     say("3/4  their fake datasets, and as many reals through the same path")
     fakes = out / "fakes"
     generate(Request(tuple(runs.values()), NUM_FAKES[size], with_real=True), fakes)
@@ -77,17 +85,6 @@ def plan(steps: int | None, size: str) -> dict[str, Config]:
     if steps is not None:
         overrides.append(f"training.steps={steps}")
     return {name: load("quickstart", [*overrides, f"model.upsampling={name}"]) for name in UPSAMPLERS}
-
-
-def processes() -> int:
-    """How many trainings run at once: the cores, at most three."""
-    return min(len(UPSAMPLERS), os.cpu_count() or 1)
-
-
-def _refuse_foreign(out: Path) -> None:
-    """An existing folder that no quickstart began may be somebody's data."""
-    if out.is_dir() and any(out.iterdir()) and not (out / "runs").is_dir():
-        raise GanlabError(f"{out} exists, is no quickstart's folder and is not empty; use another --out")
 
 
 def closing(report: SpectraReport, sets: Sequence[ImageSet], out: Path, seconds: float) -> None:
@@ -125,3 +122,73 @@ def verdict(order: Sequence[str]) -> list[str]:
 def say(text: str) -> None:
     """A line for the person in front of the terminal."""
     print(text, flush=True)  # noqa: T201
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: its configuration and its run folder."""
+
+    config: Config
+    folder: Path
+
+
+def train_side_by_side(jobs: Sequence[Job], at_once: int) -> None:
+    """Train all jobs, ``at_once`` at a time; finished runs are left alone, unfinished ones resumed.
+
+    A process each, because one thread per run uses a few cores better than one run on all of them.
+
+    Raises:
+        GanlabError: a training failed; its last lines are in the message, the others were stopped cleanly.
+        SystemExit: SIGTERM came; the trainings were told to save and have ended.
+    """
+    waiting, running = list(jobs), dict[int, _Running]()
+    with terminable():
+        try:
+            while waiting or running:
+                for line in range(at_once):
+                    if waiting and line not in running:
+                        running[line] = _start(waiting.pop(0), line)
+                for line, (job, child, shown) in list(running.items()):
+                    status = child.status()
+                    shown.update(max(0, last_step(job.folder / "metrics.jsonl") - shown.n))
+                    if status is None:
+                        continue
+                    child.close()
+                    shown.close()
+                    del running[line]
+                    if status != 0:
+                        words = "\n  ".join(child.last_lines(4))
+                        raise GanlabError(f"training {job.folder} failed:\n  {words}")
+                time.sleep(POLL_SECONDS)
+        finally:
+            for _, _, shown in running.values():
+                shown.close()
+            stop(child for _, child, _ in running.values())
+
+
+_Running = tuple[Job, Child, Any]
+"""A job, its process and the bar that shows its steps."""
+
+
+def _start(job: Job, line: int) -> _Running:
+    # Not with_suffix: it would take "lr-0.1" and "lr-0.2" for the same name.
+    plan, output = (job.folder.with_name(job.folder.name + end) for end in (".yaml", ".out"))
+    write_text(plan, dump(job.config))
+    output.unlink(missing_ok=True)
+    child = Child("ganlab.cli", ["train", str(plan), f"out={job.folder}"], output, threads=1)
+    shown = bar(total=job.config.training.steps, desc=f"{job.folder.name:<12}", unit="step", position=line)
+    return job, child, shown
+
+
+def last_step(metrics: Path) -> int:
+    """Step of the last complete line of a metrics file; 0 when there is none."""
+    if not metrics.exists():
+        return 0
+    with metrics.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 2000))
+        lines = stream.read().split(b"\n")
+    for line in reversed(lines[:-1]):
+        _, _, rest = line.partition(b'"step":')
+        if rest:
+            return int(rest.split(b",")[0])
+    return 0
