@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ganlab.losses.adversarial import AdversarialLoss
-from ganlab.losses.penalties import Penalty
+from ganlab.losses.adversarial import AdversarialLoss, Penalty
 from ganlab.losses.registry import ADVERSARIAL, PENALTIES, SPECTRAL
 from ganlab.losses.spectral import (
     AxisProfileLoss,
+    FocalFrequencyLoss,
     FrechetProfileLoss,
+    LogPowerLoss,
     SlicedProfileLoss,
+    SpectralLoss,
     SpectralRegularization,
 )
-from ganlab.losses.spectral_base import SpectralLoss
-from ganlab.losses.spectral_plane import FocalFrequencyLoss, LogPowerLoss
 from ganlab.losses.spectral_set import SpectralLosses, build_spectral_losses, gradient_ratios
 
 __all__ = [

@@ -1,11 +1,19 @@
-"""The adversarial losses: what each side minimises, from the discriminator's logits."""
+"""The adversarial losses of both players, and the penalties on the discriminator's gradient."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Critic = Callable[[Tensor], Tensor]
+"""Images ``(N, C, H, W)`` -> logits ``(N,)``."""
+Uniform = Callable[[tuple[int, ...]], Tensor]
+"""A shape -> random numbers in [0, 1)."""
 
 
 class AdversarialLoss(ABC):
@@ -76,3 +84,96 @@ class Wasserstein(AdversarialLoss):
     def generator(fake: Tensor) -> Tensor:
         """``-E D(G(z))``."""
         return -fake.mean()
+
+
+def gradient_at(critic: Critic, images: Tensor) -> Tensor:
+    """Gradient of each image's logit with respect to that image, ``(N, C, H, W)``, kept in the graph.
+
+    It is per-sample only if the critic treats the images of a batch independently, which is why batch norm in
+    the discriminator is refused together with a penalty.
+    """
+    leaf = images.detach().requires_grad_(True)
+    with torch.enable_grad():
+        logits = critic(leaf)
+        (gradient,) = torch.autograd.grad(logits.sum(), leaf, create_graph=True)
+    return gradient
+
+
+def distance_from_unit_norm(gradient: Tensor) -> Tensor:
+    """``E (|g| - 1)^2`` over the batch, |g| the Euclidean norm over channels and pixels."""
+    norm = gradient.flatten(1).square().sum(1).add(1e-12).sqrt()
+    return (norm - 1.0).square().mean()
+
+
+class Penalty(ABC):
+    """A scalar from the critic and one batch; a mean over the batch, to be multiplied by its weight.
+
+    Attributes:
+        needs_spread: whether it asks for the standard deviation of the whole batch's reals.
+    """
+
+    needs_spread: ClassVar[bool] = False
+
+    @staticmethod
+    @abstractmethod
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
+        """The penalty of these images.
+
+        Args:
+            critic: images ``(N, C, H, W)`` -> logits ``(N,)``.
+            real: reals ``(N, C, H, W)``.
+            fake: fakes, as many.
+            uniform: ``uniform(shape)`` draws the random numbers in [0, 1).
+            spread: standard deviation of the whole batch's reals where ``real`` is one process's part of it.
+        """
+
+
+class NoPenalty(Penalty):
+    """No gradient penalty."""
+
+    @staticmethod
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
+        """Zero."""
+        return real.new_zeros(())
+
+
+class WganGp(Penalty):
+    """Unit gradient norm on lines between reals and fakes (Gulrajani et al. 2017, WGAN-GP)."""
+
+    @staticmethod
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
+        """One random point between each real and a fake."""
+        mix = uniform((len(real), 1, 1, 1))
+        return distance_from_unit_norm(gradient_at(critic, mix * real + (1.0 - mix) * fake.detach()))
+
+
+class Dragan(Penalty):
+    """Unit gradient norm around the reals (Kodali et al. 2017, DRAGAN)."""
+
+    needs_spread = True
+
+    @staticmethod
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
+        """One random point between each real and itself plus uniform noise of half the batch's deviation."""
+        noise = 0.5 * (real.std() if spread is None else spread) * uniform(tuple(real.shape))
+        mix = uniform((len(real), 1, 1, 1))
+        return distance_from_unit_norm(gradient_at(critic, real + (1.0 - mix) * noise))
+
+
+class R1(Penalty):
+    """Half the squared gradient norm at the reals (Mescheder et al. 2018, R1)."""
+
+    @staticmethod
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
+        """``E |g|^2 / 2``, so that the weight is the paper's gamma."""
+        return 0.5 * gradient_at(critic, real).flatten(1).square().sum(1).mean()

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from ganlab.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
-from ganlab.losses.penalties import R1, Dragan, NoPenalty, Penalty, WganGp
+from ganlab.losses.adversarial import (
+    R1,
+    AdversarialLoss,
+    Dragan,
+    Hinge,
+    LeastSquares,
+    NonSaturating,
+    NoPenalty,
+    Penalty,
+    Wasserstein,
+    WganGp,
+)
 from ganlab.losses.spectral import (
     AxisProfileLoss,
+    FocalFrequencyLoss,
     FrechetProfileLoss,
+    LogPowerLoss,
     SlicedProfileLoss,
+    SpectralLoss,
     SpectralRegularization,
 )
-from ganlab.losses.spectral_base import SpectralLoss
-from ganlab.losses.spectral_plane import FocalFrequencyLoss, LogPowerLoss
 
 ADVERSARIAL: dict[str, type[AdversarialLoss]] = {
     "hinge": Hinge,

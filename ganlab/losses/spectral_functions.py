@@ -154,9 +154,9 @@ def moments(profiles: Tensor) -> Tensor:
     return torch.cat((profiles.mean(0, keepdim=True), profiles.T @ profiles / len(profiles)))
 
 
-def covariance(of: Tensor) -> Tensor:
-    """``(K, K)`` covariance from `moments`."""
-    return of[1:] - torch.outer(of[0], of[0])
+def covariance(moments: Tensor) -> Tensor:
+    """Covariance ``(K, K)`` from what `moments` returns, ``(K + 1, K)``."""
+    return moments[1:] - torch.outer(moments[0], moments[0])
 
 
 def frechet_distance(fake: Tensor, real: Tensor, ridge: float = 1e-6) -> Tensor:
@@ -172,25 +172,16 @@ def frechet_distance(fake: Tensor, real: Tensor, ridge: float = 1e-6) -> Tensor:
         ridge: relative to the mean variance of the reals' rings.
     """
     ours, theirs = covariance(fake), covariance(real.detach())
-    added = (
-        ridge
-        * theirs.diagonal().mean().clamp_min(1e-12)
-        * torch.eye(len(theirs), dtype=real.dtype, device=real.device)
-    )
+    variance = theirs.diagonal().mean().clamp_min(1e-12)
+    added = ridge * variance * torch.eye(len(theirs), dtype=real.dtype, device=real.device)
     ours, theirs = ours + added, theirs + added
-    root = _root(theirs)
-    # Only eigenvalues enter, so that equal ones do no harm to the gradient.
+    values, vectors = torch.linalg.eigh(theirs)
+    root = (vectors * values.clamp_min(0.0).sqrt()) @ vectors.T
+    # Of the fakes only eigenvalues enter, so that equal ones do no harm to the gradient.
     product = torch.linalg.eigvalsh(root @ ours @ root).clamp_min(1e-30).sqrt().sum()
-    apart = (fake[0] - real[0].detach()).square().sum()
-    total: Tensor = apart + ours.diagonal().sum() + theirs.diagonal().sum() - 2.0 * product
+    means = (fake[0] - real[0].detach()).square().sum()
+    total: Tensor = means + ours.diagonal().sum() + theirs.diagonal().sum() - 2.0 * product
     return total
-
-
-def _root(matrix: Tensor) -> Tensor:
-    """Symmetric square root of a positive matrix."""
-    values, vectors = torch.linalg.eigh(matrix)
-    root: Tensor = (vectors * values.clamp_min(0.0).sqrt()) @ vectors.T
-    return root
 
 
 def distance_named(name: str, allowed: tuple[str, ...]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -199,7 +190,7 @@ def distance_named(name: str, allowed: tuple[str, ...]) -> Callable[[Tensor, Ten
     Raises:
         GanlabError: unknown, or not defined for these values.
     """
-    found = lookup(DISTANCES, name, "distance")
+    function = lookup(DISTANCES, name, "distance")
     if name not in allowed:
         raise GanlabError(f"distance {name!r} is not defined here: expected one of {', '.join(allowed)}")
-    return found
+    return function

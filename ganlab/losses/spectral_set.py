@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ganlab.config.schema import SpectralTermConfig
 from ganlab.errors import GanlabError, lookup
 from ganlab.losses.registry import SPECTRAL
-from ganlab.losses.spectral_base import SpectralLoss
+from ganlab.losses.spectral import SpectralLoss
 
 
 class SpectralLosses(nn.ModuleDict):
@@ -78,20 +78,6 @@ def build_spectral_loss(term: SpectralTermConfig, image_size: int, seed: int = 0
     return kind(image_size, weight=term.weight, warmup=term.warmup, **options)
 
 
-def squared_gradients(losses: Mapping[str, Tensor], at: Tensor) -> dict[str, Tensor]:
-    """Squared Euclidean norm of each loss's gradient with respect to ``at``; the graph is kept.
-
-    A loss that does not depend on ``at`` has 0.
-    """
-    found = {}
-    for name, value in losses.items():
-        gradient = None
-        if value.requires_grad:
-            (gradient,) = torch.autograd.grad(value, at, retain_graph=True, allow_unused=True)
-        found[name] = at.new_zeros(()) if gradient is None else gradient.float().square().sum()
-    return found
-
-
 def gradient_ratios(
     losses: Mapping[str, Tensor],
     adversarial: Tensor,
@@ -107,10 +93,18 @@ def gradient_ratios(
         gather: rows of this process -> rows of all, where the batch is shared by several.
 
     Returns:
-        Name -> ratio: 1 means that this loss moves the pixels as strongly as the discriminator does.
+        Name -> ratio: 1 means that this loss moves the pixels as strongly as the discriminator does, 0 that
+        it does not depend on them. The graph is kept.
     """
-    squares = torch.stack([*squared_gradients({"": adversarial, **losses}, at).values()])
+    norms = []
+    for value in (adversarial, *losses.values()):
+        gradient = None
+        if value.requires_grad:
+            (gradient,) = torch.autograd.grad(value, at, retain_graph=True, allow_unused=True)
+        norms.append(at.new_zeros(()) if gradient is None else gradient.float().square().sum())
+    squares = torch.stack(norms)
     if gather is not None:
+        # Squares add up over the images of all processes; norms would not.
         squares = gather(squares[None]).sum(0)
     ratios = (squares[1:] / squares[0].clamp_min(torch.finfo(squares.dtype).tiny)).sqrt()
     return dict(zip(losses, ratios.unbind(0), strict=True))

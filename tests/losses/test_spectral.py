@@ -24,6 +24,7 @@ from ganlab.losses import (
     FrechetProfileLoss,
     LogPowerLoss,
     SlicedProfileLoss,
+    SpectralLoss,
     SpectralRegularization,
     build_spectral_losses,
     gradient_ratios,
@@ -434,7 +435,13 @@ def test_the_checks_know_what_the_losses_take():
     assert set(KINDS) == set(SPECTRAL)
     for name, kind in KINDS.items():
         assert kind.options == SPECTRAL[name].options
-        parameters = inspect.signature(SPECTRAL[name].__init__).parameters
+        # What a constructor does not name itself it hands on to its base's.
+        parameters = {
+            option: parameter
+            for cls in reversed(SPECTRAL[name].__mro__)
+            for option, parameter in inspect.signature(cls.__init__).parameters.items()
+            if issubclass(cls, SpectralLoss)
+        }
         assert set(kind.options) <= set(parameters)
         defaults = SpectralTermConfig.model_fields
         assert all(parameters[option].default == defaults[option].default for option in kind.options)
