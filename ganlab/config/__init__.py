@@ -9,9 +9,8 @@
 from __future__ import annotations
 
 from ganlab.config.checks import problems
-from ganlab.config.checks.problem import Problem
 from ganlab.config.dump import differences, dump, dump_mapping, flat, identity
-from ganlab.config.errors import ConfigError, Fault, Origin
+from ganlab.config.errors import ConfigError, Fault, Origin, Problem
 from ganlab.config.load import Resolved, from_mapping, load, loads, resolve
 from ganlab.config.schema import (
     Config,

@@ -81,8 +81,8 @@ def identity(config: Config) -> dict[str, Any]:
     resume check and for content hashes (``ganlab.util.hashing.sha256_json``).
     """
     leaves = _leaves(config.model_dump(mode="json"), ())
-    return {key: value for key, value in leaves if not _bystander(key)}
-
-
-def _bystander(key: str) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in BYSTANDERS)
+    return {
+        key: value
+        for key, value in leaves
+        if not any(key == name or key.startswith(f"{name}.") for name in BYSTANDERS)
+    }

@@ -1,9 +1,10 @@
-"""Where a value came from, and the one error that lists everything wrong with a configuration."""
+"""What is said about a value of a configuration: where it came from, what is wrong or doubtful about it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from ganlab.errors import GanlabError
 
@@ -38,8 +39,12 @@ class Fault:
         return ": ".join(part for part in parts if part)
 
 
+SHOWN_FAULTS = 20
+"""A file of another program has thousands of unknown keys: the first few say so as well."""
+
+
 class ConfigError(GanlabError):
-    """Every fault of a configuration at once, one line each.
+    """Every fault of a configuration at once, one line each; of very many the first `SHOWN_FAULTS`.
 
     Attributes:
         faults: the faults in the order of the lines.
@@ -47,9 +52,11 @@ class ConfigError(GanlabError):
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(dict.fromkeys(faults))
-        lines = [str(fault) for fault in self.faults]
-        if len(lines) > 1:
-            lines.insert(0, f"{len(lines)} things are wrong with the configuration:")
+        lines = [str(fault) for fault in self.faults[:SHOWN_FAULTS]]
+        if len(self.faults) > 1:
+            lines.insert(0, f"{len(self.faults)} things are wrong with the configuration:")
+        if len(self.faults) > SHOWN_FAULTS:
+            lines.append(f"and {len(self.faults) - SHOWN_FAULTS} more")
         super().__init__("\n".join(lines))
 
 
@@ -71,3 +78,50 @@ def origin_of(origins: Origins, path: KeyPath) -> Origin | None:
         if path[:length] in origins:
             return origins[path[:length]]
     return None
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: its kind where that is likely the trouble."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        # A file that was pasted into one key should not fill the screen.
+        return f"text {value if len(value) <= 80 else value[:40] + '...'!r}"
+    if isinstance(value, dict):
+        return "a section"
+    if isinstance(value, tuple):
+        return f"a list ({', '.join(shown(item) for item in value)})"
+    if isinstance(value, int) and value.bit_length() > 64:
+        # Python refuses to write integers of more than 4,300 digits.
+        return f"an integer of {value.bit_length()} bits"
+    return repr(value)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A finding about a schema-valid configuration: ``error`` stops, ``warning`` is shown and goes on."""
+
+    key: str
+    """Dotted key that the reader should change."""
+    level: Literal["error", "warning"]
+    text: str
+    """What is wrong and what would be right."""
+    idle: bool = False
+    """The option changes nothing; not shown when a preset set it and somebody's own choice made it moot."""
+
+
+def error(key: str, text: str) -> Problem:
+    """A problem that stops."""
+    return Problem(key, "error", text)
+
+
+def warning(key: str, text: str) -> Problem:
+    """A problem that is shown."""
+    return Problem(key, "warning", text)
+
+
+def no_effect(key: str, reason: str) -> Problem:
+    """The warning for an option that changes nothing."""
+    return Problem(key, "warning", f"has no effect: {reason}", idle=True)

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
+from ganlab.config import tree
 from ganlab.config.checks import problems
-from ganlab.config.checks.problem import Problem
-from ganlab.config.errors import ConfigError, Fault, Origins, key_path, origin_of
+from ganlab.config.errors import ConfigError, Fault, KeyPath, Origins, dotted, key_path, origin_of, shown
 from ganlab.config.schema import Config
 from ganlab.config.sources import (
     PRESET_LABEL,
@@ -23,7 +25,6 @@ from ganlab.config.sources import (
     tuples,
     with_parents,
 )
-from ganlab.config.validate import repaired, validate
 from ganlab.config.yaml12 import Document, parse
 
 
@@ -93,28 +94,105 @@ def _finish(document: Document, overrides: Overrides, name: str) -> Resolved:
         document = overlay(document, override)
     config, faults, wrong = validate(document)
     sound = config or repaired(document, wrong)
-    found = problems(sound, ignore=wrong) if sound else []
-    errors = [*faults, *_faults(found, "error", document.origins)]
-    if document.faults or errors or config is None:
-        raise ConfigError(_sorted(document.faults, errors))
-    chosen = [problem for problem in found if not _presets_own(problem, document.origins)]
-    warnings = tuple(str(fault) for fault in _faults(chosen, "warning", document.origins))
-    return Resolved(config, name, warnings, document.origins)
+    problem_faults = [
+        (problem, Fault(origin_of(document.origins, key_path(problem.key)), problem.key, problem.text))
+        for problem in (problems(sound, ignore=wrong) if sound else ())
+    ]
+    faults += [fault for problem, fault in problem_faults if problem.level == "error"]
+    if document.faults or faults or config is None:
+        # A key that is written wrongly needs no second fault about its value.
+        known = {fault.key for fault in document.faults if fault.key}
+        faults = [*document.faults, *(fault for fault in faults if fault.key not in known)]
+        faults.sort(key=lambda f: (f.origin.source, f.origin.line or 0) if f.origin else ("", 0))
+        raise ConfigError(faults)
+    warnings = []
+    for problem, fault in problem_faults:
+        of_preset = fault.origin is not None and fault.origin.source.startswith(PRESET_LABEL)
+        # An option of a preset that the user's choices made moot is nothing the user should change.
+        if problem.level == "warning" and not (problem.idle and of_preset):
+            warnings.append(str(fault))
+    return Resolved(config, name, tuple(warnings), document.origins)
 
 
-def _sorted(structural: list[Fault], others: list[Fault]) -> list[Fault]:
-    """By file and line; a key that is written wrongly needs no second fault about its value."""
-    known = {fault.key for fault in structural if fault.key}
-    faults = [*structural, *(fault for fault in others if fault.key not in known)]
-    return sorted(faults, key=lambda f: (f.origin.source, f.origin.line or 0) if f.origin else ("", 0))
+def validate(document: Document) -> tuple[Config | None, list[Fault], list[KeyPath]]:
+    """Build the configuration.
+
+    Returns:
+        The config (None when something is wrong), the faults, and the key paths they are about.
+    """
+    try:
+        return Config.model_validate(document.value), [], []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    found: dict[KeyPath, str] = {}
+    tagged: set[KeyPath] = set()
+    for detail in details:
+        path = schema_path(detail["loc"])
+        if len(path) < len(detail["loc"]):
+            tagged.add(path)
+        if path not in found:
+            found[path] = _words(path, dict(detail))
+    # Unions report each of their alternatives; only the deepest finding is of use.
+    around = {path[:length] for path in found for length in range(len(path))}
+    wrong = [path for path in found if path not in tagged or path not in around]
+    faults = [Fault(origin_of(document.origins, path), dotted(path), found[path]) for path in wrong]
+    return None, faults, wrong
 
 
-def _presets_own(problem: Problem, origins: Origins) -> bool:
-    """An option of a preset that the user's choices made moot is nothing the user should change."""
-    origin = origin_of(origins, key_path(problem.key))
-    return problem.idle and origin is not None and origin.source.startswith(PRESET_LABEL)
+def repaired(document: Document, wrong: list[KeyPath]) -> Config | None:
+    """The config that is left when the wrong keys take their defaults; None when they have none.
+
+    Checks across keys run on it, so that one run of the program reports their findings too.
+    """
+    value = document.value
+    for path in wrong:
+        value = _without(value, path)
+    model = value.get("model", {})
+    upsampling = model.get("upsampling", {})
+    if isinstance(upsampling, dict):
+        # Any upsampler where there is none: checks that read it are left out, the others need a whole config.
+        value = {**value, "model": {**model, "upsampling": {"name": "nearest", **upsampling}}}
+    try:
+        return Config.model_validate(value)
+    except ValidationError:
+        return None
 
 
-def _faults(found: list[Problem], level: str, origins: Origins) -> list[Fault]:
-    chosen = [problem for problem in found if problem.level == level]
-    return [Fault(origin_of(origins, key_path(p.key)), p.key, p.text) for p in chosen]
+def _without(value: Any, path: KeyPath) -> Any:
+    if not path:
+        return {}
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    inside = value[path[0]]
+    # A wrong item of a list takes the whole list with it.
+    if len(path) == 1 or not isinstance(inside, dict):
+        return {key: item for key, item in value.items() if key != path[0]}
+    return {**value, path[0]: _without(inside, path[1:])}
+
+
+def schema_path(location: tuple[str | int, ...]) -> KeyPath:
+    """The key path in pydantic's location, without the tags that it adds for union members."""
+    path: list[str | int] = []
+    node: dict[str, Any] | None = tree.root()
+    for index, part in enumerate(location):
+        below = tree.child(node, part) if node is not None else None
+        if below is None and index < len(location) - 1:
+            continue
+        if below is None and node is not None and not tree.properties(node):
+            continue
+        path.append(part)
+        node = below
+    return tuple(path)
+
+
+def _words(path: KeyPath, detail: dict[str, Any]) -> str:
+    kind = str(detail["type"])
+    if kind == "extra_forbidden":
+        around = tree.find(path[:-1]) or {}
+        valid = ", ".join(tree.properties(around))
+        return f"unknown key; expected one of {valid}{tree.suggestion(path)}"
+    if kind == "missing":
+        return f"missing; expected {tree.expected(path)}"
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    return f"got {shown(detail['input'])}; expected {tree.expected(path)}"

@@ -1,4 +1,4 @@
-"""Laying one configuration over another: mappings are merged key by key, everything else is replaced."""
+"""What a configuration is read from: presets, files, parents, overrides; and how one is laid over another."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganlab.config.errors import ConfigError, Fault, KeyPath, Origin, dotted, key_path, origin_of
-from ganlab.config.validate import shown
+from ganlab.config.errors import ConfigError, Fault, KeyPath, Origin, dotted, key_path, origin_of, shown
 from ganlab.config.yaml12 import Document, parse
 from ganlab.errors import nearest_name
 
@@ -34,7 +33,10 @@ def _merge(
         old = {SHORT_FORMS[path]: old}
         origins[(*path, SHORT_FORMS[path])] = origins[path]
     if not (isinstance(old, dict) and isinstance(new, dict)):
-        _replace_origins(path, origins, fresh)
+        depth = len(path)
+        for stale in [key for key in origins if key[:depth] == path]:
+            del origins[stale]
+        origins.update({key: origin for key, origin in fresh.items() if key[:depth] == path})
         return new
     result = dict(old)
     if path in fresh:
@@ -42,13 +44,6 @@ def _merge(
     for key, value in new.items():
         result[key] = _merge(old.get(key), value, (*path, key), origins, fresh)
     return result
-
-
-def _replace_origins(path: KeyPath, origins: dict[KeyPath, Origin], fresh: dict[KeyPath, Origin]) -> None:
-    depth = len(path)
-    for stale in [key for key in origins if key[:depth] == path]:
-        del origins[stale]
-    origins.update({key: origin for key, origin in fresh.items() if key[:depth] == path})
 
 
 Overrides = Iterable[str] | Mapping[str, Any]
@@ -61,25 +56,21 @@ def override_documents(overrides: Overrides) -> list[Document]:
     The text after the first ``=`` is YAML 1.2: ``[nearest, transposed]`` is a list, nothing at all is null.
     """
     if isinstance(overrides, Mapping):
-        return [_from_value(key, value) for key, value in overrides.items()]
-    return [_from_text(text) for text in overrides]
-
-
-def _from_text(text: str) -> Document:
-    source = f"override '{text}'"
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        return _faulty(source, "expected key.path=value, for example optimizer.lr=1e-4")
-    try:
-        parsed = parse(value, source)
-    except ConfigError as error:
-        return _faulty(source, f"the value is not valid YAML: {error.faults[0].text}", key.strip())
-    return _nested(source, key.strip(), parsed)
-
-
-def _from_value(key: str, value: Any) -> Document:
-    shown = dotted(key_path(key))
-    return _nested(f"override '{shown}'", shown, Document("", tuples(value)))
+        keys = {dotted(key_path(key)): value for key, value in overrides.items()}
+        return [_nested(f"override '{key}'", key, Document("", tuples(value))) for key, value in keys.items()]
+    documents = []
+    for text in overrides:
+        source = f"override '{text}'"
+        key, equals, value = (part.strip() for part in text.partition("="))
+        try:
+            if equals and key:
+                documents.append(_nested(source, key, parse(value, source)))
+                continue
+            fault = Fault(Origin(source), "", "expected key.path=value, for example optimizer.lr=1e-4")
+        except ConfigError as error:
+            fault = Fault(Origin(source), key, f"the value is not valid YAML: {error.faults[0].text}")
+        documents.append(Document(source, {}, {}, [fault]))
+    return documents
 
 
 def tuples(value: Any) -> Any:
@@ -102,10 +93,6 @@ def _nested(source: str, key: str, parsed: Document) -> Document:
     origins |= {(*path, *inner): origin for inner in parsed.origins}
     faults = [Fault(origin, ".".join(filter(None, (key, fault.key))), fault.text) for fault in parsed.faults]
     return Document(source, value, origins, faults)
-
-
-def _faulty(source: str, text: str, key: str = "") -> Document:
-    return Document(source, {}, {}, [Fault(Origin(source), key, text)])
 
 
 PRESET_FOLDER = Path(__file__).resolve().parent / "presets"
@@ -161,22 +148,19 @@ def locate(
     candidate = path / RUN_CONFIG if os.path.isdir(path) else path
     if os.path.isfile(candidate):
         return candidate
-    raise ConfigError(
-        [Fault(asked_by or Origin(text or "''"), "extends" if asked_by else "", _absent(text, path))]
-    )
-
-
-def _absent(text: str, path: Path) -> str:
     presets = preset_names()
     nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if os.path.isdir(path.parent) else []
-    own = [file.name for folder in CONFIG_FOLDERS for file in folder.glob("*.yaml")]
+    own = [file.name for configs in CONFIG_FOLDERS for file in configs.glob("*.yaml")]
+    what = f"no such configuration{f' {text!r}' if text else ''}"
     if text and os.path.isdir(path):
         what = f"the folder {text!r} holds no {RUN_CONFIG}, so it is no run folder"
-    else:
-        what = f"no such configuration{f' {text!r}' if text else ''}"
+    expected = f"expected a YAML file, a run folder or a preset ({', '.join(presets)})"
     files = f"; YAML files there: {', '.join(nearby[:10])}" if nearby else ""
-    wanted = f"expected a YAML file, a run folder or a preset ({', '.join(presets)})"
-    return f"{what}; {wanted}{files}{nearest_name(path.name, [*presets, *nearby, *own])}"
+    near = nearest_name(path.name, [*presets, *nearby, *own])
+    fault = Fault(
+        asked_by or Origin(text or "''"), "extends" if asked_by else "", f"{what}; {expected}{files}{near}"
+    )
+    raise ConfigError([fault])
 
 
 def label(path: Path) -> str:

@@ -94,6 +94,12 @@ def keys(node: Node | None = None, path: KeyPath = ()) -> Iterator[KeyPath]:
             yield from keys(below["items"], (*path, name, 0))
 
 
+@functools.cache
+def all_keys() -> tuple[KeyPath, ...]:
+    """`keys` of the whole schema."""
+    return tuple(keys())
+
+
 def first_item(path: KeyPath) -> KeyPath:
     """The path with every index 0, as `NAMED` and `keys` have it: loss.spectral[2] -> loss.spectral[0]."""
     return tuple(0 if isinstance(part, int) else part for part in path)
@@ -102,13 +108,15 @@ def first_item(path: KeyPath) -> KeyPath:
 def suggestion(path: KeyPath) -> str:
     """``"; did you mean 'x'?"`` for an unknown key: a sibling, else the same or a near name elsewhere."""
     path = first_item(path)
-    siblings = [str(key[-1]) for key in keys() if key[:-1] == path[:-1]]
+    siblings = [str(key[-1]) for key in all_keys() if key[:-1] == path[:-1]]
     near = nearest_name(str(path[-1]), siblings)
     if near:
         return near
-    elsewhere = [dotted(key) for key in keys() if key[-1] == str(path[-1]).replace("-", "_")]
+    elsewhere = [dotted(key) for key in all_keys() if key[-1] == str(path[-1]).replace("-", "_")]
     return (
-        f"; did you mean '{elsewhere[0]}'?" if elsewhere else nearest_name(dotted(path), map(dotted, keys()))
+        f"; did you mean '{elsewhere[0]}'?"
+        if elsewhere
+        else nearest_name(dotted(path), map(dotted, all_keys()))
     )
 
 
@@ -135,54 +143,34 @@ def words_of(node: Node) -> str:
         return "one of " + ", ".join(str(value) for value in node["enum"])
     if "properties" in node:
         return "a section with the keys " + ", ".join(node["properties"])
-    if node.get("type") == "array":
-        return _list_words(node)
-    plain = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "true or false"}
-    return plain.get(str(node.get("type")), str(node.get("type", "a value"))) + _range_words(node)
-
-
-def _list_words(node: Node) -> str:
     if "prefixItems" in node:
         return f"a list of {len(node['prefixItems'])}: " + ", ".join(map(words_of, node["prefixItems"]))
-    return f"a list, each {words_of(node.get('items', {}))}"
-
-
-def _range_words(node: Node) -> str:
+    if node.get("type") == "array":
+        return f"a list, each {words_of(node.get('items', {}))}"
+    plain = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "true or false"}
+    words = plain.get(str(node.get("type")), str(node.get("type", "a value")))
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    limits = [f"{sign} {_plain(node[name])}" for name, sign in signs.items() if name in node]
-    return " " + " and ".join(limits) if limits else ""
-
-
-def _plain(limit: float) -> str:
-    return str(int(limit)) if limit == int(limit) else str(limit)
+    limits = [f"{sign} {node[name]:.10g}" for name, sign in signs.items() if name in node]
+    return f"{words} {' and '.join(limits)}" if limits else words
 
 
 def markdown_reference() -> str:
     """A Markdown table: key, what it expects, default, meaning. Sections are left out, their keys are in."""
     rows = ["| key | expects | default | meaning |", "|---|---|---|---|"]
     for path in keys():
-        node = find(path) or {}
-        if not properties(node):
-            rows.append(
-                f"| `{dotted(path)}` | {_expects(dotted(path), node)} | {_default(node)} | {_meaning(node)} |"
+        node, key = find(path) or {}, dotted(path)
+        if properties(node):
+            continue
+        expects = words_of(node) + (f" (a name of `ganlab list {NAMED[key]}`)" if key in NAMED else "")
+        default = "required"
+        if "default" in node:
+            value = node["default"]
+            default = (
+                f"`{'null' if value is None else str(value).lower() if isinstance(value, bool) else value}`"
             )
+        meaning = " ".join(str(node.get("description", "")).replace("``", "`").split())
+        rows.append(f"| `{key}` | {expects} | {default} | {meaning} |")
     return "\n".join(rows) + "\n"
-
-
-def _expects(key: str, node: dict[str, Any]) -> str:
-    words = words_of(node)
-    return f"{words} (a name of `ganlab list {NAMED[key]}`)" if key in NAMED else words
-
-
-def _default(node: dict[str, Any]) -> str:
-    if "default" not in node:
-        return "required"
-    value = node["default"]
-    return f"`{'null' if value is None else str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _meaning(node: dict[str, Any]) -> str:
-    return " ".join(str(node.get("description", "")).replace("``", "`").split())
 
 
 _OWNER = {
@@ -201,7 +189,12 @@ def json_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     for key, kind in NAMED.items():
         section, _, name = key.rpartition(".")
-        _name_values(definitions[_OWNER[section]]["properties"][name], list(names(kind)))
+        node = definitions[_OWNER[section]]["properties"][name]
+        # The text stands alone, beside null, or in a list.
+        for option in (node, *node.get("anyOf", ())):
+            for text in (option, option.get("items", {})):
+                if text.get("type") == "string":
+                    text["enum"] = list(names(kind))
     upsampling = definitions["ModelConfig"]["properties"]["upsampling"]
     name = definitions["UpsamplingConfig"]["properties"]["name"]
     full = {"$ref": upsampling.pop("$ref")}
@@ -210,23 +203,11 @@ def json_schema() -> dict[str, Any]:
         "type": "string",
         "description": "A preset, or a YAML file beside this one.",
     }
-    _require_unless_extended(schema)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _require_unless_extended(schema: dict[str, Any]) -> None:
-    """What is required may stand in the parent."""
-    del schema["$defs"]["ModelConfig"]["required"]
+    # What is required may stand in the parent.
+    del definitions["ModelConfig"]["required"]
     schema["if"] = {"not": {"required": ["extends"]}}
     schema["then"] = {
         "required": schema.pop("required"),
         "properties": {"model": {"required": ["upsampling"]}},
     }
-
-
-def _name_values(node: dict[str, Any], valid: list[str]) -> None:
-    """Limit the text in ``node`` (alone, in a list, or beside null) to the valid names, if there are any."""
-    for option in (node, *node.get("anyOf", ())):
-        for text in (option, option.get("items", {})):
-            if valid and text.get("type") == "string":
-                text["enum"] = valid
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -6,13 +6,13 @@ keys it reads: a check is left out when one of them is already known to be wrong
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ganlab.config.checks import network, sources, spectral
-from ganlab.config.checks.problem import Check, Problem
-from ganlab.config.errors import KeyPath, key_path
+from ganlab.config.errors import KeyPath, Problem, key_path
 from ganlab.config.schema import Config
 
+Check = Callable[[Config], Iterator[Problem]]
 _STAGES = ("model.architecture", "model.image_size", "model.upsampling")
 
 CHECKS: dict[Check, tuple[str, ...]] = {

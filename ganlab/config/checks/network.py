@@ -1,9 +1,10 @@
-"""Names in the configuration against the registries of the rooms."""
+"""Names against the registries of the rooms, and options of networks and training against each other."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from ganlab.config.architecture import (
     PUBLISHED,
@@ -14,19 +15,31 @@ from ganlab.config.architecture import (
     stage_sides,
     uses_spectral_norm,
 )
-from ganlab.config.checks.problem import Problem, error, no_effect, warning
+from ganlab.config.errors import KeyPath, Problem, dotted, error, no_effect, warning
 from ganlab.config.names import REGISTRIES, names
 from ganlab.config.schema import Config, GeneratorConfig, LoggingConfig, UpsamplingConfig
+from ganlab.config.tree import NAMED, first_item
 from ganlab.errors import nearest_name
 
 
 def registered_names(config: Config) -> Iterator[Problem]:
-    """Every name is in its registry; a room that has no registry file yet accepts any name."""
-    for kind, key, name in _uses(config):
-        valid = names(kind)
-        if valid and name not in valid:
-            what = f"unknown {REGISTRIES[kind].entry} {name!r}"
-            yield error(key, f"{what}; expected one of {', '.join(valid)}{nearest_name(name, valid)}")
+    """Every name is in its registry."""
+    for path, name in _texts(config.model_dump(), ()):
+        # One of several names, model.upsampling.name[1], is of the same kind as one alone.
+        kind = NAMED.get(dotted(first_item(path))) or NAMED.get(dotted(path[:-1]))
+        valid = names(kind) if kind else ()
+        if kind and valid and name not in valid:
+            listed = f"{', '.join(valid)}{nearest_name(name, valid)}"
+            yield error(dotted(path), f"unknown {REGISTRIES[kind].entry} {name!r}; expected one of {listed}")
+
+
+def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """(key path, text) of every text in a nest of dicts and tuples."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | tuple):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(item, (*path, key))
 
 
 def architecture_pair(config: Config) -> Iterator[Problem]:
@@ -36,29 +49,6 @@ def architecture_pair(config: Config) -> Iterator[Problem]:
     if valid and name not in valid and name in names("generators"):
         text = f"{name!r} has a generator but no discriminator; expected one of {', '.join(valid)}"
         yield error("model.architecture", text)
-
-
-def _uses(config: Config) -> Iterator[tuple[str, str, str]]:
-    """(registry, key, name) of everything that is named."""
-    upsampling = config.model.upsampling
-    yield "sources", "data.source", config.data.source
-    yield "generators", "model.architecture", config.model.architecture
-    if isinstance(upsampling.name, str):
-        yield "upsamplers", "model.upsampling.name", upsampling.name
-    else:
-        for index, name in enumerate(upsampling.name):
-            yield "upsamplers", f"model.upsampling.name[{index}]", name
-    if upsampling.last is not None:
-        yield "upsamplers", "model.upsampling.last", upsampling.last
-    yield "adversarial", "loss.adversarial", config.loss.adversarial
-    yield "penalties", "loss.penalty", config.loss.penalty
-    for index, term in enumerate(config.loss.spectral):
-        yield "spectral", f"loss.spectral[{index}].kind", term.kind
-        yield "conventions", f"loss.spectral[{index}].convention", term.convention
-    spectral = config.model.spectral_discriminator
-    if spectral is not None:
-        yield "spectral_inputs", "model.spectral_discriminator.input", spectral.input
-        yield "conventions", "model.spectral_discriminator.convention", spectral.convention
 
 
 def image_size(config: Config) -> Iterator[Problem]:
@@ -295,7 +285,8 @@ def upsampling_options(config: Config) -> Iterator[Problem]:
     upsampling = config.model.upsampling
     if upsampling.last is not None and upsampling.last == upsampling.name:
         yield no_effect("model.upsampling.last", "it names the same upsampler as the other stages")
-    if upsampling.border != "torch" and _only_align_corners(config):
+    used = stage_names(config.model) if shape(config.model) else _names(upsampling)
+    if upsampling.border != "torch" and set(used) == {"bilinear_align_corners"}:
         yield warning(
             "model.upsampling.border",
             "has no effect on bilinear_align_corners itself, which never looks outside the image; only the "
@@ -309,8 +300,3 @@ def upsampling_options(config: Config) -> Iterator[Problem]:
 def _names(upsampling: UpsamplingConfig) -> tuple[str, ...]:
     names = (upsampling.name,) if isinstance(upsampling.name, str) else upsampling.name
     return names if upsampling.last is None else (*names, upsampling.last)
-
-
-def _only_align_corners(config: Config) -> bool:
-    used = stage_names(config.model) if shape(config.model) else _names(config.model.upsampling)
-    return set(used) == {"bilinear_align_corners"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ganlab.config.checks.problem import Problem, error, no_effect
+from ganlab.config.errors import Problem, error, no_effect
 from ganlab.config.schema import Config, DataConfig
 
 
@@ -88,15 +88,10 @@ def idle_options(config: Config) -> Iterator[Problem]:
             "data.on_error", f"{data.source} reads no single image files; it is for source: folder"
         )
     if facts.own_split:
-        yield from _idle_split(data)
-
-
-def _idle_split(data: DataConfig) -> Iterator[Problem]:
-    """A split that the source brings along; ``seed`` still chooses when ``num_images`` are wanted."""
-    idle = ("val_fraction",) if data.num_images else ("val_fraction", "seed")
-    for name in idle:
-        if getattr(data, name) != _default(name):
-            yield no_effect(f"data.{name}", f"{data.source} brings its own training and validation part")
+        # ``seed`` still chooses when ``num_images`` are wanted.
+        for name in ("val_fraction",) if data.num_images else ("val_fraction", "seed"):
+            if getattr(data, name) != _default(name):
+                yield no_effect(f"data.{name}", f"{data.source} brings its own training and validation part")
 
 
 def _default(name: str) -> object:

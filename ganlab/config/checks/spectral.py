@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ganlab.config.checks.problem import Problem, error, no_effect, warning
+from ganlab.config.errors import Problem, error, no_effect, warning
 from ganlab.config.schema import Config, LoggingConfig, SpectralDiscriminatorConfig, SpectralTermConfig
 
 
@@ -173,15 +173,12 @@ def spectral_discriminator(config: Config) -> Iterator[Problem]:
             f"{key}.spectral_norm",
             "wasserstein needs a Lipschitz critic here too; expected true, or loss.penalty: wgan_gp",
         )
-    for name, reason in _idle_options(second):
-        yield no_effect(f"{key}.{name}", reason)
-
-
-def _idle_options(second: SpectralDiscriminatorConfig) -> Iterator[tuple[str, str]]:
     default = SpectralDiscriminatorConfig.model_fields["convention"].default
     if second.input in ("axis", "plane") and second.convention != default:
-        yield "convention", f"input {second.input} is no radial profile"
+        yield no_effect(f"{key}.convention", f"input {second.input} is no radial profile")
     if second.head == "linear" and second.hidden is not None:
-        yield "hidden", "the linear head has no hidden layer"
+        yield no_effect(f"{key}.hidden", "the linear head has no hidden layer")
     if second.detach and second.combine != "mixed":
-        yield "detach", f"combine is {second.combine}; only the mean of mixed can be detached"
+        yield no_effect(
+            f"{key}.detach", f"combine is {second.combine}; only the mean of mixed can be detached"
+        )
