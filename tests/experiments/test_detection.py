@@ -13,7 +13,7 @@ from ganlab.experiments.detection import run as detection_run
 from ganlab.experiments.detection.measure import SPACES, bands_of, choices, fit, optimised
 from ganlab.experiments.detection.options import DetectionOptions, preset_options
 from ganlab.experiments.detection.run import detect
-from ganlab.experiments.detection.sources import attribute
+from ganlab.experiments.detection.sources import fit_sources, measure_sources
 from ganlab.experiments.detection.tables import matrix, select
 from ganlab.forensics import DETECTORS, NULL, PRESETS, System, check, load_detector, make_bench, make_detector
 
@@ -209,8 +209,8 @@ def test_rows_of_the_matrix():
 def test_bands_partition_the_entries():
     frequencies = np.array([0, 0.1, 0.25, 0.49, 0.5, 0.7])
     bands = bands_of(frequencies, 4)
-    assert np.stack([band.members for band in bands]).sum(0).tolist() == [1] * 6
-    assert bands[-1].members.tolist() == [False, False, False, True, True, True]
+    assert np.stack(list(bands.values())).sum(0).tolist() == [1] * 6
+    assert bands["0.375-0.500"].tolist() == [False, False, False, True, True, True]
     assert len(bands_of(np.array([0.0, 0.01]), 8)) == 1
 
 
@@ -243,12 +243,13 @@ def test_search_spaces_hold_options_of_their_detectors(name):
 
 
 def test_attribution_counts_every_test_image(bench):
-    found = attribute(bench, System("both", "logistic"), 0, 200)
-    assert found.confusion.sum(1).tolist() == [40, 24, 24, 24]
-    recall = found.confusion.diagonal() / found.confusion.sum(1)
-    assert found.accuracy.value == pytest.approx(recall.mean())
-    assert found.accuracy.low < found.accuracy.value < found.accuracy.high
-    assert found.accuracy.low > 0.25
+    named = measure_sources(fit_sources(bench, System("both", "logistic"), 0), bench, 200)
+    confusion = np.array(named["confusion"])
+    assert confusion.sum(1).tolist() == [40, 24, 24, 24]
+    value, low, high = named["balanced_accuracy"]
+    assert value == pytest.approx((confusion.diagonal() / confusion.sum(1)).mean())
+    assert low < value < high
+    assert low > named["chance"] == 0.25
 
 
 def test_same_seed_same_scores(bench):

@@ -13,7 +13,7 @@ from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.options import DetectionOptions
 from ganlab.experiments.detection.page import is_detection, render, write_detection_page
 from ganlab.experiments.detection.run import detect
-from ganlab.experiments.detection.tables import AT_CHANCE, summary
+from ganlab.experiments.detection.tables import AT_CHANCE, summary, transfer_table
 from ganlab.forensics import METRICS, NULL, Interval
 
 NOTHING = {"attribution": [], "perturbed_sources": [], "unseen": []}
@@ -66,8 +66,17 @@ def test_transfer_counts_pairs_of_different_generators():
     records = [record("a+b", one, two, *span) for (one, two), span in ends.items()]
     records += [record("a+b", "pooled", one, 0.8, 0.9) for one in ("x", "y")]
     found = words(records).splitlines()[-1]
-    assert "mean ROC-AUC 0.650 over 2 pairs of different generators, 1 of them" in found
-    assert "trained on all together 0.850" in found
+    assert "mean ROC-AUC 0.650 (fakes rank above reals) and mean balanced accuracy 0.650" in found
+    assert "over 2 pairs of different generators, 1 of them" in found
+    assert "trained on all together 0.850 and 0.850" in found
+
+
+def test_ranking_and_threshold_stand_side_by_side():
+    """A detector that ranks another generator's images perfectly and calls all of them real."""
+    rank, parted = Interval(1.0, 1.0, 1.0), Interval(0.5, 0.5, 0.5)
+    metrics = {**dict.fromkeys(METRICS, rank), "balanced_accuracy": parted}
+    table = transfer_table([Record("transfer", "a+b", "x", "y", 0, 100, "", metrics, 80)], "a+b")
+    assert "| x | 0.500 / 1.000 |" in table
 
 
 def test_robustness_names_what_hides_every_generator():

@@ -20,7 +20,13 @@ from ganlab.forensics.perturbations.severity import make_perturbation
 from ganlab.util.hashing import derive_seed
 
 POOLED = "pooled"
+SHUFFLED, ALONE = "without", "only"
+"""Settings of a frequency band: shuffled among images, or all that a detector sees."""
+FEWEST = {"train": 2, "test": 1}
+"""Images of a class below which a detector can be neither fitted nor tested."""
+
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Record:
     """One measurement.
 
     Attributes:
-        kind: "transfer", "robustness", "size", "band" or "unseen".
+        kind: "transfer", "robustness", "size" or "band"; of ``ganlab evade`` "frozen" or "fresh".
         system: name of the system.
         trained_on: a source, `POOLED`, "all but SOURCE", or the null control.
         tested_on: a source or the null control.
@@ -54,10 +60,16 @@ class Record:
         metrics = {name: interval.as_list() for name, interval in self.metrics.items()}
         return {**self.__dict__, "metrics": metrics}
 
+    @staticmethod
+    def from_json(entry: Mapping[str, Any]) -> Record:
+        """What `as_json` described."""
+        metrics = {name: Interval(*values) for name, values in entry["metrics"].items()}
+        return Record(**{**entry, "metrics": metrics})
+
 
 @dataclass(frozen=True)
 class Fitted:
-    """A detector and what it was fitted on."""
+    """A detector and what it was fitted on: ``images`` training images in all."""
 
     detector: Any
     system: System
@@ -82,9 +94,9 @@ def choices(sources: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def fit(
-    bench: Bench, system: System, row: str, sources: Sequence[str], seed: int, limit: int | None
+    bench: Bench, system: System, row: str, sources: Sequence[str], seed: int, limit: int | None = None
 ) -> Fitted:
-    """Fit one system on equally many reals and fakes of the sources."""
+    """Fit one system on equally many reals and fakes of the sources, ``limit`` images in all at most."""
     features, labels = bench.training(system, sources, limit)
     detector = system.make_detector(derive_seed(seed, f"detector/{system.name}/{row}") % 2**31)
     detector.fit(features, labels)
@@ -96,22 +108,16 @@ def measure(
     data: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
     kind: str,
     source: str,
-    options: DetectionOptions,
+    resamples: int,
     setting: str = "",
 ) -> Record:
-    """Score a test set."""
+    """Score a test set: its features and labels."""
     features, labels = data
-    metrics = evaluate(labels, fitted.scores(features), options.resamples, seed=fitted.seed)
+    metrics = evaluate(labels, fitted.scores(features), resamples, seed=fitted.seed)
     return Record(
         kind, fitted.system.name, fitted.trained_on, source, fitted.seed, fitted.images, setting, metrics,
         len(labels),
     )  # fmt: skip
-
-
-def transfer(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
-    """One row of the transfer matrix: every source and the null control as test sets."""
-    for source in (*bench.sources, NULL):
-        yield measure(fitted, bench.testing(fitted.system, source), "transfer", source, options)
 
 
 def robustness(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
@@ -122,13 +128,14 @@ def robustness(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Itera
     source = fitted.trained_on
     if not options.perturbations:
         return
-    yield measure(fitted, bench.testing(fitted.system, source), "robustness", source, options, "none")
+    clean = bench.testing(fitted.system, source)
+    yield measure(fitted, clean, "robustness", source, options.resamples, "none")
     for name, levels in options.severities().items():
         for level in levels:
             perturbation = make_perturbation(name, level)
             data = bench.perturbed(fitted.system, source, perturbation, fitted.seed)
             setting = name if level is None else f"{name} {level}"
-            yield measure(fitted, data, "robustness", source, options, setting)
+            yield measure(fitted, data, "robustness", source, options.resamples, setting)
 
 
 def sample_sizes(
@@ -138,34 +145,19 @@ def sample_sizes(
     _, labels = bench.training(system, [source])
     for size in sorted({*(s for s in options.sizes if s < len(labels)), len(labels)}):
         fitted = fit(bench, system, source, [source], seed, size)
-        yield measure(fitted, bench.testing(system, source), "size", source, options, str(fitted.images))
+        test = bench.testing(system, source)
+        yield measure(fitted, test, "size", source, options.resamples, str(fitted.images))
 
 
-Mask = npt.NDArray[np.bool_]
+def bands_of(frequencies: Floats, count: int) -> dict[str, Mask]:
+    """Equal bands of 0 to 1/2 cycle per pixel as ``low-high``, each with the entries that it holds.
 
-SHUFFLED, ALONE = "without", "only"
-
-
-@dataclass(frozen=True)
-class Band:
-    """Frequencies from ``low`` to ``high`` in cycles per pixel, and which entries they are."""
-
-    low: float
-    high: float
-    members: Mask
-
-    @property
-    def name(self) -> str:
-        """``low-high``."""
-        return f"{self.low:.3f}-{self.high:.3f}"
-
-
-def bands_of(frequencies: npt.NDArray[np.float64], count: int) -> list[Band]:
-    """Equal bands of 0 to 1/2 cycle per pixel; corners beyond belong to the last; empty ones are left out."""
+    Corners beyond 1/2 belong to the last band; empty bands are left out.
+    """
     edges = np.linspace(0.0, 0.5, count + 1)
-    place = np.clip(np.digitize(frequencies, edges[1:-1]), 0, count - 1)
-    bands = [Band(float(edges[i]), float(edges[i + 1]), place == i) for i in range(count)]
-    return [band for band in bands if band.members.any()]
+    band = np.clip(np.digitize(frequencies, edges[1:-1]), 0, count - 1)
+    members = {f"{edges[i]:.3f}-{edges[i + 1]:.3f}": band == i for i in range(count)}
+    return {name: mask for name, mask in members.items() if mask.any()}
 
 
 def band_records(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
@@ -176,66 +168,50 @@ def band_records(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Ite
     frequencies = fitted.system.make_feature().frequencies(bench.real.shape)
     if frequencies is None or options.bands == 0:
         return
-    source = fitted.trained_on
+    source, resamples = fitted.trained_on, options.resamples
     train, labels = bench.training(fitted.system, [source])
     test, truth = bench.testing(fitted.system, source)
-    yield measure(fitted, (test, truth), "band", source, options, "all")
-    for band in bands_of(frequencies, options.bands):
-        shuffled = _shuffled(test, band.members, fitted.seed)
-        yield measure(fitted, (shuffled, truth), "band", source, options, f"{SHUFFLED} {band.name}")
-        seed = derive_seed(fitted.seed, f"band/{band.name}") % 2**31
-        detector = fitted.system.make_detector(seed).fit(train[:, band.members], labels)
+    yield measure(fitted, (test, truth), "band", source, resamples, "all")
+    for name, members in bands_of(frequencies, options.bands).items():
+        # all entries of an image move together: what a band says is exchanged, how its entries agree is not
+        order = np.random.default_rng(derive_seed(fitted.seed, "band_shuffle")).permutation(len(test))
+        shuffled = test.copy()
+        shuffled[:, members] = test[order][:, members]
+        yield measure(fitted, (shuffled, truth), "band", source, resamples, f"{SHUFFLED} {name}")
+        seed = derive_seed(fitted.seed, f"band/{name}") % 2**31
+        detector = fitted.system.make_detector(seed).fit(train[:, members], labels)
         alone = Fitted(detector, fitted.system, source, len(labels), fitted.seed)
-        yield measure(alone, (test[:, band.members], truth), "band", source, options, f"{ALONE} {band.name}")
+        yield measure(alone, (test[:, members], truth), "band", source, resamples, f"{ALONE} {name}")
 
 
-def _shuffled(features: npt.NDArray[np.float32], members: Mask, seed: int) -> npt.NDArray[np.float32]:
-    """The band's entries exchanged between images, all entries of an image together."""
-    order = np.random.default_rng(derive_seed(seed, "band_shuffle")).permutation(len(features))
-    out = features.copy()
-    out[:, members] = features[order][:, members]
-    return out
-
-
-@dataclass(frozen=True)
-class Unseen:
-    """Share of never-seen reals that a detector calls fake, with a binomial bootstrap interval."""
-
-    system: str
-    trained_on: str
-    tested_on: str
-    seed: int
-    images: int
-    rate: Interval
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {**self.__dict__, "rate": self.rate.as_list()}
-
-
-def unseen_rates(fitted: Fitted, bench: Bench, sets: Sequence[ImageSet], resamples: int) -> Iterator[Unseen]:
-    """The rate on each set.
-
-    Raises:
-        GanlabError: a set of another size than the training images.
-    """
+def unseen_rates(
+    fitted: Fitted, bench: Bench, sets: Sequence[ImageSet], resamples: int
+) -> Iterator[dict[str, Any]]:
+    """Share of every never-seen set of reals that a detector calls fake, with an interval, as JSON values."""
     for images in sets:
-        if images.shape != bench.real.shape:
-            raise GanlabError(f"{images.name} has images of {images.shape}, the reals are {bench.real.shape}")
         features = extract(fitted.system.make_feature(), images, bench.cache)
-        alarms = float((fitted.scores(features) >= 0.5).mean())
-        interval = _interval(alarms, images.num_images, resamples, fitted.seed)
-        yield Unseen(
-            fitted.system.name, fitted.trained_on, images.name, fitted.seed, images.num_images, interval
-        )
+        alarms = np.array([(fitted.scores(features) >= 0.5).sum()])
+        totals = np.array([images.num_images])
+        rate = mean_share(alarms, totals, resamples, derive_seed(fitted.seed, "unseen_bootstrap"))
+        yield {
+            "system": fitted.system.name, "trained_on": fitted.trained_on, "tested_on": images.name,
+            "seed": fitted.seed, "images": images.num_images, "rate": rate.as_list(),
+        }  # fmt: skip
 
 
-def _interval(rate: float, count: int, resamples: int, seed: int) -> Interval:
+def mean_share(
+    hits: npt.NDArray[np.int64], totals: npt.NDArray[np.int64], resamples: int, seed: int
+) -> Interval:
+    """Mean over classes ``(K,)`` of the share of hits, with a 95 % bootstrap interval.
+
+    Resampling the images of a class is drawing its hits from a binomial.
+    """
+    value = float((hits / totals).mean())
     if resamples == 0:
-        return Interval(rate, rate, rate)
-    rng = np.random.default_rng(derive_seed(seed, "unseen_bootstrap"))
-    low, high = np.percentile(rng.binomial(count, rate, resamples) / count, [2.5, 97.5])
-    return Interval(rate, float(low), float(high))
+        return Interval(value, value, value)
+    drawn = np.random.default_rng(seed).binomial(totals, hits / totals, (resamples, len(totals))) / totals
+    low, high = np.percentile(drawn.mean(1), [2.5, 97.5])
+    return Interval(value, float(low), float(high))
 
 
 SPACES: dict[str, Mapping[str, Sequence[Any]]] = {
@@ -267,55 +243,36 @@ def optimised(
     Candidates are drawn from `SPACES` without repetition (scikit-learn's ParameterSampler). Test images are
     never looked at.
     """
-    space = _space(system)
+    space = {(False, name): values for name, values in SPACES.get(system.detector, {}).items()}
+    if system.feature == "residual":
+        of_feature = FEATURE_SPACES.get(system.detector, {})
+        space |= {(True, name): values for name, values in of_feature.items()}
     if not space or candidates == 0:
         return system, []
     total = int(np.prod([len(values) for values in space.values()]))
     sampler = ParameterSampler(
         space, min(candidates, total), random_state=derive_seed(seed, "search") % 2**31
     )
-    chosen = [_changed(system, drawn) for drawn in sampler]
-    areas = [_score(bench, one, seed) for one in chosen]
-    tried: list[dict[str, Any]] = [
-        {**options_of(one), "roc_auc": area} for one, area in zip(chosen, areas, strict=True)
-    ]
-    return chosen[int(np.argmax(areas))], tried
-
-
-def _space(system: System) -> dict[tuple[bool, str], Sequence[Any]]:
-    """What is tried, by (whether it is the feature's, name)."""
-    own = {(False, name): values for name, values in SPACES.get(system.detector, {}).items()}
-    if system.feature != "residual":
-        return own
-    return {**own, **{(True, n): values for n, values in FEATURE_SPACES.get(system.detector, {}).items()}}
+    systems, areas = [], []
+    for drawn in sampler:
+        candidate = system.with_detector_options(
+            {name: value for (of_feature, name), value in drawn.items() if not of_feature}
+        ).with_feature_options({name: value for (of_feature, name), value in drawn.items() if of_feature})
+        own = []
+        for source in bench.sources:
+            detector = candidate.make_detector(seed).fit(*bench.training(candidate, [source]))
+            held, truth = bench.testing(candidate, source, part="val")
+            scores = np.clip(detector.predict_proba(held)[:, 1], 0, 1)
+            own.append(evaluate(truth, scores, resamples=0)["roc_auc"].value)
+        systems.append(candidate)
+        areas.append(float(np.mean(own)))
+    tried = [{**options_of(one), "roc_auc": area} for one, area in zip(systems, areas, strict=True)]
+    return systems[int(np.argmax(areas))], tried
 
 
 def options_of(system: System) -> dict[str, Any]:
     """What a system's options are, as JSON values."""
     return {"options": dict(system.detector_options), "feature_options": dict(system.feature_options)}
-
-
-def _changed(system: System, drawn: Mapping[tuple[bool, str], Any]) -> System:
-    """The system with options drawn for its detector (False) and its feature (True)."""
-    detector = {name: value for (of_feature, name), value in drawn.items() if not of_feature}
-    feature = {name: value for (of_feature, name), value in drawn.items() if of_feature}
-    return system.with_detector_options(detector).with_feature_options(feature)
-
-
-def _score(bench: Bench, system: System, seed: int) -> float:
-    """Mean ROC-AUC on the validation parts of all sources."""
-    values = []
-    for source in bench.sources:
-        features, labels = bench.training(system, [source])
-        held, truth = bench.testing(system, source, part="val")
-        detector = system.make_detector(seed).fit(features, labels)
-        scores = np.clip(detector.predict_proba(held)[:, 1], 0, 1)
-        values.append(evaluate(truth, scores, resamples=0)["roc_auc"].value)
-    return float(np.mean(values))
-
-
-FEWEST = {"train": 2, "test": 1}
-"""Images of a class below which a detector can be neither fitted nor tested."""
 
 
 def named_sets(sets: Sequence[ImageSet], given: Sequence[str] | None = None) -> list[ImageSet]:
@@ -330,25 +287,26 @@ def named_sets(sets: Sequence[ImageSet], given: Sequence[str] | None = None) -> 
             there are more names than sets.
     """
     given = given or ()
-    twice = [name for place, name in enumerate(given) if name in given[:place]]
+    twice = [name for k, name in enumerate(given) if name in given[:k]]
     if twice:
         raise GanlabError(f"two sets cannot both be called {twice[0]!r}")
     if len(given) > len(sets):
         raise GanlabError(f"{len(given)} names for {len(sets)} sets: give at most one each, the reals' first")
     seen: set[tuple[str, str]] = set()
-    for one in sets:
-        place = (str(one.path.expanduser().absolute().resolve()), one.name)
-        if place in seen:
-            raise GanlabError(f"{one.path} is given twice: a set cannot be held against itself")
-        seen.add(place)
-    called = [renamed(one, name) for one, name in zip(sets, given, strict=False)] + list(sets[len(given) :])
+    for images in sets:
+        origin = (str(images.path.expanduser().absolute().resolve()), images.name)
+        if origin in seen:
+            raise GanlabError(f"{images.path} is given twice: a set cannot be held against itself")
+        seen.add(origin)
+    called = [renamed(images, name) for images, name in zip(sets, given, strict=False)]
+    called += sets[len(given) :]
     names = unique_names(called)
     for name in names:
         if name in (POOLED, NULL) or name.startswith("all but "):
             raise GanlabError(
                 f"no set can be called {name!r}, which is a row of the tables: rename the folder"
             )
-    return [renamed(one, name) for one, name in zip(sets, names, strict=True)]
+    return [renamed(images, name) for images, name in zip(sets, names, strict=True)]
 
 
 def check_unseen(real: ImageSet, unseen: Sequence[ImageSet]) -> None:
@@ -357,17 +315,13 @@ def check_unseen(real: ImageSet, unseen: Sequence[ImageSet]) -> None:
     Raises:
         GanlabError: another size or number of channels.
     """
-    for one in unseen:
-        if one.shape != real.shape:
+    for images in unseen:
+        if images.shape != real.shape:
+            own, size = ("{1}x{0}x{2}".format(*one.shape) for one in (images, real))
             raise GanlabError(
-                f"{one.name} (--unseen) has images of {_size(one)}, the reals of {_size(real)}: detectors "
+                f"{images.name} (--unseen) has images of {own}, the reals of {size}: detectors "
                 "fitted on one say nothing about the other"
             )
-
-
-def _size(images: ImageSet) -> str:
-    height, width, channels = images.shape
-    return f"{width}x{height}x{channels}"
 
 
 def check_feasible(bench: Bench, systems: Sequence[System]) -> None:
@@ -378,22 +332,17 @@ def check_feasible(bench: Bench, systems: Sequence[System]) -> None:
     """
     for source in (*bench.sources, NULL):
         for part, least in FEWEST.items():
-            counts = dict(zip(("reals", "fakes"), bench.counts(source, part), strict=True))
-            for kind, count in counts.items():
+            for kind, count in zip(("reals", "fakes"), bench.counts(source, part), strict=True):
                 if count < least:
                     raise GanlabError(
                         f"{source}: {count} {kind} fall into the {part} part, at least {least} are "
                         "needed: give more images or another --split"
                     )
     for system in systems:
-        _check_system(system, bench.real.shape, 1 + len(bench.sources))
-
-
-def _check_system(system: System, shape: tuple[int, int, int], classes: int) -> None:
-    try:
-        dims = system.make_feature().dims(shape)
-        detector = system.make_detector(0)
-        if isinstance(detector, NetDetector):
-            detector.built(dims, classes)
-    except GanlabError as error:
-        raise GanlabError(f"{system.name} cannot be used here: {error}") from error
+        try:
+            dims = system.make_feature().dims(bench.real.shape)
+            detector = system.make_detector(0)
+            if isinstance(detector, NetDetector):
+                detector.built(dims, 1 + len(bench.sources))
+        except GanlabError as error:
+            raise GanlabError(f"{system.name} cannot be used here: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -57,7 +58,8 @@ class DetectionOptions:
             lookup(PERTURBATIONS, name, "perturbation")
         for name in self.allow:
             lookup(dict.fromkeys(GUARDS), name, "guard")
-        if min(self.seeds, len(self.systems), self.epochs or 1) < 1 or min(self._counts()) < 0:
+        counts = (self.bands, self.resamples, self.optimize, self.tsne)
+        if min(self.seeds, len(self.systems), self.epochs or 1) < 1 or min(counts) < 0:
             raise GanlabError(f"at least one system, seed and epoch, and no negative numbers; got {self}")
         check_fractions(self.fractions)
         if self.optimize and not self.fractions[1]:
@@ -73,12 +75,20 @@ class DetectionOptions:
         """
         systems = systems_of(self.systems)
         for change in self.changes:
-            detector, option, value = _change(change)
-            if not any(system.detector == detector for system in systems):
+            name, equals, text = change.partition("=")
+            detector, dot, option = name.partition(".")
+            if not (equals and dot and detector and option.isidentifier()):
+                raise GanlabError(
+                    f"--set is DETECTOR.OPTION=VALUE, such as random_forest.trees=100; got {change!r}"
+                )
+            if all(system.detector != detector for system in systems):
                 used = ", ".join(dict.fromkeys(system.detector for system in systems))
                 raise GanlabError(
                     f"--set {change}: no system has the detector {detector!r}; there are {used}"
                 )
+            value: Any = text
+            with contextlib.suppress(ValueError):  # what is no JSON is text, such as gamma=scale
+                value = json.loads(text)
             systems = tuple(
                 system.with_detector_options({option: value}) if system.detector == detector else system
                 for system in systems
@@ -87,11 +97,8 @@ class DetectionOptions:
             fewer = {"epochs": self.epochs}
             systems = tuple(s.with_detector_options(fewer) if s.is_network else s for s in systems)
         for system in systems:
-            system.make_detector(0)
+            system.make_detector(0)  # an option that it does not have is an error now, not after an hour
         return systems
-
-    def _counts(self) -> tuple[int, ...]:
-        return self.bands, self.resamples, self.optimize, self.tsne
 
     def severities(self) -> dict[str, tuple[int | None, ...]]:
         """Levels of every perturbation; None where it has none."""
@@ -103,22 +110,6 @@ class DetectionOptions:
     def as_json(self) -> Mapping[str, Any]:
         """For results."""
         return asdict(self)
-
-
-def _change(text: str) -> tuple[str, str, Any]:
-    """Detector, option and value of ``DETECTOR.OPTION=VALUE``; a value that is no JSON is text.
-
-    Raises:
-        GanlabError: another form.
-    """
-    name, equals, value = text.partition("=")
-    detector, dot, option = name.partition(".")
-    if not (equals and dot and detector and option.isidentifier()):
-        raise GanlabError(f"--set is DETECTOR.OPTION=VALUE, such as random_forest.trees=100; got {text!r}")
-    try:
-        return detector, option, json.loads(value)
-    except ValueError:
-        return detector, option, value
 
 
 def preset_options(name: str, **changes: Any) -> DetectionOptions:

@@ -1,57 +1,32 @@
-"""Naming the source of an image: reals and every generator as classes of their own."""
+"""All sources at once: naming an image's source, clean and perturbed; fingerprints; where images lie."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.figure import Figure
-from torch import Tensor
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.preprocessing import StandardScaler
 
+from ganlab.experiments.detection.measure import Floats, mean_share
 from ganlab.experiments.detection.options import DetectionOptions
 from ganlab.forensics import Bench, Interval, NetDetector, System, immunised
 from ganlab.forensics.nets.attribution import FingerprintNetwork
-from ganlab.forensics.perturbations.base import Perturbation
 from ganlab.forensics.perturbations.published import OneOf
 from ganlab.forensics.perturbations.severity import make_perturbation
-from ganlab.results.style import DIVERGING, PAGE, new_figure, save_figure, styled
-from ganlab.util.atomic import write_text
 from ganlab.util.hashing import derive_seed
 
-
-@dataclass(frozen=True)
-class Attribution:
-    """How often each source was called what.
-
-    Attributes:
-        system: name of the system.
-        seed: of split and detector.
-        names: classes: the real set, then every fake set.
-        confusion: counts ``(K, K)``, true class by row.
-        accuracy: balanced over classes, with a bootstrap interval over test images.
-    """
-
-    system: str
-    seed: int
-    names: tuple[str, ...]
-    confusion: npt.NDArray[np.int64]
-    accuracy: Interval
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "system": self.system, "seed": self.seed, "names": list(self.names),
-            "confusion": self.confusion.tolist(), "balanced_accuracy": self.accuracy.as_list(),
-            "chance": 1.0 / len(self.names),
-        }  # fmt: skip
+BATCH = 256
+PERPLEXITY = 30.0
+FEWEST = 10
+"""Images below which a map shows nothing."""
+COMPONENTS = 50
+"""Principal components that t-SNE sees of a larger feature."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +49,17 @@ class SourceDetector:
     labels: npt.NDArray[np.int64]
     seed: int
 
+    def tests(self, bench: Bench) -> list[npt.NDArray[np.float32]]:
+        """Features of the test images of every source."""
+        return [bench.features(self.system, name)[bench.splits[name].test] for name in self.names]
+
 
 def fit_sources(bench: Bench, system: System, seed: int) -> SourceDetector:
     """Learn to tell all sources apart on equally many training images of each."""
     names = (bench.real.name, *bench.sources)
-    places = [bench.splits[name].train for name in names]
-    each = min(map(len, places))
+    each = min(len(bench.splits[name].train) for name in names)
     features = np.concatenate(
-        [bench.features(system, name)[at[:each]] for name, at in zip(names, places, strict=True)]
+        [bench.features(system, name)[bench.splits[name].train[:each]] for name in names]
     )
     labels = np.repeat(np.arange(len(names)), each)
     detector = system.make_detector(derive_seed(seed, f"attribution/{system.name}") % 2**31)
@@ -89,44 +67,59 @@ def fit_sources(bench: Bench, system: System, seed: int) -> SourceDetector:
     return SourceDetector(detector, system, names, features, labels, seed)
 
 
-def attribute(bench: Bench, system: System, seed: int, resamples: int) -> Attribution:
-    """Fit and test on every source's own test images."""
-    return measure_sources(fit_sources(bench, system, seed), bench, resamples)
+def measure_sources(fitted: SourceDetector, bench: Bench, resamples: int) -> dict[str, Any]:
+    """How a detector of sources names the test images, as JSON values.
+
+    Returns:
+        ``system``, ``seed``, ``names`` of the classes, ``confusion`` (counts ``(K, K)``, true class by row),
+        ``balanced_accuracy`` with its interval, and ``chance``.
+    """
+    confusion, accuracy = _named(fitted, fitted.detector, fitted.tests(bench), resamples)
+    return {
+        "system": fitted.system.name, "seed": fitted.seed, "names": list(fitted.names),
+        "confusion": confusion.tolist(), "balanced_accuracy": accuracy.as_list(),
+        "chance": 1.0 / len(fitted.names),
+    }  # fmt: skip
 
 
-def measure_sources(fitted: SourceDetector, bench: Bench, resamples: int) -> Attribution:
-    """How a detector of sources names the test images."""
-    parts = [bench.features(fitted.system, name)[bench.splits[name].test] for name in fitted.names]
-    confusion = confusion_of(fitted.detector, parts)
-    accuracy = balanced(confusion, resamples, fitted.seed)
-    return Attribution(fitted.system.name, fitted.seed, fitted.names, confusion, accuracy)
+def _named(
+    fitted: SourceDetector, detector: Any, parts: Sequence[npt.NDArray[np.float32]], resamples: int
+) -> tuple[npt.NDArray[np.int64], Interval]:
+    """Counts ``(K, K)`` of the images of source k (row) by what they are called, and mean recall."""
+    confusion = np.stack([np.bincount(detector.predict(part), minlength=len(parts)) for part in parts])
+    seed = derive_seed(fitted.seed, "attribution_bootstrap")
+    return confusion, mean_share(confusion.diagonal(), confusion.sum(1), resamples, seed)
 
 
-def confusion_of(detector: Any, parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.int64]:
-    """Counts ``(K, K)``: the images of source k in row k, by what they are called."""
-    return np.stack([_counts(detector.predict(part), len(parts)) for part in parts])
+def perturbed_sources(
+    fitted: SourceDetector, bench: Bench, options: DetectionOptions
+) -> Iterator[dict[str, Any]]:
+    """Every perturbation at every severity; immunised against all severities of one perturbation at once.
 
-
-def _counts(predicted: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
-    return np.bincount(predicted, minlength=classes).astype(np.int64)
-
-
-def balanced(confusion: npt.NDArray[np.int64], resamples: int, seed: int) -> Interval:
-    """Mean recall; resampling a class's images is drawing its hits from a binomial."""
-    totals, hits = confusion.sum(1), confusion.diagonal()
-    value = float((hits / totals).mean())
-    if resamples == 0:
-        return Interval(value, value, value)
-    rng = np.random.default_rng(derive_seed(seed, "attribution_bootstrap"))
-    drawn = (rng.binomial(totals, hits / totals, (resamples, len(totals))) / totals).mean(1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
-
-
-Floats = npt.NDArray[np.float64]
-
-BATCH = 256
-DARK = 0.6
+    Yields:
+        ``system``, ``seed``, ``setting`` (perturbation and severity), and balanced accuracies with intervals:
+        ``before`` (fitted on clean images), ``after`` (trained on with perturbed ones) and ``clean_after``
+        (the same on clean test images); None for what is no network on pixels.
+    """
+    detector, resamples = fitted.detector, options.resamples
+    for name, levels in options.severities().items():
+        tuned, clean = None, None
+        if options.immunise and isinstance(detector, NetDetector) and fitted.system.feature == "pixels":
+            # one network has to bear all severities: each image is perturbed at one drawn for it
+            drawn = OneOf(tuple(make_perturbation(name, level) for level in levels))
+            seed = derive_seed(fitted.seed, f"immunise/{name}")
+            tuned = immunised(detector, fitted.features, fitted.labels, drawn, seed=seed)
+            clean = _named(fitted, tuned, fitted.tests(bench), resamples)[1].as_list()
+        for level in levels:
+            perturbation = make_perturbation(name, level)
+            parts = [bench.perturbed_set(fitted.system, n, perturbation, fitted.seed) for n in fitted.names]
+            yield {
+                "system": fitted.system.name, "seed": fitted.seed,
+                "setting": name if level is None else f"{name} {level}",
+                "before": _named(fitted, detector, parts, resamples)[1].as_list(),
+                "after": _named(fitted, tuned, parts, resamples)[1].as_list() if tuned else None,
+                "clean_after": clean,
+            }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -155,146 +148,69 @@ def measure_responses(fitted: SourceDetector, bench: Bench) -> Responses | None:
     network = getattr(fitted.detector, "module_", None)
     if not isinstance(network, FingerprintNetwork):
         return None
-    rows = []
-    for name in fitted.names:
-        features = bench.features(fitted.system, name)[bench.splits[name].test]
-        rows.append(_mean_responses(network, fitted.detector.planes(features)))
-    product, correlation = (np.stack(part) for part in zip(*rows, strict=True))
-    images = tuple(len(bench.splits[name].test) for name in fitted.names)
-    prints = network.fingerprints.detach().numpy().copy()
-    return Responses(fitted.system.name, fitted.names, product, correlation, images, prints)
-
-
-def _mean_responses(network: FingerprintNetwork, planes: Tensor) -> tuple[Floats, Floats]:
-    """Mean over images of the inner products with each fingerprint ``(K,)``, plain and normalised."""
-    prints = network.fingerprints.detach().flatten(1).double()
-    with torch.inference_mode():
-        own = torch.cat([network.image_fingerprint(part) for part in torch.split(planes, BATCH)])
-    flat = own.flatten(1).double()
-    product = flat @ prints.T
-    norms = flat.norm(dim=1, keepdim=True) * prints.norm(dim=1)
-    return product.mean(0).numpy(), (product / norms.clamp_min(1e-12)).mean(0).numpy()
-
-
-def write_responses(folder: Path, place: int, found: Responses) -> None:
-    """Figure and numbers: ``responses_PLACE.csv``, ``.png`` and ``.svg``."""
-    write_text(folder / f"responses_{place}.csv", _csv(found))
-    save_figure(draw_responses(found), folder / f"responses_{place}")
-
-
-def _csv(found: Responses) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["images_of", "fingerprint_of", "images", "mean_response", "mean_correlation"])
-    for i, source in enumerate(found.names):
-        for j, other in enumerate(found.names):
-            values = (f"{one[i, j]:.6f}" for one in (found.product, found.correlation))
-            writer.writerow([source, other, found.images[i], *values])
-    return buffer.getvalue()
-
-
-@styled()
-def draw_responses(found: Responses) -> Figure:
-    """The matrix of mean correlations, and the fingerprints themselves."""
-    across = math.ceil(math.sqrt(len(found.names)))
-    down = -(-len(found.names) // across)
-    figure = new_figure(PAGE, max(2.7, 0.5 + 1.1 * down))
-    parts: Any = figure.subfigures(1, 2, width_ratios=(1.15, 1.0))
-    left, right = parts
-    _draw_matrix(left, found)
-    panels = right.subplots(down, across, squeeze=False).ravel()
-    limit = float(np.abs(found.fingerprints.mean(1)).max()) or 1.0
-    image = None
-    for axes, name, values in zip(panels, found.names, found.fingerprints, strict=False):
-        image = axes.imshow(values.mean(0), vmin=-limit, vmax=limit, cmap=DIVERGING)
-        axes.set_title(name)
-        axes.set_xticks([])
-        axes.set_yticks([])
-    for axes in panels[len(found.names) :]:
-        axes.set_visible(False)
-    right.colorbar(image, ax=list(panels), label="learned fingerprint, mean of channels", shrink=0.9)
-    return figure
-
-
-def _draw_matrix(figure: Any, found: Responses) -> None:
-    values = found.correlation
-    limit = float(np.abs(values).max()) or 1.0
-    digits = max(2, 1 - math.floor(math.log10(limit)))  # two of the largest value
-    axes = figure.subplots()
-    image = axes.imshow(values, vmin=-limit, vmax=limit, cmap=DIVERGING)
-    for (i, j), value in np.ndenumerate(values):
-        colour = "w" if abs(value) > DARK * limit else "k"
-        axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=colour, fontsize=6.5)
-    axes.set_xticks(range(len(found.names)), found.names, rotation=40, ha="right")
-    axes.set_yticks(range(len(found.names)), found.names)
-    axes.set_xlabel("fingerprint of")
-    axes.set_ylabel("test images of")
-    axes.set_title(found.system)
-    figure.colorbar(image, ax=axes, label="mean correlation", shrink=0.9)
-
-
-PIXELS = "pixels"
+    prints = network.fingerprints.detach()
+    flat = prints.flatten(1).double()
+    products, correlations, counts = [], [], []
+    for part in fitted.tests(bench):
+        with torch.inference_mode():
+            planes = torch.split(fitted.detector.planes(part), BATCH)
+            own = torch.cat([network.image_fingerprint(batch) for batch in planes]).flatten(1).double()
+        product = own @ flat.T
+        norms = own.norm(dim=1, keepdim=True) * flat.norm(dim=1)
+        products.append(product.mean(0).numpy())
+        correlations.append((product / norms.clamp_min(1e-12)).mean(0).numpy())
+        counts.append(len(part))
+    return Responses(
+        fitted.system.name, fitted.names, np.stack(products), np.stack(correlations), tuple(counts),
+        prints.numpy().copy(),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Immunity:
-    """Balanced accuracy of naming the source under one perturbation.
+class Map:
+    """Test images of all sources in the plane.
 
     Attributes:
-        system: name of the system.
-        seed: of split, detector and perturbation.
-        setting: perturbation, with its severity where it has one.
-        before: fitted on clean images.
-        after: trained on with perturbed images; None for what is no network on pixels.
-        clean_after: of the same on clean test images.
+        feature: its name, with options.
+        names: the real set, then every fake set.
+        source: number of the set of each image ``(N,)``.
+        images: identity of each image.
+        points: ``(N, 2)``; distances between far groups mean nothing.
     """
 
-    system: str
-    seed: int
-    setting: str
-    before: Interval
-    after: Interval | None = None
-    clean_after: Interval | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        found = {"before": self.before, "after": self.after, "clean_after": self.clean_after}
-        return {
-            "system": self.system, "seed": self.seed, "setting": self.setting,
-            **{name: None if one is None else one.as_list() for name, one in found.items()},
-        }  # fmt: skip
+    feature: str
+    names: tuple[str, ...]
+    source: npt.NDArray[np.int64]
+    images: tuple[str, ...]
+    points: Floats
 
 
-def perturbed_sources(fitted: SourceDetector, bench: Bench, options: DetectionOptions) -> Iterator[Immunity]:
-    """Every perturbation at every severity; immunised against all severities of one perturbation at once."""
-    for name, levels in options.severities().items():
-        tuned, clean = _tuned(fitted, bench, options, name, levels)
-        for level in levels:
-            perturbation = make_perturbation(name, level)
-            parts = [bench.perturbed_set(fitted.system, n, perturbation, fitted.seed) for n in fitted.names]
-            before = _accuracy(fitted, fitted.detector, parts, options)
-            after = None if tuned is None else _accuracy(fitted, tuned, parts, options)
-            setting = name if level is None else f"{name} {level}"
-            yield Immunity(fitted.system.name, fitted.seed, setting, before, after, clean)
+def map_features(bench: Bench, systems: Sequence[System], count: int, seed: int) -> list[Map]:
+    """One map for each different feature of the systems, of at most ``count`` test images.
+
+    The same number of every set; features are standardised; the start is their first two principal
+    components, so that the same data give the same map.
+    """
+    names = (bench.real.name, *bench.sources)
+    each = min(count // len(names), *(len(bench.splits[name].test) for name in names))
+    if each * len(names) < FEWEST:
+        return []
+    rows = {name: bench.splits[name].test[:each] for name in names}
+    images = tuple(bench.images(name).paths[i] for name, at in rows.items() for i in at)
+    source = np.repeat(np.arange(len(names)), each)
+    maps = []
+    for title, system in {system.name.partition("+")[0]: system for system in systems}.items():
+        features = np.concatenate([bench.features(system, name)[at] for name, at in rows.items()])
+        points = embed(features, derive_seed(seed, f"tsne/{title}") % 2**31)
+        maps.append(Map(title, names, source, images, points))
+    return maps
 
 
-def _tuned(
-    fitted: SourceDetector, bench: Bench, options: DetectionOptions, name: str, levels: tuple[int | None, ...]
-) -> tuple[NetDetector | None, Interval | None]:
-    """The network after immunisation and its accuracy on clean images; nothing for other systems."""
-    detector = fitted.detector
-    if not options.immunise or not isinstance(detector, NetDetector) or fitted.system.feature != PIXELS:
-        return None, None
-    seed = derive_seed(fitted.seed, f"immunise/{name}")
-    tuned = immunised(detector, fitted.features, fitted.labels, _drawn(name, levels), seed=seed)
-    clean = [bench.features(fitted.system, n)[bench.splits[n].test] for n in fitted.names]
-    return tuned, _accuracy(fitted, tuned, clean, options)
-
-
-def _drawn(name: str, levels: tuple[int | None, ...]) -> Perturbation:
-    """The perturbation, at one of its severities drawn for each image."""
-    return OneOf(tuple(make_perturbation(name, level) for level in levels))
-
-
-def _accuracy(fitted: SourceDetector, detector: Any, parts: list[Any], options: DetectionOptions) -> Interval:
-    return balanced(confusion_of(detector, parts), options.resamples, fitted.seed)
+def embed(features: npt.NDArray[np.float32], seed: int) -> Floats:
+    """t-SNE of ``(N, ...)`` to ``(N, 2)`` (van der Maaten and Hinton, JMLR 9, 2008; scikit-learn)."""
+    flat = StandardScaler().fit_transform(features.reshape(len(features), -1).astype(np.float64))
+    if flat.shape[1] > COMPONENTS:
+        flat = PCA(min(COMPONENTS, len(flat) - 1), random_state=seed).fit_transform(flat)
+    perplexity = min(PERPLEXITY, (len(flat) - 1) / 3)
+    points: Floats = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(flat)
+    return points

@@ -14,8 +14,6 @@ import numpy.typing as npt
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.detection.measure import Record, fit, measure
-from ganlab.experiments.detection.options import DetectionOptions
-from ganlab.experiments.detection.run import record_from
 from ganlab.experiments.patches.options import EvadeOptions
 from ganlab.forensics import (
     NULL,
@@ -148,15 +146,14 @@ def train_fresh(folder: Path, trio: Trio, systems: Sequence[System], options: Ev
                 bench = seed, trio.bench(seed)
             found = _tested(bench[1], systems[place], TESTS[row], seed, options.resamples)
             write_json(file, [one.as_json() for one in found])
-        records += [record_from(entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
+        records += [Record.from_json(entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
     return records
 
 
 def _tested(bench: Bench, system: System, row: str, seed: int, resamples: int) -> list[Record]:
     """One detector fitted on one choice, on the test parts of all."""
     fitted = fit(bench, system, row, [row], seed, None)
-    how = DetectionOptions(resamples=resamples)
-    return [measure(fitted, bench.testing(system, name), "fresh", name, how) for name in TESTS]
+    return [measure(fitted, bench.testing(system, name), "fresh", name, resamples) for name in TESTS]
 
 
 def frozen_scores(

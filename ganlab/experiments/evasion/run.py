@@ -13,7 +13,7 @@ from ganlab.data import open_image_set
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.detection.measure import Record
-from ganlab.experiments.detection.tables import records_csv
+from ganlab.experiments.detection.tables import write_records
 from ganlab.experiments.evasion.figures import draw_detectors, draw_evasion, draw_pairs
 from ganlab.experiments.evasion.fresh import (
     AFTER,
@@ -171,7 +171,7 @@ class _Experiment:
         return open_image_set(file)
 
     def _write(self, found: Evasion, findings: list[str], command: str) -> EvadeReport:
-        write_text(self.place / "records.csv", records_csv(found.records))
+        write_records(self.place / "records.csv", found.records)
         write_tables(self.place, found)
         figures: dict[str, Any] = {
             "evasion": draw_evasion(found), "detectors": draw_detectors(found), "pairs": draw_pairs(found),

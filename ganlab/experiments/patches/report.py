@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ganlab.experiments.detection.tables import SHOWN, TITLES, markdown
+from ganlab.experiments.detection.tables import SHOWN, markdown
 from ganlab.experiments.patches.figures import TOWARDS, Exaggerated
 from ganlab.experiments.patches.measure import HeldOut, Measured, RuleRecord
 from ganlab.experiments.patches.options import PatchOptions
@@ -130,7 +130,7 @@ def _plain(rule: str) -> str:
 
 def rules_table(records: Sequence[Mapping[str, Any]]) -> str:
     """A line for every rule and test set."""
-    lines = [["rule", "tested on", *(TITLES[name] for name in SHOWN)]]
+    lines = [["rule", "tested on", *SHOWN.values()]]
     for one in records:
         cells = [_cell(Interval(*one["metrics"][name])) for name in SHOWN]
         lines.append([_plain(one["rule"]), one["tested_on"], *cells])
