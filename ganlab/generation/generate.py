@@ -20,7 +20,7 @@ from ganlab.generation.plan import Part, Plan, Request, make_plan
 from ganlab.generation.verify import MANIFEST, STAGING, read_manifest, total_sha256, verify_set
 from ganlab.generation.write import PartWriter
 from ganlab.util.atomic import write_json
-from ganlab.util.lock import FileLock, InUseError
+from ganlab.util.lock import FileLock
 
 PLAN, DONE, LOCK = "plan.json", "done.json", ".lock"
 
@@ -80,17 +80,8 @@ def _refuse_foreign(folder: Path) -> None:
 def _locked(folder: Path) -> Iterator[Path]:
     """The folder for unfinished parts, for this process alone."""
     staging = folder / STAGING
-    lock = FileLock(staging / LOCK)
-    try:
-        lock.take()
-    except InUseError as error:
-        raise GanlabError(f"{folder} is being made by another process (pid {error})") from error
-    except OSError as error:
-        raise GanlabError(f"cannot write {folder}: {error.strerror}") from error
-    try:
+    with FileLock(staging / LOCK, guarded=folder):
         yield staging
-    finally:
-        lock.release()
 
 
 def _settle(plan: Plan, staging: Path, folder: Path) -> dict[str, dict[str, str]]:

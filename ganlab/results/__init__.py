@@ -1,1 +1,1 @@
-"""results."""
+"""How any job writes what it found: folders, tables, figures, pages."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, float64
 
@@ -38,9 +40,15 @@ POWER_FLOOR = 1e-12
 """Power below this counts as this in logarithms (-120 dB; the rounding of 8-bit images lies near -53 dB)."""
 
 
-def decibels(power: Tensor) -> Tensor:
-    """``10 log10`` of linear power, no lower than -120 dB; any shape."""
-    return power.clamp_min(POWER_FLOOR).log10().mul(10)
+Power = TypeVar("Power", Tensor, npt.NDArray[Any])
+
+
+def decibels(power: Power, floor: float = POWER_FLOOR) -> Power:
+    """``10 log10`` of linear power, no lower than that of the floor (-120 dB); any shape, tensor or array."""
+    if isinstance(power, Tensor):
+        return power.clamp_min(floor).log10().mul(10)
+    level: Power = 10 * np.log10(np.maximum(power, floor))
+    return level
 
 
 def squared_modulus(spectrum: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import ganlab
 from ganlab.config import Config, dump, identity, load
 from ganlab.errors import GanlabError
 from ganlab.util.atomic import remove_leftovers, write_json, write_text
-from ganlab.util.lock import FileLock, InUseError
+from ganlab.util.lock import FileLock
 
 CONFIG, ENVIRONMENT, DATA, LOCK = "config.yaml", "environment.json", "data.json", ".lock"
 LOG, METRICS = "log.txt", "metrics.jsonl"
@@ -36,12 +36,7 @@ class RunFolder:
         Raises:
             GanlabError: another process holds it, or the folder cannot be made.
         """
-        try:
-            self._lock.take()
-        except InUseError as error:
-            raise GanlabError(f"run folder {self.path} is in use by another process (pid {error})") from error
-        except OSError as error:
-            raise GanlabError(f"cannot use run folder {self.path}: {error.strerror}") from error
+        self._lock.take()
         for folder in (self.path, self.checkpoints, self.samples):
             remove_leftovers(folder)
 

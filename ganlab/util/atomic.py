@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ganlab.errors import GanlabError
 
-TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
+LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.(tmp|old)")
+"""Names of unfinished writes: of what, and by which process."""
+LARGEST_JSON = 256 * 2**20
+"""Bytes of the largest JSON file that is read: everything ganlab writes is far smaller."""
 
 
 @contextlib.contextmanager
@@ -39,11 +44,31 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Remove what killed processes left of unfinished writes; only for who alone writes to ``folder``."""
-    for path in Path(folder).glob(".*.tmp"):
-        if TEMPORARY.fullmatch(path.name):
-            with contextlib.suppress(OSError):
-                path.unlink()
+    """Remove unfinished writes of processes that no longer live: in ``folder``, and of the folder beside it.
+
+    Call it under the folder's lock, before anything is written there.
+    """
+    place = Path(folder).absolute()
+    beside = (path for path in place.parent.glob(f".{glob.escape(place.name)}.*") if path.is_dir())
+    for path in [*place.glob(".*"), *beside]:
+        match = LEFTOVER.fullmatch(path.name)
+        # What carries this process's own number was left by an earlier one that had the same number.
+        if match and (int(match["pid"]) == os.getpid() or not _lives(int(match["pid"]))):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -69,3 +94,27 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write ``value`` as indented JSON to ``path`` atomically. NaN is refused: it is not JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        GanlabError: no such file, not readable, not JSON, nested too deep, or larger than ``LARGEST_JSON``.
+    """
+    try:
+        size = os.path.getsize(path)
+        if size > LARGEST_JSON:
+            raise GanlabError(f"{path} has {size} bytes: no file that ganlab wrote")
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except FileNotFoundError as error:
+        raise GanlabError(f"{path} is missing") from error
+    except OSError as error:
+        raise GanlabError(f"cannot read {path}: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise GanlabError(f"{path} is no readable JSON: nested too deep") from error
+    except GanlabError:
+        raise
+    except ValueError as error:  # also a text that is no UTF-8
+        raise GanlabError(f"{path} is no readable JSON: {error}") from error

@@ -8,19 +8,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from ganlab.errors import GanlabError
 
-class InUseError(Exception):
-    """Another process holds the lock; the text is its process number, or "unknown"."""
+
+class InUseError(GanlabError):
+    """Another process holds the lock.
+
+    Attributes:
+        holder: its process number as text, or "unknown".
+    """
+
+    def __init__(self, guarded: Path, holder: str) -> None:
+        super().__init__(f"{guarded} is in use by another process (pid {holder})")
+        self.holder = holder
 
 
 class FileLock:
     """An exclusive lock on a file, made if absent, that holds the owner's process number.
 
     Use it in a ``with`` block, or call `take` and `release`.
+
+    Args:
+        path: the lock file.
+        guarded: what the lock stands for in error messages; by default the lock file's folder.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], guarded: Path | None = None) -> None:
         self.path = Path(path)
+        self.guarded = guarded or self.path.parent
         self._stream: IO[str] | None = None
 
     def take(self) -> None:
@@ -28,24 +43,35 @@ class FileLock:
 
         Raises:
             InUseError: another process has it.
-            OSError: the file cannot be made, or its file system has no locks.
+            GanlabError: the file cannot be made, or its file system has no locks.
         """
+        try:
+            while self._stream is None:
+                self._stream = self._attempt()
+        except OSError as error:
+            raise GanlabError(f"cannot write {self.guarded}: {error.strerror or error}") from error
+
+    def _attempt(self) -> IO[str] | None:
+        """The locked file; None where its owner removed it while this process opened it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         stream = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            stream.seek(0)
-            holder = stream.read().strip() or "unknown"
-            stream.close()
-            raise InUseError(holder) from error
+            with stream:
+                stream.seek(0)
+                raise InUseError(self.guarded, stream.read().strip() or "unknown") from error
         except OSError:
             stream.close()
             raise
+        # A lock on a file that no longer has this name guards nothing: the next process makes a new one.
+        if not self.path.exists() or not os.path.samestat(os.fstat(stream.fileno()), self.path.stat()):
+            stream.close()
+            return None
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()
-        self._stream = stream
+        return stream
 
     def release(self) -> None:
         """Give it back; nothing if it is not held."""

@@ -12,7 +12,7 @@ from typing import Any
 import ganlab
 from ganlab.errors import GanlabError
 from ganlab.util.atomic import remove_leftovers, write_json
-from ganlab.util.lock import FileLock, InUseError
+from ganlab.util.lock import FileLock
 
 PLAN, RESULTS, REPORT, LOCK = "plan.json", "results.json", "report.md", ".lock"
 LIBRARIES = ("torch", "numpy", "scikit-learn")
@@ -43,12 +43,7 @@ class ResultsFolder:
         """
         self._refuse_foreign()
         lock = FileLock(self.path / LOCK)
-        try:
-            lock.take()
-        except InUseError as error:
-            raise GanlabError(f"{self.path} is in use by another process (pid {error})") from error
-        except OSError as error:
-            raise GanlabError(f"cannot write {self.path}: {error.strerror}") from error
+        lock.take()
         try:
             remove_leftovers(self.path)
             if not (self.path / PLAN).exists():
