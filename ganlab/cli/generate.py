@@ -38,7 +38,8 @@ def generate(
     An interrupted set is continued by the same command; a finished one is verified and left alone. With
     --verify, --out is the finished set to check; without --out the arguments are finished sets.
     """
-    from ganlab.generation import Request, verify_set
+    from ganlab.experiments.ablation.plan import cell_name
+    from ganlab.generation import Request, run_name, verify_set
     from ganlab.generation import generate as make
 
     if verify:
@@ -53,7 +54,10 @@ def generate(
         return
     if not runs or num is None or out is None:
         raise GanlabError("ganlab generate needs RUN [RUN ...], --num and --out")
-    request = Request(tuple(runs), num, format, layout, with_real, test_fraction, seed, weights, device)
+    names = tuple(cell_name(run) or run_name(run) for run in runs)
+    request = Request(
+        tuple(runs), num, format, layout, with_real, test_fraction, seed, weights, device, names
+    )
     manifest = make(request, out, batch_size, workers)
     report(manifest, out)
 

@@ -16,7 +16,7 @@ import PIL
 import torch
 
 from ganlab.errors import GanlabError
-from ganlab.generation.plan import Part, Plan, Request, make_plan
+from ganlab.generation.plan import Plan, Request, make_plan
 from ganlab.generation.verify import MANIFEST, STAGING, read_manifest, total_sha256, verify_set
 from ganlab.generation.write import PartWriter
 from ganlab.util.atomic import write_json
@@ -48,7 +48,10 @@ def generate(request: Request, out: str | Path, batch_size: int = 256, workers: 
     if (folder / MANIFEST).exists():
         _refuse_another(read_manifest(folder)["plan"], plan, folder)
         return verify_set(folder)
-    _refuse_foreign(folder)
+    # An existing folder that no call of `generate` began may be somebody's data.
+    begun = (folder / STAGING / PLAN).exists() or not os.path.lexists(folder)
+    if not begun and (not folder.is_dir() or any(path.name != STAGING for path in folder.iterdir())):
+        raise GanlabError(f"{folder} exists and is no set of ganlab's; use another --out")
     with _locked(folder) as staging:
         return _write(plan, staging, folder, batch_size, workers)
 
@@ -66,14 +69,6 @@ def _write(plan: Plan, staging: Path, folder: Path, batch_size: int, workers: in
     os.replace(staging / MANIFEST, folder / MANIFEST)
     shutil.rmtree(staging, ignore_errors=True)
     return manifest
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """An existing folder that no call of `generate` began may be somebody's data."""
-    if (folder / STAGING / PLAN).exists() or not os.path.lexists(folder):
-        return
-    if not folder.is_dir() or any(path.name != STAGING for path in folder.iterdir()):
-        raise GanlabError(f"{folder} exists and is no set of ganlab's; use another --out")
 
 
 @contextlib.contextmanager
@@ -131,15 +126,12 @@ def _manifest(plan: Plan, files: dict[str, str]) -> dict[str, Any]:
             "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
             "pillow": PIL.__version__,
         },
-        "labels": {part.path: labels for part in plan.parts if (labels := _labels(part)) is not None},
+        # Classes of the images in their order, for the parts that have classes.
+        "labels": {
+            part.path: labels
+            for part in plan.parts
+            if (labels := part.source.labels(part.first, part.count)) is not None
+        },
         "files": files,
         "total_sha256": total_sha256(files),
     }  # fmt: skip
-
-
-def _labels(part: Part) -> list[int] | None:
-    """Classes of a part's images in their order; None without classes."""
-    return part.source.labels(part.first, part.count)
-
-
-__all__ = ["Request", "generate", "make_plan"]

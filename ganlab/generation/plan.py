@@ -12,7 +12,7 @@ import ganlab
 from ganlab.device import choose_device
 from ganlab.errors import GanlabError
 from ganlab.generation.sampling import BLOCK, LATENT_RULE
-from ganlab.generation.sources import FakeSource, RealSource, Source, choose_reals
+from ganlab.generation.sources import FakeSource, RealSource, Source, choose_reals, run_name
 from ganlab.images import ROUNDING
 
 FORMATS = ("folder", "zip", "npy")
@@ -21,7 +21,20 @@ LAYOUTS = ("folder", "cnndetection")
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for."""
+    """What the user asked for.
+
+    Attributes:
+        runs: run folders or .safetensors files.
+        num: images of each.
+        format: a name of `FORMATS`.
+        layout: a name of `LAYOUTS`.
+        with_real: whether as many reals are written beside them.
+        test_fraction: part of the images that goes below ``test/``; 0 for no split.
+        seed: of latents and of the order of the reals.
+        weights: "ema" or "raw".
+        device: "auto" or a device's name.
+        names: what each run's set is called; by default as its run folder or file is.
+    """
 
     runs: tuple[Path, ...]
     num: int
@@ -32,6 +45,7 @@ class Request:
     seed: int = 0
     weights: str = "ema"
     device: str = "auto"
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,13 +69,12 @@ class Plan:
         """What must agree before an interrupted set may be continued."""
         return {
             "ganlab": ganlab.__version__, "format": self.format, "rounding": ROUNDING, "block": BLOCK,
-            "latent_rule": LATENT_RULE, "parts": [part_about(part) for part in self.parts],
+            "latent_rule": LATENT_RULE,
+            "parts": [
+                {"path": part.path, "first": part.first, "count": part.count, "source": part.source.about()}
+                for part in self.parts
+            ],
         }  # fmt: skip
-
-
-def part_about(part: Part) -> dict[str, Any]:
-    """One part as plain values."""
-    return {"path": part.path, "first": part.first, "count": part.count, "source": part.source.about()}
 
 
 def make_plan(request: Request) -> Plan:
@@ -70,17 +83,6 @@ def make_plan(request: Request) -> Plan:
     Raises:
         GanlabError: unknown format or layout, no or equal names, too few reals, runs of different data.
     """
-    _check(request)
-    device, _ = choose_device(request.device)
-    fakes = [FakeSource(run, request.seed, request.weights, device) for run in request.runs]
-    twice = [name for name, times in Counter([*(fake.name for fake in fakes), "real"]).items() if times > 1]
-    if twice:
-        raise GanlabError(f"two sets would be called {twice[0]!r}: rename a run folder, or make two sets")
-    real = _real_source(fakes, request) if request.with_real or request.layout == "cnndetection" else None
-    return Plan(request.format, tuple(_parts(fakes, real, request)))
-
-
-def _check(request: Request) -> None:
     for value, valid, what in ((request.format, FORMATS, "format"), (request.layout, LAYOUTS, "layout")):
         if value not in valid:
             raise GanlabError(f"unknown {what} {value!r}: expected one of {', '.join(valid)}")
@@ -88,6 +90,17 @@ def _check(request: Request) -> None:
         raise GanlabError("a set needs at least one run and --num of at least 1")
     if not 0 <= request.test_fraction < 1:
         raise GanlabError(f"--test-fraction is at least 0 and below 1; got {request.test_fraction}")
+    device, _ = choose_device(request.device)
+    names = request.names or tuple(run_name(run) for run in request.runs)
+    fakes = [
+        FakeSource(run, name, request.seed, request.weights, device)
+        for run, name in zip(request.runs, names, strict=True)
+    ]
+    twice = [name for name, times in Counter([*names, "real"]).items() if times > 1]
+    if twice:
+        raise GanlabError(f"two sets would be called {twice[0]!r}: rename a run folder, or make two sets")
+    real = _real_source(fakes, request) if request.with_real or request.layout == "cnndetection" else None
+    return Plan(request.format, tuple(_parts(fakes, real, request)))
 
 
 def _real_source(fakes: Sequence[FakeSource], request: Request) -> RealSource:

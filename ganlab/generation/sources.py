@@ -19,9 +19,6 @@ from ganlab.models import Generator, load_generator
 from ganlab.models.store import FILE_NAME, generator_file, read_generator
 from ganlab.util.hashing import derive_seed, sha256_file
 
-CELL = "cell.json"
-"""What `ganlab ablate` writes beside the run of each cell; all of them are called run."""
-
 
 class Source(Protocol):
     """Blocks of 64 images by number."""
@@ -41,10 +38,9 @@ class Source(Protocol):
 class FakeSource:
     """A trained generator in evaluation mode."""
 
-    def __init__(self, path: Path, seed: int, weights: str, device: torch.device) -> None:
+    def __init__(self, path: Path, name: str, seed: int, weights: str, device: torch.device) -> None:
         self.file = generator_file(path)
-        self.name = _name_of(self.file)
-        self.seed, self.weights = seed, weights
+        self.name, self.seed, self.weights = name, seed, weights
         self.config, _, self.step = read_generator(self.file, weights)
         self._sha256 = sha256_file(self.file)
         self._device = device
@@ -54,20 +50,18 @@ class FakeSource:
         """Images of one block; the network is loaded at the first."""
         if self._generator is None:
             self._generator = load_generator(self.file, self.weights).to(self._device)
-            self._refuse_changed_file()
+            # A training that goes on may have replaced the file since the set was planned.
+            if sha256_file(self.file) != self._sha256:
+                raise GanlabError(
+                    f"{self.file} changed while the set was being made: let the training finish, "
+                    "or copy the file"
+                )
         return generate_block(self._generator, self.seed, number)
 
     def labels(self, first: int, count: int) -> list[int] | None:
         """The classes that a conditional generator was asked for."""
         drawn = image_labels(self.seed, first, count, self.config.model.num_classes)
         return None if drawn is None else [int(label) for label in drawn]
-
-    def _refuse_changed_file(self) -> None:
-        """A training that goes on may have replaced the file since the set was planned."""
-        if sha256_file(self.file) != self._sha256:
-            raise GanlabError(
-                f"{self.file} changed while the set was being made: let the training finish, or copy the file"
-            )
 
     def about(self) -> dict[str, Any]:
         """Hash and training step of the weights, seed, configuration without this machine's folders."""
@@ -80,14 +74,15 @@ class FakeSource:
         }  # fmt: skip
 
 
-def _name_of(file: Path) -> str:
-    """Name of the run folder, of the ablation's cell that it lies in, or of the file."""
+def run_name(path: Path) -> str:
+    """What the images of a generator are called: as its run folder, or as its file without suffix.
+
+    Raises:
+        GanlabError: there is no generator.
+    """
     # Absolute, because "." and ".." have no name of their own.
-    place = Path(os.path.abspath(file))
-    if place.name != FILE_NAME:
-        return place.stem
-    folder = place.parent
-    return folder.parent.name if (folder.parent / CELL).is_file() else folder.name
+    file = Path(os.path.abspath(generator_file(path)))
+    return file.parent.name if file.name == FILE_NAME else file.stem
 
 
 @dataclass(frozen=True)

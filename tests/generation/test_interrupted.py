@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from ganlab.errors import GanlabError
 from ganlab.generation import Request, generate, generate_images, verify_set
 from ganlab.generation.sources import FakeSource
+from ganlab.generation.write import Journal
 from ganlab.models import load_generator
 from ganlab.util.lock import FileLock
 
@@ -27,25 +28,32 @@ def kill(*arguments, **options):
 
 
 @pytest.mark.parametrize("format", ["folder", "zip", "npy"])
-@pytest.mark.parametrize("moment", ["published", "sealed"])
-def test_a_kill_around_the_last_files_loses_nothing(tiny_runs, tmp_path, monkeypatch, format, moment):
-    """After a part was moved but not noted; after the manifest but before the staging folder is gone."""
-    request = Request(tiny_runs, 70, format)
+@pytest.mark.parametrize("moment", ["half way", "published", "sealed"])
+def test_a_kill_at_an_awkward_moment_loses_nothing(tiny_runs, tmp_path, monkeypatch, format, moment):
+    """Within a part; after one was moved but not noted; after the manifest but before the staging is gone."""
+    request = Request(tiny_runs, 150, format)
     expected = generate(request, tmp_path / "whole")
-    write_json = module.write_json
+    write_json, add = module.write_json, Journal.add
 
     def write_until_the_kill(path, value):
         if path.name == "done.json" and value:
             raise Killed
         write_json(path, value)
 
+    def add_until_the_kill(journal, block, files):
+        if block == 1:
+            raise Killed
+        add(journal, block, files)
+
     with monkeypatch.context() as patch:
-        if moment == "published":
+        if moment == "half way":
+            patch.setattr(Journal, "add", add_until_the_kill)
+        elif moment == "published":
             patch.setattr(module, "write_json", write_until_the_kill)
         else:
             patch.setattr(module.shutil, "rmtree", kill)
         with pytest.raises(Killed):
-            generate(request, tmp_path / "set")
+            generate(request, tmp_path / "set", batch_size=1)
     again = generate(request, tmp_path / "set")
     assert again == expected
     assert verify_set(tmp_path / "set") == expected
@@ -82,7 +90,7 @@ def test_a_run_given_as_dots_has_its_folders_name(tiny_runs, tmp_path, monkeypat
 def test_weights_that_change_underneath_are_refused(tiny_runs, tmp_path):
     file = tmp_path / "mine.safetensors"
     file.write_bytes((tiny_runs[0] / "generator.safetensors").read_bytes())
-    source = FakeSource(file, 0, "ema", module.torch.device("cpu"))
+    source = FakeSource(file, "mine", 0, "ema", module.torch.device("cpu"))
     file.write_bytes((tiny_runs[1] / "generator.safetensors").read_bytes())
     with pytest.raises(GanlabError, match="changed while the set was being made"):
         source.block(0)

@@ -15,7 +15,8 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from ganlab.experiments.ablation.measure import PROFILES, RUN, profiles_of_power
+from ganlab.experiments.ablation.measure import PROFILES, profiles_of_power
+from ganlab.experiments.ablation.plan import RUN
 from ganlab.experiments.ablation.run import CELLS
 from ganlab.experiments.ablation.runs import Reals, RunData, read_run
 from ganlab.experiments.ablation.tables import Row, metric_names

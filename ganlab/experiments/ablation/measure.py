@@ -17,6 +17,7 @@ import torch
 
 from ganlab.config import Config, from_mapping
 from ganlab.errors import GanlabError
+from ganlab.experiments.ablation.plan import RUN, SPEC
 from ganlab.generation.quality import quality
 from ganlab.generation.sampling import generate_images
 from ganlab.generation.sources import choose_reals
@@ -130,7 +131,7 @@ def profiles_of_power(power: FloatArray) -> dict[str, FloatArray]:
     }
 
 
-SPEC, RUN, LOCK, FAILURE, SAMPLES = "cell.json", "run", ".cell-lock", "failure.json", "samples.npz"
+LOCK, FAILURE, SAMPLES = ".cell-lock", "failure.json", "samples.npz"
 SAVED_SAMPLES = 64
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.figures import read_runs, shown_runs, variant_of
-from ganlab.experiments.ablation.measure import RUN
-from ganlab.experiments.ablation.plan import BASE, PLAN
+from ganlab.experiments.ablation.plan import BASE, PLAN, RUN
 from ganlab.experiments.ablation.run import CELLS, COMMANDS
 from ganlab.experiments.ablation.tables import Row
 from ganlab.spectra import DEVIATIONS

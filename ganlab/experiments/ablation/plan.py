@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from ganlab.errors import GanlabError, nearest_name
 from ganlab.util.hashing import sha256_json
 
 PLAN, BASE = "plan.yaml", "base.yaml"
+SPEC, RUN = "cell.json", "run"
+"""In the folder of each cell: what its process reads, and its run folder."""
 MANY_CELLS = 500
 HASH = 10
 RESERVED = {"seed", "seeds", "cell", "status", "step", "metric", "mean_rank", "context", "value", "reason"}
@@ -315,3 +318,13 @@ def chosen(cells: Sequence[Cell], filters: Sequence[str]) -> list[Cell]:
         for cell, fact in zip(cells, facts, strict=True)
         if all(fact[axis] in values for axis, values in wanted.items())
     ]
+
+
+def cell_name(run: Path) -> str | None:
+    """Name of the cell that a run folder (or a file in it) belongs to; None where it is no cell's.
+
+    The run folders of all cells are called ``run``, which would be no name for what they generate.
+    """
+    folder = Path(os.path.abspath(run))
+    cell = (folder if folder.is_dir() else folder.parent).parent
+    return cell.name if (cell / SPEC).is_file() else None

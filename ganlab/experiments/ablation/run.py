@@ -13,15 +13,8 @@ from typing import Any
 from ganlab import __version__
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.jobs import Cluster, check_cluster, run_cells
-from ganlab.experiments.ablation.measure import (
-    FAILURE,
-    SPEC,
-    busy,
-    read_result,
-    result_file,
-    seconds_per_step,
-)
-from ganlab.experiments.ablation.plan import PLAN, Cell, Plan, chosen, expand, plan_texts, read_plan
+from ganlab.experiments.ablation.measure import FAILURE, busy, read_result, result_file, seconds_per_step
+from ganlab.experiments.ablation.plan import PLAN, SPEC, Cell, Plan, chosen, expand, plan_texts, read_plan
 from ganlab.experiments.ablation.tables import Row, row_of, write_tables
 from ganlab.util.atomic import write_json, write_text
 

@@ -17,9 +17,7 @@ from ganlab.config import Config, from_mapping
 from ganlab.config.architecture import stage_names
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.measure import (
-    RUN,
     SAMPLES,
-    SPEC,
     SPECTRA,
     MeanSpectra,
     mean_power,
@@ -31,6 +29,7 @@ from ganlab.experiments.ablation.measure import (
     result_file,
     save_spectra,
 )
+from ganlab.experiments.ablation.plan import RUN, SPEC
 from ganlab.experiments.ablation.tables import Row
 from ganlab.generation.sampling import generate_images
 from ganlab.images import UInt8Array
