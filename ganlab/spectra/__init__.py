@@ -35,8 +35,8 @@ from ganlab.spectra.set_metrics import (
     held_out_cloaking,
     log_frequency_distance,
 )
-from ganlab.spectra.statistics import Moments, SpectrumStatistics
-from ganlab.spectra.summary import DctStatistics, ProfileSet, Summary, dct_statistics, summaries
+from ganlab.spectra.statistics import Moments, SpectrumStatistics, statistics_of_power
+from ganlab.spectra.summary import DctStatistics, Summary, dct_statistics, summaries
 from ganlab.spectra.theory import (
     Null,
     frequency_response,
@@ -75,7 +75,6 @@ __all__ = [
     "Null",
     "PaddedSpectrum",
     "ProfileConvention",
-    "ProfileSet",
     "RingRule",
     "SpectralWarning",
     "SpectrumAccumulator",
@@ -117,6 +116,7 @@ __all__ = [
     "residual_spectrum",
     "spectral_deviation",
     "spectral_nulls",
+    "statistics_of_power",
     "subpixel_kernel",
     "summaries",
     "transposed_kernel",

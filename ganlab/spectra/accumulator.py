@@ -1,8 +1,9 @@
-"""Streaming spectra: a torchmetrics Metric over the pure functions of ``statistics``."""
+"""Streaming spectra: a torchmetrics Metric over the pure functions of ``sums``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,20 +12,17 @@ from torchmetrics import Metric
 
 from ganlab.errors import GanlabError
 from ganlab.images import luma
-from ganlab.spectra.statistics import (
-    DECAY,
-    PROFILES,
+from ganlab.spectra.statistics import PROFILES, Moments, SpectrumStatistics
+from ganlab.spectra.summary import DECAY, extra_profiles, image_chunks, spectra_of
+from ganlab.spectra.sums import (
     Settings,
-    SpectrumStatistics,
     State,
     empty_state,
-    extra_profiles,
     merge_states,
     reduce_reservoirs,
     summarise,
     update_state,
 )
-from ganlab.spectra.summary import ProfileSet, image_chunks, spectra_of
 from ganlab.spectra.transforms import check_images
 
 _REDUCTIONS: dict[str, Any] = {"minimum": "min", "maximum": "max", "reservoir": reduce_reservoirs}
@@ -90,7 +88,7 @@ class SpectrumAccumulator(Metric):
 
     @property
     def state(self) -> State:
-        """The sums so far, by name; see ``ganlab.spectra.statistics``.
+        """The sums so far, by name; see ``ganlab.spectra.sums``.
 
         Raises:
             GanlabError: the image size is not known yet.
@@ -186,7 +184,7 @@ class SpectrumAccumulator(Metric):
         return {name: value.clone() for name, value in self.state.items()}
 
     def result(self) -> SpectrumStatistics:
-        """Statistics of all images so far, over all processes.
+        """Statistics of all images so far, over all processes, with the profiles that were kept.
 
         Raises:
             GanlabError: no image was added.
@@ -195,74 +193,22 @@ class SpectrumAccumulator(Metric):
             raise GanlabError("no image was added: there are no statistics")
         if self._update_count == 0 and float(self.state["count"]) > 0:
             self._update_count = 1  # sums that were loaded count as updates; torchmetrics would warn
-        return summarise(self.compute(), *self.size, self.settings)
+        statistics = summarise(self.compute(), *self.size, self.settings)
+        if self.keep_profiles:
+            profiles = self.profiles()
+        else:
+            profiles = self.sampled_profiles() if self.settings.reservoir else {}
+        return replace(statistics, profiles={name: rows.cpu() for name, rows in profiles.items()})
 
 
 NEEDED = ("jung2021", "durall2020", DECAY)
 """Profiles that deviations use beside those every accumulator has."""
 
 
-def _chunk_profiles(images: Tensor, window: str | None) -> dict[str, Tensor]:
-    profiles = dict(zip(PROFILES, spectra_of(luma(images), window).profiles(), strict=True))
-    return profiles | extra_profiles(images, NEEDED, window)
-
-
-def _from_images(images: Tensor | Iterable[Tensor], window: str | None) -> ProfileSet:
-    kept: dict[str, list[Tensor]] = {}
-    low, high, shape = float("inf"), float("-inf"), (0, 0, 0)
-    for chunk in image_chunks(images):
-        ends = torch.aminmax(chunk)
-        low, high = min(low, float(ends.min)), max(high, float(ends.max))
-        shape = (chunk.shape[1], chunk.shape[2], chunk.shape[3])
-        for name, values in _chunk_profiles(chunk, window).items():
-            kept.setdefault(name, []).append(values.cpu())
-    if not kept:
-        raise GanlabError("a set of images without an image has no spectrum")
-    profiles = {name: torch.cat(parts) for name, parts in kept.items()}
-    return ProfileSet(
-        count=len(profiles["radial"]),
-        height=shape[1],
-        width=shape[2],
-        channels=shape[0],
-        window=window or "none",
-        minimum=low,
-        maximum=high,
-        means={name: values.double().mean(0, keepdim=True) for name, values in profiles.items()},
-        profiles=profiles,
-        images=images if isinstance(images, Tensor) else None,
-    )
-
-
-def _means(result: SpectrumStatistics) -> dict[str, Tensor]:
-    found = {"radial": result.radial["ganlab"].mean}
-    found |= {name: getattr(result, name).mean for name in PROFILES if name != "radial"}
-    found |= {name: moments.mean for name, moments in result.radial.items() if name != "ganlab"}
-    return {name: torch.from_numpy(mean)[None] for name, mean in found.items()}
-
-
-def _from_accumulator(accumulator: SpectrumAccumulator) -> ProfileSet:
-    result = accumulator.result()
-    if accumulator.keep_profiles:
-        profiles = accumulator.profiles()
-    else:
-        profiles = accumulator.sampled_profiles() if accumulator.settings.reservoir else {}
-    return ProfileSet(
-        count=result.count,
-        height=result.height,
-        width=result.width,
-        channels=None,
-        window=result.window,
-        minimum=result.minimum,
-        maximum=result.maximum,
-        means=_means(result),
-        profiles={name: values.cpu() for name, values in profiles.items()},
-    )
-
-
 @torch.no_grad()
 def profile_set(
-    images: Tensor | Iterable[Tensor] | SpectrumAccumulator | ProfileSet, window: str | None = None
-) -> ProfileSet:
+    images: Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics, window: str | None = None
+) -> SpectrumStatistics:
     """The profiles of a set of images, from whatever form it comes in.
 
     Give the result to ``spectral_deviation`` instead of the images to compare one real set with many others
@@ -271,16 +217,43 @@ def profile_set(
     Args:
         images: float ``(N, 1 or 3, H, W)`` in [-1, 1]; batches of such; a ``SpectrumAccumulator`` (with
             ``keep_profiles`` or ``reservoir`` for intervals, with ``conventions=("jung2021", "durall2020",
-            "decay")`` for every metric); or a ``ProfileSet``, which is returned.
+            "decay")`` for every metric); or ``SpectrumStatistics``, which are returned.
         window: as in ``power_spectrum``; accumulators bring their own.
+
+    Returns:
+        Statistics with the mean profiles and, where they were kept, those of every image.
 
     Raises:
         GanlabError: no image, wrong type, shape or channel count, unknown window; a window beside an
             accumulator with another one.
     """
-    if isinstance(images, ProfileSet | SpectrumAccumulator):
-        ready = images if isinstance(images, ProfileSet) else _from_accumulator(images)
+    if isinstance(images, SpectrumStatistics | SpectrumAccumulator):
+        ready = images if isinstance(images, SpectrumStatistics) else images.result()
         if window is not None and ready.window != window:
             raise GanlabError(f"these spectra were made with window {ready.window!r}, not {window!r}")
         return ready
-    return _from_images(images, window)
+    kept: dict[str, list[Tensor]] = {}
+    low, high, shape = float("inf"), float("-inf"), (0, 0, 0)
+    for chunk in image_chunks(images):
+        ends = torch.aminmax(chunk)
+        low, high = min(low, float(ends.min)), max(high, float(ends.max))
+        shape = (chunk.shape[1], chunk.shape[2], chunk.shape[3])
+        values = dict(zip(PROFILES, spectra_of(luma(chunk), window).profiles(), strict=True))
+        for name, rows in {**values, **extra_profiles(chunk, NEEDED, window)}.items():
+            kept.setdefault(name, []).append(rows.cpu())
+    if not kept:
+        raise GanlabError("a set of images without an image has no spectrum")
+    profiles = {name: torch.cat(parts) for name, parts in kept.items()}
+    count = len(profiles["radial"])
+    return SpectrumStatistics(
+        count=count,
+        height=shape[1],
+        width=shape[2],
+        window=window or "none",
+        moments={name: Moments(count, rows.double().mean(0).numpy()) for name, rows in profiles.items()},
+        minimum=low,
+        maximum=high,
+        channels=shape[0],
+        profiles=profiles,
+        images=images if isinstance(images, Tensor) else None,
+    )

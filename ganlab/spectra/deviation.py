@@ -23,9 +23,9 @@ from ganlab.spectra.guards import (
 from ganlab.spectra.registry import DEVIATIONS, SET_DEVIATIONS
 from ganlab.spectra.resampling import Stacked, bootstrap, interval, null_draws, p_values, permutations
 from ganlab.spectra.set_metrics import Options, SetResult
-from ganlab.spectra.summary import ProfileSet
+from ganlab.spectra.statistics import SpectrumStatistics
 
-Images = Tensor | Iterable[Tensor] | SpectrumAccumulator | ProfileSet
+Images = Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class DeviationReport(dict[str, Deviation]):
 class _Comparison:
     """The two sets and how to resample them."""
 
-    real: ProfileSet
-    fake: ProfileSet
+    real: SpectrumStatistics
+    fake: SpectrumStatistics
     options: Options
     grid: Grid = field(init=False)
 
@@ -143,7 +143,7 @@ def _statistic(
     return lambda real, fake: torch.stack([m.function(real, fake, grid) for m in metrics], 1)
 
 
-def _stack(one: ProfileSet, names: Collection[str]) -> Stacked:
+def _stack(one: SpectrumStatistics, names: Collection[str]) -> Stacked:
     picked = {name: one.profiles[name] for name in names}
     return Stacked(picked, one.means, one.count)
 
@@ -203,8 +203,8 @@ def _set_deviation(result: SetResult, unit: str, summary: str, level: float, pai
 
 
 def _warnings(
-    real: ProfileSet,
-    fake: ProfileSet,
+    real: SpectrumStatistics,
+    fake: SpectrumStatistics,
     codecs: tuple[Collection[str], Collection[str]] | None,
     options: Options,
 ) -> list[SpectralWarning]:
@@ -213,8 +213,10 @@ def _warnings(
         check_sizes((real.channels, real.height, real.width), (fake.channels, fake.height, fake.width))
     if real.window != fake.window:
         raise GanlabError(f"real spectra have window {real.window!r}, fake ones {fake.window!r}: use one")
-    found = range_warnings(real.minimum, real.maximum, "real")
-    found += range_warnings(fake.minimum, fake.maximum, "fake")
+    found = []
+    for one, what in ((real, "real"), (fake, "fake")):
+        if one.minimum is not None and one.maximum is not None:
+            found += range_warnings(one.minimum, one.maximum, what)
     found += codec_warnings(*codecs) if codecs else []
     found += enlarged_warnings(real.images, "real") if real.images is not None else []
     found += number_warnings(real.count, fake.count, options.resamples, options.level)
@@ -246,7 +248,7 @@ def spectral_deviation(
 
     Args:
         real: the reference: float ``(N, 1 or 3, H, W)`` in [-1, 1], batches of such, a
-            ``SpectrumAccumulator`` or a ``ProfileSet``.
+            ``SpectrumAccumulator`` or ``SpectrumStatistics``.
         fake: the other set, images of the same size; any number.
         window: as in ``power_spectrum``.
         metrics: names out of ``DEVIATIONS`` and ``SET_DEVIATIONS``; by default all that the sets admit.

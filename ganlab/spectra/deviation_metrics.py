@@ -182,7 +182,7 @@ def decay(part: str) -> Callable[[Means, Grid], Tensor]:
 
     def value(means: Means, grid: Grid) -> Tensor:
         fitted: Tensor = getattr(decay_fit(means["decay"], grid.height, grid.width), part)
-        return fitted if part == "exponent" else fitted.clamp_min(1e-12).log10().mul(20)
+        return fitted if part == "exponent" else decibels(fitted).mul(2)  # an amplitude: 20 log10
 
     return value
 

@@ -17,7 +17,14 @@ from ganlab.images import luma
 from ganlab.spectra.conventions import CORVI2023
 from ganlab.spectra.rings import FloatArray, half_passes
 from ganlab.spectra.summary import image_chunks
-from ganlab.spectra.transforms import apply_window, check_images, half_power, measure_half_plane, prepare
+from ganlab.spectra.transforms import (
+    apply_window,
+    check_images,
+    decibels,
+    half_power,
+    measure_half_plane,
+    prepare,
+)
 
 ANGULAR_BINS = 16
 ANGULAR_MINIMUM = 0.1
@@ -219,7 +226,7 @@ class PaddedSpectrum:
         """
         half = self.power.cpu().numpy()
         mirrored = np.roll(half[::-1], 1, axis=0)[:, (self.padding * self.width - 1) // 2 : 0 : -1]
-        full = np.fft.fftshift(10 * np.log10(np.maximum(np.concatenate((half, mirrored), 1), 1e-30)))
+        full = np.fft.fftshift(decibels(np.concatenate((half, mirrored), 1), 1e-30))
         return np.pad(full, ((0, 1), (0, 1)), mode="wrap")
 
     def slice_0(self) -> tuple[FloatArray, FloatArray]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.spectra.resampling import bootstrap_counts, generator, pieces, split_masks
-from ganlab.spectra.summary import ProfileSet
+from ganlab.spectra.statistics import SpectrumStatistics
 from ganlab.spectra.transforms import POWER_FLOOR, check_images
 from ganlab.util.hashing import derive_seed
 
@@ -312,15 +312,15 @@ class SetMetric:
 
     summary: str
     unit: str
-    missing: Callable[[ProfileSet, ProfileSet], str]
-    function: Callable[[ProfileSet, ProfileSet, Options], SetResult]
+    missing: Callable[[SpectrumStatistics, SpectrumStatistics], str]
+    function: Callable[[SpectrumStatistics, SpectrumStatistics, Options], SetResult]
     paired: bool = False
 
 
-def needs_profiles(name: str, count: int) -> Callable[[ProfileSet, ProfileSet], str]:
+def needs_profiles(name: str, count: int) -> Callable[[SpectrumStatistics, SpectrumStatistics], str]:
     """Says why two sets lack profile ``name`` of at least ``count`` single images each, or nothing."""
 
-    def missing(real: ProfileSet, fake: ProfileSet) -> str:
+    def missing(real: SpectrumStatistics, fake: SpectrumStatistics) -> str:
         if name not in real.profiles or name not in fake.profiles:
             return f"needs the {name} profiles of single images on both sides"
         few = min(real.sampled, fake.sampled)
@@ -329,7 +329,7 @@ def needs_profiles(name: str, count: int) -> Callable[[ProfileSet, ProfileSet], 
     return missing
 
 
-def needs_pairs(real: ProfileSet, fake: ProfileSet) -> str:
+def needs_pairs(real: SpectrumStatistics, fake: SpectrumStatistics) -> str:
     """Says why two sets cannot be compared image by image, or nothing."""
     if real.images is None or fake.images is None:
         return "needs both sets as tensors of images"
@@ -338,7 +338,7 @@ def needs_pairs(real: ProfileSet, fake: ProfileSet) -> str:
     return "" if len(real.images) >= 2 else "needs two pairs at least"
 
 
-def frechet(real: ProfileSet, fake: ProfileSet, options: Options) -> SetResult:
+def frechet(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options) -> SetResult:
     """Fréchet distance between Gaussian fits of the log radial profiles without the zero frequency."""
     logs = [
         shorten(one.profiles["radial"].double().clamp_min(POWER_FLOOR).log()[:, 1:]) for one in (real, fake)
@@ -376,7 +376,7 @@ def _how_halves(real: Tensor) -> str:
     return f"{NULL_SPLITS} random halvings of the real set, {len(real) // 2} images each"
 
 
-def cloaking_published(real: ProfileSet, fake: ProfileSet, options: Options) -> SetResult:
+def cloaking_published(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options) -> SetResult:
     """The cloaking score on training data; no interval, since the training images are the test images."""
     first, second = real.profiles["jung2021"], fake.profiles["jung2021"]
     value = cloaking_score(first, second, options.epochs, options.seed)
@@ -398,7 +398,7 @@ def _resampled_scores(judged: HeldOut, options: Options) -> Tensor:
     return torch.tensor(scores, dtype=torch.float64)
 
 
-def cloaking_held_out(real: ProfileSet, fake: ProfileSet, options: Options) -> SetResult:
+def cloaking_held_out(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options) -> SetResult:
     """The cloaking score of a converged classifier on images it was not trained on."""
     first, second = real.profiles["jung2021"], fake.profiles["jung2021"]
     judged = held_out_cloaking(first, second, seed=options.seed)
@@ -411,8 +411,8 @@ def cloaking_held_out(real: ProfileSet, fake: ProfileSet, options: Options) -> S
 
 def _paired(
     distance: Callable[[Tensor, Tensor], Tensor],
-) -> Callable[[ProfileSet, ProfileSet, Options], SetResult]:
-    def function(real: ProfileSet, fake: ProfileSet, options: Options) -> SetResult:
+) -> Callable[[SpectrumStatistics, SpectrumStatistics, Options], SetResult]:
+    def function(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options) -> SetResult:
         assert real.images is not None
         assert fake.images is not None
         values = distance(real.images, fake.images).double().cpu()

@@ -1,10 +1,10 @@
-"""What a comparison needs of a set of images: the profiles of its images, their means, size and range."""
+"""One pass over a batch: everything that one FFT an image gives, in pieces that stay in the cache."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,44 +12,18 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.images import luma
-from ganlab.spectra.conventions import GANLAB
+from ganlab.spectra.conventions import GANLAB, LUMA_FOUR_DIGITS
+from ganlab.spectra.decay import decay_profile
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums_of_orbits
-from ganlab.spectra.transforms import apply_window, axis_means, check_images, dct2, half_squares
-
-
-@dataclass(frozen=True)
-class ProfileSet:
-    """Profiles of one set of images.
-
-    Attributes:
-        count: number of images in the set.
-        height: H.
-        width: W.
-        channels: C, None where unknown.
-        window: name of the window, "none" without.
-        minimum: smallest value seen, and
-        maximum: the largest.
-        means: name -> ``(1, K)`` float64, over all images.
-        profiles: name -> ``(n, K)`` of all images or a uniform sample of them; empty where none were kept.
-        images: the images themselves ``(N, C, H, W)``, where a tensor was given.
-    """
-
-    count: int
-    height: int
-    width: int
-    channels: int | None
-    window: str
-    minimum: float
-    maximum: float
-    means: dict[str, Tensor]
-    profiles: dict[str, Tensor] = field(repr=False)
-    images: Tensor | None = field(default=None, repr=False)
-
-    @property
-    def sampled(self) -> int:
-        """Number of images whose profiles are at hand."""
-        return len(next(iter(self.profiles.values()))) if self.profiles else 0
-
+from ganlab.spectra.transforms import (
+    apply_window,
+    as_convention,
+    axis_means,
+    check_images,
+    dct2,
+    half_squares,
+    radial_profile,
+)
 
 CHUNK_PIXELS = 2**20
 """Pixels transformed at a time, so that what follows the FFT finds its data in the cache."""
@@ -195,6 +169,37 @@ def summaries(images: Tensor, window: str | None = None) -> Summary:
         total = total + _sum_over_images(spectra.squares) / spectra.area
         profiles.append(spectra.profiles())
     return Summary(total / len(checked), *(torch.cat(parts) for parts in zip(*profiles, strict=True)))
+
+
+DECAY = "decay"
+"""Stands among the names of conventions for Dzanic's amplitudes, ``decay_profile``."""
+
+Weights = tuple[float, float, float]
+
+
+def _luma_of(name: str) -> Weights | None:
+    """Luma weights that a profile starts from; None where it needs the channels."""
+    if name == DECAY:
+        return LUMA_FOUR_DIGITS
+    convention = as_convention(name)
+    return None if convention.integer_luma or convention.value_range == "standardised" else convention.luma
+
+
+def extra_profiles(images: Tensor, names: Iterable[str], window: str | None) -> dict[str, Tensor]:
+    """Radial profiles by name of their convention, and "decay" (never windowed): name -> ``(N, K)``.
+
+    Raises:
+        GanlabError: as ``radial_profile``.
+    """
+    greys: dict[Weights, Tensor] = {}
+    found = {}
+    for name in names:
+        weights = _luma_of(name)
+        if weights is not None and weights not in greys:
+            greys[weights] = luma(images, weights).unsqueeze(1)
+        planes = images if weights is None else greys[weights]
+        found[name] = decay_profile(planes) if name == DECAY else radial_profile(planes, name, window)
+    return found
 
 
 LOG_EPSILON = 1e-12

@@ -44,7 +44,12 @@ Power = TypeVar("Power", Tensor, npt.NDArray[Any])
 
 
 def decibels(power: Power, floor: float = POWER_FLOOR) -> Power:
-    """``10 log10`` of linear power, no lower than that of the floor (-120 dB); any shape, tensor or array."""
+    """``10 log10`` of linear power.
+
+    Args:
+        power: tensor or array of any shape; differentiable where it is a tensor above the floor.
+        floor: power below this counts as this; the default is -120 dB.
+    """
     if isinstance(power, Tensor):
         return power.clamp_min(floor).log10().mul(10)
     level: Power = 10 * np.log10(np.maximum(power, floor))
@@ -69,6 +74,14 @@ def half_power(planes: Tensor) -> Tensor:
     By Parseval the mean of this over the full plane is the mean square of the pixels.
     """
     return half_squares(planes, "ortho")
+
+
+def full_plane(half: FloatArray, width: int) -> FloatArray:
+    """``(H, W//2+1)`` un-shifted half plane of real images -> ``(H, W)`` with DC in the middle."""
+    height = half.shape[0]
+    columns = np.arange(half.shape[1], width)
+    mirrored = half[-np.arange(height) % height][:, width - columns]
+    return np.fft.fftshift(np.concatenate([half, mirrored], axis=1))
 
 
 KAISER_BETA = 8.0

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganlab.data import TrainingImages
 from ganlab.images import UInt8Array, to_float, to_uint8
 from ganlab.models import Generator
-from ganlab.spectra import radial_profile
+from ganlab.spectra import decibels, radial_profile
 from ganlab.util.hashing import derive_seed
 
 
@@ -70,7 +70,7 @@ def mean_profile_db(images: Tensor) -> Tensor:
     The FFT's last digits depend on where in memory the images lie; rounded, a resumed run draws the same
     picture.
     """
-    level = 10.0 * radial_profile(images.double()).mean(0).clamp_min(1e-12).log10()
+    level = decibels(radial_profile(images.double()).mean(0))
     return level.round(decimals=3)
 
 

@@ -41,7 +41,7 @@ from ganlab.spectra import (
     CONVENTIONS,
     DEVIATIONS,
     Deviation,
-    ProfileSet,
+    SpectrumStatistics,
     decibels,
     enlargement_signs,
     peak_prominence,
@@ -100,14 +100,14 @@ class Naturals:
         sums.index_add_(0, self.photos, profiles.double())
         return sums / torch.bincount(self.photos, minlength=count)[:, None]
 
-    def profile_set(self, window: str | None = None) -> ProfileSet:
+    def profile_set(self, window: str | None = None) -> SpectrumStatistics:
         """Profiles of the set, one row a photograph, for comparisons that resample photographs."""
         whole = profile_set(self.images, window)
         rows = {name: self.averaged(values) for name, values in whole.profiles.items()}
         return picked(whole, rows, torch.arange(int(self.photos.max()) + 1))
 
 
-def picked(like: ProfileSet, rows: dict[str, Tensor], places: Tensor) -> ProfileSet:
+def picked(like: SpectrumStatistics, rows: dict[str, Tensor], places: Tensor) -> SpectrumStatistics:
     """The set made of these rows of profiles."""
     profiles = {name: values[places] for name, values in rows.items()}
     means = {name: values.double().mean(0, keepdim=True) for name, values in profiles.items()}
@@ -253,7 +253,7 @@ def slope_lines(sets: Sequence[Naturals]) -> Lines:
     return lines
 
 
-def bump_lines(name: str, profiles: ProfileSet, size: int) -> Lines:
+def bump_lines(name: str, profiles: SpectrumStatistics, size: int) -> Lines:
     """Local bump at N/2, N/4 and N/8 on every axis with 95 % intervals over photographs, dB and nats."""
     lines: Lines = []
     for direction in ("horizontal", "vertical", "diagonal"):
@@ -288,7 +288,7 @@ def corner_lines(sets: Sequence[Naturals]) -> Lines:
     return lines
 
 
-def null_control(name: str, whole: ProfileSet) -> tuple[list[str], dict[str, Deviation]]:
+def null_control(name: str, whole: SpectrumStatistics) -> tuple[list[str], dict[str, Deviation]]:
     """One random half of the photographs against the other: what no difference looks like."""
     source = torch.Generator().manual_seed(derive_seed(SEED, f"halves/{name}"))
     order = torch.randperm(whole.count, generator=source)
@@ -411,21 +411,21 @@ METRICS = ("mean_db", "low_db", "mid_db", "high_db", "nyquist_excess_db", "high_
            "cloaking_held_out")  # fmt: skip
 
 
-def level_difference(first: ProfileSet, second: ProfileSet) -> np.ndarray:
+def level_difference(first: SpectrumStatistics, second: SpectrumStatistics) -> np.ndarray:
     """Second minus first mean radial profile, dB, without DC."""
     levels = [decibels(one.means["radial"][0, 1:]) for one in (first, second)]
     difference: np.ndarray = (levels[1] - levels[0]).numpy()
     return difference
 
 
-def compared(reference: ProfileSet, images: UInt8Array, group: str, name: str) -> Path2:
+def compared(reference: SpectrumStatistics, images: UInt8Array, group: str, name: str) -> Path2:
     """One path against the reference path."""
     other = profile_set(to_float(images))
     report = spectral_deviation(reference, other, metrics=METRICS, resamples=RESAMPLES, seed=SEED)
     return Path2(group, name, images.shape[1], level_difference(reference, other), dict(report))
 
 
-def halves(reference: ProfileSet, size: int) -> Path2:
+def halves(reference: SpectrumStatistics, size: int) -> Path2:
     """Null control: the reference path of one half of the photographs against that of the other half."""
     order = torch.randperm(
         reference.count, generator=torch.Generator().manual_seed(derive_seed(SEED, "photographs"))

@@ -15,7 +15,7 @@ from ganlab.spectra import DEVIATIONS, SpectrumAccumulator, spectral_deviation, 
 from ganlab.spectra.deviation import _statistic
 from ganlab.spectra.deviation_metrics import Grid
 from ganlab.spectra.resampling import Stacked, bootstrap
-from ganlab.spectra.summary import ProfileSet
+from ganlab.spectra.statistics import Moments, SpectrumStatistics
 
 pytestmark = pytest.mark.benchmark
 BATCHES = {64: 256, 256: 16}
@@ -88,8 +88,8 @@ def set_of(count, seed):
     }
     profiles = {name: torch.rand(count, k, generator=source) + 0.1 for name, k in lengths.items()}
     profiles["decay"] = torch.rand(count, 200, generator=source) + 0.1
-    means = {name: values.double().mean(0, keepdim=True) for name, values in profiles.items()}
-    return ProfileSet(count, 64, 64, 3, "none", -1.0, 1.0, means, profiles)
+    moments = {name: Moments(count, values.double().mean(0).numpy()) for name, values in profiles.items()}
+    return SpectrumStatistics(count, 64, 64, "none", moments, -1.0, 1.0, 3, profiles)
 
 
 def test_thousand_resamples_of_ten_thousand_profiles_take_two_seconds(record_property):

@@ -16,10 +16,11 @@ from ganlab.errors import GanlabError
 from ganlab.experiments.spectra import measure as spectra_measure
 from ganlab.experiments.spectra import run as spectra
 from ganlab.experiments.spectra.figures import closed, draw_maps, draw_profiles, pooled
-from ganlab.experiments.spectra.measure import Map, Maps, check_sets, full_plane
+from ganlab.experiments.spectra.measure import Map, Maps, check_sets
 from ganlab.experiments.spectra.profiles import profiles_of
 from ganlab.experiments.spectra.run import SpectraOptions, compare_spectra
 from ganlab.spectra import CONVENTIONS, DEVIATIONS, SET_DEVIATIONS, WINDOWS
+from ganlab.spectra.transforms import full_plane
 
 QUICK = SpectraOptions(bootstrap=40, metrics="basic")
 COUNT = 60
@@ -167,17 +168,13 @@ def test_table_equals_numpy(full, arrays):
 def test_a_sample_and_the_rest_make_the_whole(sets, arrays, monkeypatch):
     monkeypatch.setattr(spectra_measure, "SAMPLE", 16)
     measured = spectra_measure.measure(sets[0], "real", QUICK)
-    whole = measured.all
-    assert (whole.count, whole.sampled.count, whole.rest.count) == (COUNT, 16, COUNT - 16)
-    assert [part.count for part in measured.parts] == [COUNT // 2, COUNT // 2]
+    whole = measured.whole
+    assert (whole.count, whole.sampled, measured.sample.count) == (COUNT, 16, 16)
+    assert [half.count for half, _ in measured.halves] == [COUNT // 2, COUNT // 2]
     planes = power(arrays["photos"])
     assert whole.mean("power") == pytest.approx(planes.mean(0)[:, :9], rel=1e-4, abs=1e-6)
     assert whole.mean("ganlab") == pytest.approx(rings(planes).mean(0), rel=1e-5)
-    assert whole.whole_set.count == COUNT
-    assert whole.whole_set.means["horizontal"][0].numpy() == pytest.approx(
-        along(planes, -1).mean(0), rel=1e-5
-    )
-    assert len(whole.whole_set.profiles["radial"]) == 16
+    assert whole.mean("horizontal") == pytest.approx(along(planes, -1).mean(0), rel=1e-5)
 
 
 def test_memory_holds_the_sample_and_sums_only(monkeypatch):
@@ -191,10 +188,14 @@ def test_memory_holds_the_sample_and_sums_only(monkeypatch):
         monkeypatch.setattr(
             images, "batches", lambda size, b=batches, r=read: (r.append(len(x)) or x for x in b(size))
         )
-        part = spectra_measure.measure(images, "fake", QUICK).all
+        measured = spectra_measure.measure(images, "fake", QUICK)
         assert set(read) == {4}
-        held = [*part.rest.sums.values(), *part.sample.state.values(), *part.profiles.values()]
-        sizes.append(sum(tensor.numel() for tensor in held))
+        both = (measured.whole, measured.sample)
+        held = [
+            *(m.mean for s in both for m in s.moments.values()),
+            *(p.numpy() for p in both[1].profiles.values()),
+        ]
+        sizes.append(sum(array.size for array in held))
     assert sizes[0] == sizes[1]
 
 

@@ -86,7 +86,7 @@ def test_the_overlay_is_in_figures_and_numbers(fakes, tmp_path):
     report = compare_spectra(real, sets, tmp_path / "out", QUICK)
     rows = read_csv(report.out / "radial.csv")
     assert {row["set"] for row in rows if row["role"] == "theory"} == {"nearest alone (theory)"}
-    expected = enlarged_profiles(measure(real, "real", QUICK).all.mean("power"), "nearest")
+    expected = enlarged_profiles(measure(real, "real", QUICK).whole.mean("power"), "nearest")
     found = column(rows, "level", role="theory")
     assert found == pytest.approx(10 * np.log10(expected["radial"]), abs=1e-4)
     level = column(rows, "level", set="photos")

@@ -16,7 +16,7 @@ from ganlab.spectra import (
     power_spectrum,
     radial_profile,
 )
-from ganlab.spectra.statistics import POWER_FLOOR, Settings, empty_state, merge_states, update_state
+from ganlab.spectra.sums import POWER_FLOOR, Settings, empty_state, merge_states, update_state
 
 QUANTITIES = ("power", "horizontal", "vertical", "diagonal", "dct")
 

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,18 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from ganlab.experiments.ablation.measure import PROFILES, profiles_of_power
+from ganlab.experiments.ablation.measure import PROFILES, Spectra
 from ganlab.experiments.ablation.plan import RUN
 from ganlab.experiments.ablation.run import CELLS
 from ganlab.experiments.ablation.runs import Reals, RunData, read_run
 from ganlab.experiments.ablation.tables import Row, metric_names
 from ganlab.experiments.spectra.figures import closed
-from ganlab.experiments.spectra.measure import full_plane
-from ganlab.experiments.spectra.profiles import decibels, enlarged_profiles
+from ganlab.experiments.spectra.profiles import enlarged_profiles
 from ganlab.images import UInt8Array
 from ganlab.results.style import DIVERGING, SEQUENTIAL
+from ganlab.spectra import SpectrumStatistics, decibels
 from ganlab.spectra.rings import FloatArray
+from ganlab.spectra.transforms import full_plane
 from ganlab.training.preview import grid
 from ganlab.upsampling import KERNELS
 from ganlab.util.hashing import sha256_json
@@ -59,12 +60,12 @@ def sheet(images: UInt8Array, count: int) -> str:
     return _png(Image.fromarray(np.ascontiguousarray(grid(images[:count], min(8, count)))))
 
 
-def plane_db(half: FloatArray) -> FloatArray:
-    """Mean power of a half plane ``(H, W//2+1)`` in dB over the whole plane, zero frequency in the middle.
+def plane_db(spectra: SpectrumStatistics) -> FloatArray:
+    """Mean power in dB over the whole plane, zero frequency in the middle.
 
     Both ends of each axis are Nyquist; vertical frequencies rise from the first row to the last.
     """
-    return closed(full_plane(decibels(half), 2 * (half.shape[1] - 1)))
+    return closed(full_plane(spectra.power.db, spectra.width))
 
 
 def reduced(level: FloatArray, by_size: bool = False) -> FloatArray:
@@ -166,8 +167,8 @@ def shown_runs(runs: Sequence[RunData], place: Path) -> dict[str, Any]:
 
 def _scales(runs: Sequence[RunData]) -> Scales:
     spectra = [run.spectra for run in runs if run.spectra is not None]
-    levels = [plane_db(power) for one in spectra for power in (one.real, one.fake)]
-    differences = [plane_db(one.fake) - plane_db(one.real) for one in spectra]
+    levels = [plane_db(power) for one in spectra for power in (one["real"], one["fake"])]
+    differences = [plane_db(one["fake"]) - plane_db(one["real"]) for one in spectra]
     pictured = [run.fake for run in runs if run.fake is not None]
     count = samples_shown(len(pictured), max((images[0].size for images in pictured), default=1))
     return Scales(count, *level_range(levels), difference_bound(differences))
@@ -196,10 +197,10 @@ def _cell(run: RunData, reals: str | None, scales: Scales, place: Path) -> dict[
     if run.fake is not None:
         about["samples"] = sheet(run.fake, scales.samples)
     if run.spectra is not None:
-        level, base = plane_db(run.spectra.fake), plane_db(run.spectra.real)
+        level, base = plane_db(run.spectra["fake"]), plane_db(run.spectra["real"])
         about["map"] = map_picture(level, scales.low, scales.high)
         about["difference"] = map_picture(level - base, -scales.bound, scales.bound, diverging=True)
-        about["map_count"] = run.spectra.counts["fake"]
+        about["map_count"] = run.spectra["fake"].count
     return about
 
 
@@ -240,27 +241,27 @@ def _reals(members: Sequence[RunData], scales: Scales) -> dict[str, Any]:
         about["samples"] = sheet(kept, scales.samples)
     known = [run.spectra for run in members if run.spectra is not None]
     if known:
-        spectra = max(known, key=lambda one: one.counts["real"])
-        about["map"] = map_picture(plane_db(spectra.real), scales.low, scales.high)
-        about["map_count"] = spectra.counts["real"]
-        about["null"] = _null(spectra.null, spectra.null_against, spectra.counts, scales)
+        spectra = max(known, key=lambda one: one["real"].count)
+        about["map"] = map_picture(plane_db(spectra["real"]), scales.low, scales.high)
+        about["map_count"] = spectra["real"].count
+        about["null"] = _null(spectra, scales)
         operators = dict.fromkeys(run.operator for run in members)
-        about["theory"] = _theory(spectra.real, [name for name in operators if name in KERNELS])
+        about["theory"] = _theory(
+            spectra["real"].mean("power"), [name for name in operators if name in KERNELS]
+        )
     return about
 
 
-def _null(
-    null: FloatArray, against: FloatArray, counts: Mapping[str, int], scales: Scales
-) -> dict[str, Any] | None:
-    """Reals against reals as curves and as a map."""
-    if not counts["null"]:
+def _null(spectra: Spectra, scales: Scales) -> dict[str, Any] | None:
+    """Reals against reals as curves and as a map; None where there were too few for two sets."""
+    if "null" not in spectra or not spectra["null"].count:
         return None
-    ours, theirs = profiles_of_power(null), profiles_of_power(against)
+    null, against = spectra["null"], spectra["null_against"]
     apart = plane_db(null) - plane_db(against)
     return {
-        "counts": [counts["null"], counts["null_against"]],
-        "profiles": {name: _rounded(ours[name]) for name in PROFILES},
-        "against": {name: _rounded(theirs[name]) for name in PROFILES},
+        "counts": [null.count, against.count],
+        "profiles": {name: _rounded(null.mean(name)) for name in PROFILES},
+        "against": {name: _rounded(against.mean(name)) for name in PROFILES},
         "difference": map_picture(apart, -scales.bound, scales.bound, diverging=True),
     }
 

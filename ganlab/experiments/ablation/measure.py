@@ -8,7 +8,6 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,14 @@ from ganlab.generation.sampling import generate_images
 from ganlab.generation.sources import choose_reals
 from ganlab.images import UInt8Array, to_float
 from ganlab.models import load_generator
-from ganlab.spectra import CONVENTIONS, DEVIATIONS, ProfileSet, profile_set, spectral_deviation, summaries
-from ganlab.spectra.rings import FloatArray, orbit_sums, ring_sums
-from ganlab.spectra.transforms import axis_means
+from ganlab.spectra import (
+    DEVIATIONS,
+    SpectrumStatistics,
+    profile_set,
+    spectral_deviation,
+    statistics_of_power,
+    summaries,
+)
 from ganlab.training import DivergedError, train
 from ganlab.util.atomic import atomic_path, write_json
 
@@ -35,34 +39,19 @@ CHUNK = 256
 """Images turned into floats at a time."""
 
 
-@dataclass(frozen=True)
-class MeanSpectra:
-    """Mean luma power, linear, half planes ``(H, W//2+1)`` as of `ganlab.spectra.power_spectrum`.
-
-    Attributes:
-        real: of the reals that the fakes were measured against.
-        fake: of the fakes.
-        null: of one set of reals, and
-        null_against: of the reals that share no image with it.
-        counts: name of each of these -> number of images.
-    """
-
-    real: FloatArray
-    fake: FloatArray
-    null: FloatArray
-    null_against: FloatArray
-    counts: dict[str, int]
-
-
 NAMES = ("real", "fake", "null", "null_against")
+"""Whose mean spectra a cell keeps: the reals that the fakes were measured against, the fakes, one set of
+reals, and the reals that share no image with it."""
+
+Spectra = dict[str, SpectrumStatistics]
+"""Mean luma power by name out of ``NAMES``."""
 
 
-def mean_power(images: UInt8Array) -> FloatArray:
-    """Mean power of the luma, ``(H, W//2+1)``, of uint8 ``(N, H, W, 3)``."""
+def mean_power(images: UInt8Array) -> SpectrumStatistics:
+    """Mean power of the luma, and its profiles, of uint8 ``(N, H, W, 3)``."""
     parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     sums = [summaries(to_float(part)).mean_power.numpy() * len(part) for part in parts]
-    mean: FloatArray = np.sum(sums, axis=0) / len(images)
-    return mean
+    return statistics_of_power(np.sum(sums, axis=0) / len(images), len(images))
 
 
 def null_pair(real: UInt8Array, fakes: int, config: Config, seed: int) -> tuple[UInt8Array, UInt8Array]:
@@ -85,50 +74,32 @@ def null_pair(real: UInt8Array, fakes: int, config: Config, seed: int) -> tuple[
     return real[half : 2 * half], real[:half]
 
 
-def mean_spectra(
-    real: UInt8Array, fake: UInt8Array, null: UInt8Array, null_against: UInt8Array
-) -> MeanSpectra:
+def mean_spectra(real: UInt8Array, fake: UInt8Array, null: UInt8Array, null_against: UInt8Array) -> Spectra:
     """Mean power of all four sets."""
     base = mean_power(real)
     against = base if null_against is real else mean_power(null_against)
-    sets = dict(zip(NAMES, (real, fake, null, null_against), strict=True))
-    counts = {name: len(images) for name, images in sets.items()}
-    return MeanSpectra(base, mean_power(fake), mean_power(null), against, counts)
+    return dict(zip(NAMES, (base, mean_power(fake), mean_power(null), against), strict=True))
 
 
-def save_spectra(path: Path, spectra: MeanSpectra) -> None:
+def save_spectra(path: Path, spectra: Spectra) -> None:
     """Write them, complete or not at all.
 
     Raises:
         GanlabError: the file cannot be written.
     """
-    arrays = {name: getattr(spectra, name) for name in NAMES}
-    arrays |= {f"num_{name}": np.array(count) for name, count in spectra.counts.items()}
+    arrays: dict[str, Any] = {name: spectra[name].mean("power") for name in NAMES}
+    arrays |= {f"num_{name}": np.array(spectra[name].count) for name in NAMES}
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
 
 
-def read_spectra(path: Path) -> MeanSpectra | None:
+def read_spectra(path: Path) -> Spectra | None:
     """What `save_spectra` wrote; None where there is no such file, or a damaged one."""
     try:
         with np.load(path) as file:
-            counts = {name: int(file[f"num_{name}"]) for name in NAMES}
-            real, fake, null, against = (file[name] for name in NAMES)
-            return MeanSpectra(real, fake, null, against, counts)
+            return {name: statistics_of_power(file[name], int(file[f"num_{name}"])) for name in NAMES}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-
-
-def profiles_of_power(power: FloatArray) -> dict[str, FloatArray]:
-    """Radial, horizontal and vertical mean profiles, linear, of a half plane; W is even."""
-    height, width = power.shape[0], 2 * (power.shape[1] - 1)
-    half = torch.from_numpy(power)[None]
-    sums, totals = ring_sums(half, width, CONVENTIONS["ganlab"].rings)
-    horizontal, vertical = axis_means(orbit_sums(half, width), height, width)
-    return {
-        name: values[0].numpy()
-        for name, values in zip(PROFILES, (sums / totals, horizontal, vertical), strict=True)
-    }
 
 
 LOCK, FAILURE, SAMPLES = ".cell-lock", "failure.json", "samples.npz"
@@ -278,9 +249,9 @@ def real_images(config: Config, count: int, seed: int) -> tuple[UInt8Array, int]
     return np.stack([reals.images.images[index] for index in reals.order]), reals.held_out
 
 
-def _profiles(one: ProfileSet) -> dict[str, list[float]]:
+def _profiles(one: SpectrumStatistics) -> dict[str, list[float]]:
     """Mean radial and axis power profiles, linear, convention ganlab."""
-    return {name: one.means[name][0].tolist() for name in ("radial", "horizontal", "vertical")}
+    return {name: one.mean(name).tolist() for name in PROFILES}
 
 
 def _plain(deviations: dict[str, Any]) -> dict[str, Any]:

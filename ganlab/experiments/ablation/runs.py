@@ -19,10 +19,9 @@ from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.measure import (
     SAMPLES,
     SPECTRA,
-    MeanSpectra,
+    Spectra,
     mean_power,
     null_pair,
-    profiles_of_power,
     read_result,
     read_spectra,
     real_images,
@@ -34,7 +33,7 @@ from ganlab.experiments.ablation.tables import Row
 from ganlab.generation.sampling import generate_images
 from ganlab.images import UInt8Array
 from ganlab.models import load_generator
-from ganlab.spectra.rings import FloatArray
+from ganlab.spectra import SpectrumStatistics
 from ganlab.util.hashing import sha256_json
 
 METRICS = "metrics.jsonl"
@@ -71,7 +70,7 @@ class RunData:
     result: Mapping[str, Any] = field(default_factory=dict)
     real: UInt8Array | None = None
     fake: UInt8Array | None = None
-    spectra: MeanSpectra | None = None
+    spectra: Spectra | None = None
     curves: Curves = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
@@ -86,7 +85,7 @@ class RunData:
         return "profiles" in self.result
 
 
-Reals = dict[str, tuple[FloatArray, FloatArray, FloatArray, dict[str, int]]]
+Reals = dict[str, Spectra]
 
 
 def read_run(folder: Path, row: Row, reals: Reals) -> RunData:
@@ -138,7 +137,7 @@ def _read_samples(file: Path, run: RunData) -> None:
         run.missing.append(f"samples: {SAMPLES} cannot be read ({_first_line(error)})")
 
 
-def _computed_again(folder: Path, spec: Mapping[str, Any], run: RunData, reals: Reals) -> MeanSpectra | None:
+def _computed_again(folder: Path, spec: Mapping[str, Any], run: RunData, reals: Reals) -> Spectra | None:
     """The spectra of all measured images, kept for the next report; else those of the kept images."""
     try:
         spectra = spectra_again(folder, spec, run.result, reals)
@@ -150,9 +149,7 @@ def _computed_again(folder: Path, spec: Mapping[str, Any], run: RunData, reals: 
     return spectra
 
 
-def spectra_again(
-    folder: Path, spec: Mapping[str, Any], result: Mapping[str, Any], reals: Reals
-) -> MeanSpectra:
+def spectra_again(folder: Path, spec: Mapping[str, Any], result: Mapping[str, Any], reals: Reals) -> Spectra:
     """Mean 2-D spectra of a cell whose ablation did not keep them, from its generator and its photos.
 
     Raises:
@@ -165,37 +162,35 @@ def spectra_again(
     key = sha256_json([spec["config"]["data"], config.model.image_size, generate])
     if key not in reals:
         reals[key] = _reals_again(config, generate, result)
-    real, null, against, counts = reals[key]
-    return MeanSpectra(real, fake, null, against, {**counts, "fake": generate["num"]})
+    return {**reals[key], "fake": fake}
 
 
-def _reals_again(
-    config: Config, generate: Mapping[str, Any], result: Mapping[str, Any]
-) -> tuple[FloatArray, FloatArray, FloatArray, dict[str, int]]:
+def _reals_again(config: Config, generate: Mapping[str, Any], result: Mapping[str, Any]) -> Spectra:
     images, _ = real_images(config, generate["num"], generate["seed"])
     real = mean_power(images)
     _check_same(real, result["profiles"]["real"], "the photos are not those that were measured")
     null, against = null_pair(images, generate["num"], config, generate["seed"])
-    counts = {"real": len(images), "null": len(null), "null_against": len(against)}
-    return real, mean_power(null), real if against is images else mean_power(against), counts
+    base = real if against is images else mean_power(against)
+    return {"real": real, "null": mean_power(null), "null_against": base}
 
 
-def _check_same(power: FloatArray, profiles: Mapping[str, Any], text: str) -> None:
-    found, expected = profiles_of_power(power)["radial"], np.array(profiles["radial"])
+def _check_same(spectra: SpectrumStatistics, profiles: Mapping[str, Any], text: str) -> None:
+    found, expected = spectra.mean("radial"), np.array(profiles["radial"])
     if found.shape != expected.shape or not np.allclose(found, expected, rtol=SAME_RINGS):
         raise GanlabError(text)
 
 
-def _of_kept_images(run: RunData, reason: str) -> MeanSpectra | None:
+def _of_kept_images(run: RunData, reason: str) -> Spectra | None:
     if run.real is None or run.fake is None:
         run.missing.append(f"2-D spectra: {reason}")
         return None
     run.missing.append(f"2-D spectra of all images, so that those of {len(run.fake)} are shown: {reason}")
-    real, fake = mean_power(run.real), mean_power(run.fake)
+    spectra = {"real": mean_power(run.real), "fake": mean_power(run.fake)}
     half = len(run.real) // 2
-    pair = (mean_power(run.real[half : 2 * half]), mean_power(run.real[:half])) if half else (real, real)
-    counts = {"real": len(run.real), "fake": len(run.fake), "null": half, "null_against": half}
-    return MeanSpectra(real, fake, *pair, counts)
+    if half:
+        spectra["null"] = mean_power(run.real[half : 2 * half])
+        spectra["null_against"] = mean_power(run.real[:half])
+    return spectra
 
 
 def read_curves(file: Path) -> Curves:

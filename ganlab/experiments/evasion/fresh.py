@@ -34,7 +34,7 @@ from ganlab.forensics.protocol.near import Hashes, set_hashes
 from ganlab.forensics.protocol.split import fingerprint
 from ganlab.generation.quality import sliced_wasserstein
 from ganlab.images import UInt8Array, to_float
-from ganlab.spectra import DEVIATIONS, POWER_FLOOR, Deviation, ProfileSet, profile_set, spectral_deviation
+from ganlab.spectra import DEVIATIONS, Deviation, decibels, profile_set, spectral_deviation
 from ganlab.util.atomic import write_json
 from ganlab.util.hashing import derive_seed
 from ganlab.util.progress import bar
@@ -185,8 +185,8 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Spectra:
-    """Spectra of the images before and after against the reals.
+class SpectralChange:
+    """How far the spectra of the images before and after lie from those of the reals.
 
     Attributes:
         deviations: by set, then by name.
@@ -239,7 +239,7 @@ def wasserstein_draws(
 
 def compare_spectra(
     real: UInt8Array, before: UInt8Array, after: UInt8Array, resamples: int, seed: int
-) -> Spectra:
+) -> SpectralChange:
     """Named deviations with intervals and null control, and radial profiles relative to the reals'."""
     sets = {name: profile_set(to_float(one)) for name, one in
             (("real", real), (BEFORE, before), (AFTER, after))}  # fmt: skip
@@ -250,18 +250,9 @@ def compare_spectra(
         for name in (BEFORE, AFTER)
     }  # fmt: skip
     halves = sets["real"].profiles["radial"].double()
-    level = {name: _level(sets[name]) for name in (BEFORE, AFTER, "real")}
+    level = {name: sets[name].radial["ganlab"].db[1:] for name in (BEFORE, AFTER, "real")}
     difference = {name: level[name] - level["real"] for name in (BEFORE, AFTER)}
-    even, odd = (_decibels(part.mean(0).numpy()) for part in (halves[::2], halves[1::2]))
+    even, odd = (decibels(part.mean(0).numpy())[1:] for part in (halves[::2], halves[1::2]))
     difference[NULL] = odd - even
     frequencies = np.arange(1, len(level["real"]) + 1) / min(real.shape[1:3])
-    return Spectra(deviations, frequencies, difference)
-
-
-def _level(one: ProfileSet) -> Floats:
-    return _decibels(one.means["radial"][0].numpy())
-
-
-def _decibels(profile: Floats) -> Floats:
-    level: Floats = 10 * np.log10(np.maximum(profile[1:].astype(np.float64), POWER_FLOOR))
-    return level
+    return SpectralChange(deviations, frequencies, difference)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.tables import cell, markdown, select
-from ganlab.experiments.evasion.fresh import AFTER, BEFORE, DRAWS, FROZEN, TESTS, Spectra
+from ganlab.experiments.evasion.fresh import AFTER, BEFORE, DRAWS, FROZEN, TESTS, SpectralChange
 from ganlab.experiments.patches.figures import grey_levels
 from ganlab.experiments.patches.measure import HeldOut
 from ganlab.experiments.patches.options import EvadeOptions
@@ -54,7 +54,7 @@ class Evasion:
     held_out: HeldOut
     images: tuple[UInt8Array, UInt8Array, UInt8Array]
     wasserstein: dict[str, list[dict[str, float]]]
-    spectra: Spectra
+    spectra: SpectralChange
     options: EvadeOptions
 
     def label(self, system: str) -> str:

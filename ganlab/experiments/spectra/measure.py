@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, float64
 
-from ganlab.data.guards import SetWarning, compare_sets
+from ganlab.data.guards import compare_sets
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra.options import SpectraOptions
-from ganlab.images import UInt8Array, to_float
-from ganlab.spectra import (
-    ProfileSet,
-    SpectrumAccumulator,
-    SpectrumStatistics,
-    profile_set,
-    radial_profile,
-    summaries,
-)
+from ganlab.images import to_float
+from ganlab.spectra import Moments, SpectrumAccumulator, SpectrumStatistics, radial_profile, summaries
 from ganlab.spectra.accumulator import NEEDED
 from ganlab.spectra.guards import enlarged_warnings
 from ganlab.spectra.rings import FloatArray
 from ganlab.spectra.statistics import PROFILES
+from ganlab.spectra.transforms import full_plane
 from ganlab.util.hashing import derive_seed
 from ganlab.util.progress import bar
 
@@ -54,96 +46,52 @@ NULL_NAME = "real vs real"
 
 Numbers = npt.NDArray[np.int64]
 Role = Literal["real", "fake"]
+Pair = tuple[SpectrumStatistics, SpectrumStatistics]
 
 
-@dataclass
-class Sums:
-    """Added-up spectra of some images: what one FFT an image gives, and nothing that is not drawn.
+class _Sums:
+    """Adds up some images of a set: a uniform sample in detail, the others only as means.
 
-    Attributes:
-        window: name of the window.
-        convention: a further radial profile, or "ganlab" for none.
-        count: number of images.
-        sums: name -> float64; "power" ``(H, W//2+1)``, ``PROFILES`` and the convention ``(K,)``, linear.
+    Args:
+        options: which window and which profiles.
     """
 
-    window: str
-    convention: str
-    count: int = 0
-    sums: dict[str, Tensor] = field(default_factory=dict)
+    def __init__(self, options: SpectraOptions) -> None:
+        needed = (*(NEEDED if options.metrics == "all" else ()), options.convention)
+        self.window, self.convention = options.window, options.convention
+        self.sample = SpectrumAccumulator(options.window, needed, dct=False, keep_profiles=True)
+        self.rest: dict[str, Tensor] = {}
+        self.rest_count = 0
 
-    def add(self, images: Tensor) -> None:
-        """Add float images ``(N, C, H, W)`` in [-1, 1]."""
+    def add_rest(self, images: Tensor) -> None:
+        """Add float images ``(N, C, H, W)`` that are not in the sample; nothing is kept of each."""
         found = summaries(images, self.window)
-        self._put("power", found.mean_power * len(images))
-        for name in PROFILES:
-            self._put(name, getattr(found, name).sum(0, dtype=float64))
+        added = {"power": found.mean_power * len(images)}
+        added |= {name: getattr(found, name).sum(0, dtype=float64) for name in PROFILES}
         if self.convention != "ganlab":
             profiles = radial_profile(images, self.convention, self.window)
-            self._put(self.convention, profiles.sum(0, dtype=float64))
-        self.count += len(images)
+            added[self.convention] = profiles.sum(0, dtype=float64)
+        self._put(added, len(images))
 
-    def _put(self, name: str, added: Tensor) -> None:
-        self.sums[name] = self.sums[name] + added if name in self.sums else added
+    def _put(self, added: Mapping[str, Tensor], count: int) -> None:
+        self.rest_count += count
+        for name, values in added.items():
+            self.rest[name] = self.rest[name] + values if name in self.rest else values
 
-    def merge(self, other: Sums) -> None:
+    def merge(self, other: _Sums) -> None:
         """Add another's images."""
-        self.count += other.count
-        for name, added in other.sums.items():
-            self._put(name, added)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Spectra of some images of a set: means over all, and a uniform sample of them in detail.
-
-    Attributes:
-        rest: the images outside the sample.
-        sample: those in it, with the profiles of each, in the conventions that deviations need.
-    """
-
-    rest: Sums
-    sample: SpectrumAccumulator
-
-    def merge(self, other: Part) -> Part:
-        """Add another part's images; returns this one."""
-        self.rest.merge(other.rest)
+        self._put(other.rest, other.rest_count)
         self.sample.merge(other.sample)
-        return self
 
-    @functools.cached_property
-    def sampled(self) -> SpectrumStatistics:
-        """Statistics of the sample."""
-        return self.sample.result()
-
-    @property
-    def count(self) -> int:
-        """Number of images, in the sample and outside it."""
-        return self.rest.count + self.sampled.count
-
-    def mean(self, name: str) -> FloatArray:
-        """Mean over all images of "power", of one of ``PROFILES`` or of the convention, linear."""
-        total = self.sample.state["radial.sum" if name == "ganlab" else f"{name}.sum"]
-        total = total + self.rest.sums.get("radial" if name == "ganlab" else name, 0)
-        mean: FloatArray = (total / self.count).numpy()
-        return mean
-
-    @functools.cached_property
-    def profiles(self) -> dict[str, Tensor]:
-        """Profiles of every image in the sample, linear, name -> ``(n, K)``."""
-        return self.sample.profiles()
-
-    @property
-    def whole_set(self) -> ProfileSet:
-        """Means over all images, with the sample's profiles for resampling; power profiles only."""
-        means = {name: torch.from_numpy(self.mean(name))[None] for name in PROFILES}
-        profiles = {name: self.profiles[name] for name in PROFILES}
-        return replace(self.sampled_set, count=self.count, means=means, profiles=profiles)
-
-    @property
-    def sampled_set(self) -> ProfileSet:
-        """The sample as a set of its own, in every convention it holds."""
-        return profile_set(self.sample)
+    def statistics(self) -> Pair:
+        """Means over all images, with the sample's profiles; and the sample as a set of its own."""
+        sample = self.sample.result()
+        count = self.rest_count + sample.count
+        names = [*PROFILES, *([] if self.convention == "ganlab" else [self.convention])]
+        sums = {name: self.sample.state[f"{name}.sum"] + self.rest.get(name, 0) for name in ("power", *names)}
+        means = {name: Moments(count, (total / count).numpy()) for name, total in sums.items()}
+        profiles = {name: sample.profiles[name] for name in names}
+        return replace(sample, count=count, moments=means, profiles=profiles), sample
 
 
 @dataclass(frozen=True)
@@ -153,12 +101,16 @@ class MeasuredSet:
     Attributes:
         role: "real" or "fake".
         images: the set itself.
-        parts: two random halves of the reals, or all the fakes.
+        whole: means over all images, with the profiles of the sample.
+        sample: statistics of the sample, in every convention that deviations need.
+        halves: the same two of each random half of the reals; empty for fakes.
     """
 
     role: Role
     images: ImageSet
-    parts: tuple[Part, ...] = field(repr=False)
+    whole: SpectrumStatistics = field(repr=False)
+    sample: SpectrumStatistics = field(repr=False)
+    halves: tuple[Pair, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -169,20 +121,6 @@ class MeasuredSet:
     def count(self) -> int:
         """Number of images."""
         return self.images.num_images
-
-    @functools.cached_property
-    def all(self) -> Part:
-        """All images."""
-        like = self.parts[0]
-        whole = Part(Sums(like.rest.window, like.rest.convention), _empty(like.sample))
-        for part in self.parts:
-            whole.merge(part)
-        return whole
-
-
-def _empty(like: SpectrumAccumulator) -> SpectrumAccumulator:
-    chosen = like.settings
-    return SpectrumAccumulator(chosen.window, chosen.conventions, dct=False, keep_profiles=True)
 
 
 def check_sets(real: ImageSet, fakes: Sequence[ImageSet]) -> list[str]:
@@ -202,30 +140,22 @@ def check_sets(real: ImageSet, fakes: Sequence[ImageSet]) -> list[str]:
                 f"{images.name} has {images.num_images} images of {images.shape[1]}x{images.shape[0]}: a "
                 f"comparison needs {FEWEST} or more of at least {SMALLEST}x{SMALLEST} pixels"
             )
-    found: list[SetWarning] = [one for fake in fakes for one in compare_sets(real, fake)]
-    errors = list(dict.fromkeys(str(one) for one in found if one.severity == "error"))
+    findings = [one for fake in fakes for one in compare_sets(real, fake)]
+    errors = list(dict.fromkeys(str(one) for one in findings if one.severity == "error"))
     if errors:
         raise GanlabError("; ".join(errors))
-    few = [text for images in (real, *fakes) for text in _few(images)]
-    return list(dict.fromkeys([*(str(one) for one in found), *_enlarged(real), *few]))
-
-
-def _enlarged(real: ImageSet) -> list[str]:
-    """Whether the reals look enlarged by two, from an even sample of them."""
+    # Whether the reals look enlarged by two: an even sample of them is enough to see it.
     count = min(ENLARGED_SAMPLE, real.num_images, max(1, ENLARGED_VALUES // int(np.prod(real.shape))))
-    places = np.arange(count) * real.num_images // count
-    return [one.message for one in enlarged_warnings(to_float(real.read(places)), real.name)]
-
-
-def _few(images: ImageSet) -> list[str]:
-    count = images.num_images
-    if count >= FEW_IMAGES:
-        return []
-    error = EXPONENTIAL_DB / np.sqrt(count)
-    return [
-        f"{images.name} has only {count} images: every cell of its heat map is uncertain by about "
-        f"{error:.1f} dB (one standard error); use {FEW_IMAGES} or more"
+    some = to_float(real.read(np.arange(count) * real.num_images // count))
+    doubts = [*map(str, findings), *(one.message for one in enlarged_warnings(some, real.name))]
+    doubts += [
+        f"{images.name} has only {images.num_images} images: every cell of its heat map is uncertain by "
+        f"about {EXPONENTIAL_DB / np.sqrt(images.num_images):.1f} dB (one standard error); "
+        f"use {FEW_IMAGES} or more"
+        for images in (real, *fakes)
+        if images.num_images < FEW_IMAGES
     ]
+    return list(dict.fromkeys(doubts))
 
 
 def measure(images: ImageSet, role: Role, options: SpectraOptions) -> MeasuredSet:
@@ -239,32 +169,22 @@ def measure(images: ImageSet, role: Role, options: SpectraOptions) -> MeasuredSe
         _chosen(count, count // 2, options.seed, "null-control") if role == "real" else np.zeros(count, int)
     )
     in_sample = _chosen(count, min(count, SAMPLE), options.seed, "sample")
-    parts = tuple(_new_part(options) for _ in range(part_of.max() + 1))
+    parts = [_Sums(options) for _ in range(part_of.max() + 1)]
     start = 0
     with bar(total=count, desc=images.name, unit="img") as line:
         for batch in images.batches(batch_size(images)):
             places = slice(start, start + len(batch))
-            _add(parts, batch, part_of[places], in_sample[places])
+            for number, part in enumerate(parts):
+                for sampled, add in enumerate((part.add_rest, part.sample.update)):
+                    chosen = (part_of[places] == number) & (in_sample[places] == sampled)
+                    if chosen.any():
+                        add(to_float(batch if chosen.all() else batch[chosen]))
             start += len(batch)
             line.update(len(batch))
-    return MeasuredSet(role, images, parts)
-
-
-def _new_part(options: SpectraOptions) -> Part:
-    needed = (*(NEEDED if options.metrics == "all" else ()), options.convention)
-    return Part(
-        Sums(options.window, options.convention),
-        SpectrumAccumulator(options.window, needed, dct=False, keep_profiles=True),
-    )
-
-
-def _add(parts: Sequence[Part], batch: UInt8Array, part_of: Numbers, in_sample: Numbers) -> None:
-    """Give every image of a batch to its part, there to the sample or to the rest."""
-    for number, part in enumerate(parts):
-        for sampled, add in enumerate((part.rest.add, part.sample.update)):
-            chosen = (part_of == number) & (in_sample == sampled)
-            if chosen.any():
-                add(to_float(batch if chosen.all() else batch[chosen]))
+    halves = tuple(part.statistics() for part in parts) if role == "real" else ()
+    for part in parts[1:]:
+        parts[0].merge(part)
+    return MeasuredSet(role, images, *parts[0].statistics(), halves)
 
 
 def batch_size(images: ImageSet) -> int:
@@ -300,34 +220,24 @@ class Maps:
     panels: tuple[Map, ...]
 
 
-def full_plane(half: FloatArray, width: int) -> FloatArray:
-    """``(H, W//2+1)`` un-shifted half plane of real images -> ``(H, W)`` with DC in the middle."""
-    height = half.shape[0]
-    columns = np.arange(half.shape[1], width)
-    mirrored = half[-np.arange(height) % height][:, width - columns]
-    return np.fft.fftshift(np.concatenate([half, mirrored], axis=1))
-
-
 def level_maps(sets: Sequence[MeasuredSet]) -> Maps:
     """Mean over the images of each set's sample of the power in dB, reals first."""
-    return _maps(sets[0], [_map(one.name, one.role, one.all) for one in sets])
+    return _maps(sets[0], [_map(one.name, one.role, one.sample) for one in sets])
 
 
 def difference_maps(sets: Sequence[MeasuredSet]) -> Maps:
     """Every fake set minus the reals, dB; first one half of the reals minus the other half."""
-    real = _map(sets[0].name, "real", sets[0].all)
-    halves = [_map(NULL_NAME, "null", part) for part in sets[0].parts]
-    fakes = [_map(one.name, one.role, one.all) for one in sets[1:]]
+    real = _map(sets[0].name, "real", sets[0].sample)
+    halves = [_map(NULL_NAME, "null", sample) for _, sample in sets[0].halves]
+    fakes = [_map(one.name, one.role, one.sample) for one in sets[1:]]
     pairs = [(halves[1], halves[0]), *((fake, real) for fake in fakes)]
     return _maps(sets[0], [replace(one, level=one.level - base.level) for one, base in pairs])
 
 
-def _map(name: str, role: str, part: Part) -> Map:
-    statistics = part.sampled
-    return Map(name, role, statistics.count, full_plane(statistics.power.mean_db, statistics.width))
+def _map(name: str, role: str, sample: SpectrumStatistics) -> Map:
+    return Map(name, role, sample.count, full_plane(sample.power.mean_db, sample.width))
 
 
 def _maps(real: MeasuredSet, panels: Sequence[Map]) -> Maps:
-    statistics = real.all.sampled
-    axes = [np.fft.fftshift(np.fft.fftfreq(size)) for size in (statistics.height, statistics.width)]
-    return Maps(statistics.window, axes[0], axes[1], tuple(panels))
+    axes = [np.fft.fftshift(np.fft.fftfreq(size)) for size in (real.whole.height, real.whole.width)]
+    return Maps(real.whole.window, axes[0], axes[1], tuple(panels))

@@ -21,11 +21,9 @@ from ganlab.config import from_mapping
 from ganlab.config.architecture import stage_names
 from ganlab.data.imageset import MANIFEST
 from ganlab.errors import GanlabError
-from ganlab.experiments.spectra.measure import NULL_NAME, SAMPLE, MeasuredSet, Part
-from ganlab.spectra import CONVENTIONS, POWER_FLOOR, ProfileConvention
-from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums
-from ganlab.spectra.theory import frequency_response
-from ganlab.spectra.transforms import axis_means
+from ganlab.experiments.spectra.measure import NULL_NAME, SAMPLE, MeasuredSet
+from ganlab.spectra import CONVENTIONS, ProfileConvention, decibels, frequency_response, statistics_of_power
+from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums
 from ganlab.upsampling import KERNELS
 
 PARENTS = 3
@@ -47,8 +45,8 @@ def predictions(measured: Sequence[MeasuredSet]) -> tuple[Prediction, ...]:
     None where it would not be well defined: odd sizes, windowed spectra, learned or position-dependent
     upsamplers, sets without a manifest of ``ganlab generate``.
     """
-    real = measured[0].all
-    if real.sampled.window != "none" or real.sampled.height % 4 or real.sampled.width % 4:
+    real = measured[0].whole
+    if real.window != "none" or real.height % 4 or real.width % 4:
         return ()
     found: dict[str, list[str]] = {}
     for one in measured[1:]:
@@ -105,11 +103,8 @@ def enlarged_profiles(power: FloatArray, operator: str) -> dict[str, FloatArray]
     folds = [_folded(n) for n in (height, width)]
     enlarged = np.outer(*gains) * quarter[np.ix_(*folds)]
     rows = np.minimum(np.arange(height), height - np.arange(height))
-    whole = torch.from_numpy(enlarged[rows])[None]
-    sums, totals = ring_sums(whole, width, CONVENTIONS["ganlab"].rings)
-    horizontal, vertical = axis_means(orbit_sums(whole, width), height, width)
-    named = {"radial": sums / totals, "horizontal": horizontal, "vertical": vertical}
-    return {kind: values[0].numpy() for kind, values in named.items()}
+    statistics = statistics_of_power(enlarged[rows])
+    return {kind: statistics.mean(kind) for kind in KINDS}
 
 
 def _folded(size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -174,17 +169,6 @@ class Profiles:
     theory: tuple[Curve, ...] = ()
 
 
-def mean_of(part: Part, kind: str, convention: str = "ganlab") -> FloatArray:
-    """Mean over all images of one kind of profile, in the convention's own measure."""
-    return part.mean(convention if kind == "radial" else kind)
-
-
-def decibels(power: FloatArray) -> FloatArray:
-    """``10 log10`` of linear power, no lower than the floor of ganlab's spectra."""
-    level: FloatArray = 10 * np.log10(np.maximum(power, POWER_FLOOR))
-    return level
-
-
 def unit_of(convention: ProfileConvention) -> tuple[str, str]:
     """Unit of a convention's level and what it is: decibels wherever it is linear power."""
     if convention.normalise == "minmax":
@@ -206,46 +190,28 @@ def profiles_of(sets: Sequence[MeasuredSet], kind: str, convention: str) -> Prof
     """
     used = convention if kind == "radial" else "ganlab"
     unit, quantity = unit_of(CONVENTIONS[used])
-    about = sets[0].all.sampled
-    base = _level(mean_of(sets[0].all, kind, used), unit)
-    curves = [_curve(one, kind, used, unit, base) for one in sets]
+    about, name = sets[0].whole, used if kind == "radial" else kind
+    base = _level(about.mean(name), unit)
+    curves = []
+    for one in sets:
+        level = _level(one.whole.mean(name), unit)
+        rows = one.whole.profiles["radial" if name == "ganlab" else name].double().numpy()
+        low, high = (_level(end, unit) for end in np.percentile(rows, BAND, axis=0))
+        curves.append(Curve(one.name, one.role, one.count, level, low, high, level - base))
+    first, second = (half for half, _ in sets[0].halves)
+    levels = [_level(half.mean(name), unit) for half in (first, second)]
+    curves.append(Curve(NULL_NAME, "null", second.count, levels[1], None, None, levels[1] - levels[0]))
+    theory = [
+        Curve(f"{one.operator} alone (theory)", "theory", sets[0].count, level, None, None, level - base)
+        for one in (predictions(sets) if used == "ganlab" else ())
+        for level in (decibels(one.power[kind]),)
+    ]
+    band = f"{BAND[0]:.0f} to {BAND[1]:.0f} % of images"
+    band += f" (from {SAMPLE} of them)" if any(one.count > SAMPLE for one in sets) else ""
     return Profiles(
-        kind, used, about.window, unit, quantity, _band_text(sets),
-        about.frequencies(used if kind == "radial" else kind),
-        (*curves, _null_curve(sets[0], kind, used, unit)),
-        _theory_curves(sets, kind, base) if used == "ganlab" else (),
-    )  # fmt: skip
-
-
-def _theory_curves(sets: Sequence[MeasuredSet], kind: str, base: FloatArray) -> tuple[Curve, ...]:
-    levels = [(one.operator, decibels(one.power[kind])) for one in predictions(sets)]
-    return tuple(
-        Curve(f"{operator} alone (theory)", "theory", sets[0].count, level, None, None, level - base)
-        for operator, level in levels
+        kind, used, about.window, unit, quantity, band, about.frequencies(name), tuple(curves), tuple(theory)
     )
 
 
 def _level(mean: FloatArray, unit: str) -> FloatArray:
     return decibels(mean) if unit == "dB" else mean
-
-
-def _curve(one: MeasuredSet, kind: str, convention: str, unit: str, base: FloatArray) -> Curve:
-    level = _level(mean_of(one.all, kind, convention), unit)
-    low, high = _band(one, kind, convention, unit)
-    return Curve(one.name, one.role, one.count, level, low, high, level - base)
-
-
-def _band(one: MeasuredSet, kind: str, convention: str, unit: str) -> tuple[FloatArray, FloatArray]:
-    profiles = one.all.profiles[kind if convention == "ganlab" else convention].double().numpy()
-    low, high = np.percentile(profiles, BAND, axis=0)
-    return (decibels(low), decibels(high)) if unit == "dB" else (low, high)
-
-
-def _band_text(sets: Sequence[MeasuredSet]) -> str:
-    text = f"{BAND[0]:.0f} to {BAND[1]:.0f} % of images"
-    return text + (f" (from {SAMPLE} of them)" if any(one.count > SAMPLE for one in sets) else "")
-
-
-def _null_curve(real: MeasuredSet, kind: str, convention: str, unit: str) -> Curve:
-    first, second = (_level(mean_of(part, kind, convention), unit) for part in real.parts)
-    return Curve(NULL_NAME, "null", real.parts[1].count, second, None, None, second - first)

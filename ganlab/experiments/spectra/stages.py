@@ -18,14 +18,13 @@ from torch import Tensor
 from ganlab.config import Config
 from ganlab.config.architecture import stage_names
 from ganlab.errors import GanlabError
-from ganlab.experiments.spectra.measure import full_plane
 from ganlab.generation.sampling import BLOCK, image_labels, image_latents
 from ganlab.models import Generator, build_generator, load_generator
 from ganlab.models.store import FILE_NAME, generator_file, read_generator
-from ganlab.spectra import POWER_FLOOR, power_spectrum
+from ganlab.spectra import POWER_FLOOR, decibels, power_spectrum
 from ganlab.spectra.layers import Unevenness, layer_kernel, unevenness
 from ganlab.spectra.rings import FloatArray, orbit_sums
-from ganlab.spectra.transforms import axis_means
+from ganlab.spectra.transforms import axis_means, full_plane
 from ganlab.upsampling import UPSAMPLERS, Upsampler
 from ganlab.util.hashing import derive_seed, sha256_file
 
@@ -319,10 +318,5 @@ def _panel(question: str, stage: int, operator: str, power: Tensor) -> StageSpec
     relative = silent / (quarter.sum() / (height * width - 1)).clamp_min(POWER_FLOOR)
     horizontal, vertical = axis_means(orbit_sums(relative[None], width), height, width)
     relative[0, 0] = 1
-    profiles = [_db(profile[0]) for profile in (horizontal, vertical)]
-    return StageSpectrum(question, stage, operator, full_plane(_db(relative), width), *profiles)
-
-
-def _db(power: Tensor) -> FloatArray:
-    level: FloatArray = 10 * power.clamp_min(POWER_FLOOR).log10().numpy()
-    return level
+    profiles = [decibels(profile[0]).numpy() for profile in (horizontal, vertical)]
+    return StageSpectrum(question, stage, operator, full_plane(decibels(relative).numpy(), width), *profiles)

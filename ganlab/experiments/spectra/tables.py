@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.errors import lookup
-from ganlab.experiments.spectra.measure import NULL_NAME, Maps, MeasuredSet, Part
+from ganlab.experiments.spectra.measure import NULL_NAME, Maps, MeasuredSet, Pair
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.profiles import Profiles
 from ganlab.spectra import DEVIATIONS, SET_DEVIATIONS, Deviation, spectral_deviation
@@ -83,28 +83,30 @@ def deviation_rows(
         measured: the reals, then the fakes.
         options: which metrics, how many resamples, the seed.
     """
-    rows, doubts = [], []
+    rows, doubts, real = [], [], measured[0]
     for one in measured[1:]:
-        values, warnings = _compare(measured[0].all, one.all, options, wanted(options))
+        values, warnings = _compare(
+            (real.whole, real.sample), (one.whole, one.sample), options, wanted(options)
+        )
         rows.append(DeviationRow(one.name, "fake", one.count, values))
         doubts += [f"{one.name}: {warning}" for warning in warnings]
-    first, second = measured[0].parts
+    first, second = real.halves
     # Classifiers bring a null control of their own, trained on halves as well.
     simple = [name for name in wanted(options) if not name.startswith("cloaking")]
     values, _ = _compare(first, second, options, simple)
-    return (*rows, DeviationRow(NULL_NAME, "null", second.count, values)), doubts
+    return (*rows, DeviationRow(NULL_NAME, "null", second[0].count, values)), doubts
 
 
 def _compare(
-    real: Part, fake: Part, options: SpectraOptions, metrics: Sequence[str]
+    real: Pair, fake: Pair, options: SpectraOptions, metrics: Sequence[str]
 ) -> tuple[dict[str, Deviation], list[str]]:
     """Power metrics of all images, the others of the samples."""
     chosen: dict[str, Any] = {"resamples": options.bootstrap, "seed": options.seed}
     power = [name for name in metrics if name in DEVIATIONS and set(DEVIATIONS[name].needs) <= set(PROFILES)]
     others = [name for name in metrics if name not in power]
-    reports = [spectral_deviation(real.whole_set, fake.whole_set, metrics=power, **chosen)]
+    reports = [spectral_deviation(real[0], fake[0], metrics=power, **chosen)]
     if others:
-        reports.append(spectral_deviation(real.sampled_set, fake.sampled_set, metrics=others, **chosen))
+        reports.append(spectral_deviation(real[1], fake[1], metrics=others, **chosen))
     found = {name: value for report in reports for name, value in report.items()}
     warnings = [one.message for report in reports for one in report.warnings]
     return {name: found[name] for name in metrics if name in found}, list(dict.fromkeys(warnings))

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ganlab.experiments.spectra.figures import closed, mark_plane, mark_replicas, pooled
-from ganlab.experiments.spectra.measure import full_plane
 from ganlab.results.style import (
     BLACK,
     COLUMN,
@@ -21,6 +20,7 @@ from ganlab.results.style import (
     styled,
 )
 from ganlab.spectra.rings import FloatArray
+from ganlab.spectra.transforms import full_plane
 
 FLOOR = -60.0
 """Deepest level drawn, dB; nulls go on to minus infinity."""

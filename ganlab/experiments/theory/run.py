@@ -17,6 +17,7 @@ from ganlab.experiments.spectra.folder import staged
 from ganlab.experiments.spectra.tables import FREQUENCY, aligned, number, write_csv
 from ganlab.experiments.theory.figures import draw_replica_maps, draw_replicas, draw_responses
 from ganlab.results.style import save_figure
+from ganlab.spectra import decibels
 from ganlab.spectra.rings import FloatArray, orbit_sums
 from ganlab.spectra.theory import (
     Null,
@@ -34,6 +35,8 @@ STAGES = (1, 2, 3, 4)
 FINE = 512
 """Points of the grid on which responses are drawn."""
 TABLE = "theory.json"
+DEEPEST = 1e-30
+"""Power below this counts as this: nulls are exact here, and far below what images can hold."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def replica_maps(size: int, stages: Sequence[int] = STAGES) -> dict[tuple[str, i
             start = _start(size, count)
             power = predict_power(torch.ones(start, start // 2 + 1).double(), start, [name] * count)
             mean = orbit_sums(power[None], size).sum() / size**2
-            found[name, count] = _db(power / mean)
+            found[name, count] = decibels(power / mean, DEEPEST).numpy()
     return found
 
 
@@ -126,7 +129,7 @@ def replica_profiles(size: int, stages: Sequence[int] = STAGES[:3]) -> dict[tupl
             # Power per coefficient falls by 4 with each halving that keeps the amplitudes.
             before = _natural(start, start / size) / 4**count
             ratio = _axis(predict_power(before, start, [name] * count), size) / base
-            found[name, count] = _db(ratio / ratio[1])
+            found[name, count] = decibels(ratio / ratio[1], DEEPEST).numpy()
     return found
 
 
@@ -150,11 +153,6 @@ def _natural(size: int, nyquist: float) -> torch.Tensor:
 
 def _axis(power: torch.Tensor, size: int) -> torch.Tensor:
     return axis_means(orbit_sums(power[None], size), size, size)[0][0]
-
-
-def _db(power: torch.Tensor) -> FloatArray:
-    level: FloatArray = 10 * power.clamp_min(1e-30).log10().numpy()
-    return level
 
 
 def write_theory(out: Path, size: int = 64) -> tuple[tuple[OperatorRow, ...], bool]:
