@@ -1,7 +1,8 @@
 """Every command in the README, the docs and the configs' headers runs; scaled down by options, never skipped.
 
 Shell blocks marked ``sh`` are run line by line, in order, in an empty folder that has ``configs/``, some
-photos and small stand-ins for the data files. Only what installs or tests the package itself is not run from
+photos and small stand-ins for the data files: verbs in this process, because importing torch anew costs more
+than most of them, anything else by a shell. Only what installs or tests the package itself is not run from
 inside the tests: ``.ci/run`` takes that line from the README and runs it.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,9 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT, Done
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent
+import ganlab
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 RUN_BY_CI = {"pip install -e .", 'pip install -e ".[test]"', "pytest"}
@@ -31,6 +36,10 @@ SMALL = [
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def with_blocks(language: str) -> list[Path]:
+    return [page for page in PAGES if blocks(page, language)]
 
 
 def commands(page: Path) -> list[str]:
@@ -78,38 +87,47 @@ def workplace(tmp_path):
     return tmp_path
 
 
-def run(command: str, folder: Path) -> None:
+@pytest.fixture
+def run(ganlab, workplace, monkeypatch):
+    """Run one line of a page in the workplace; it must end well."""
+    monkeypatch.chdir(workplace)
+
+    def run_line(line):
+        program, *words = shlex.split(line)
+        done = ganlab(*words) if program == "ganlab" else in_a_shell(line, workplace)
+        assert done.code == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    return run_line
+
+
+def in_a_shell(line: str, folder: Path) -> Done:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    command, options = ["bash", "-c", line], {"cwd": folder, "env": environment, "check": False}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, **options)
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.mark.timeout(900)  # A dozen commands, each a process that loads torch, on a machine with other work.
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_of_a_page(page, workplace):
+@pytest.mark.timeout(900)  # A dozen commands, on a machine with other work.
+@pytest.mark.parametrize("page", with_blocks("sh"), ids=lambda page: page.name)
+def test_the_commands_of_a_page(page, run):
     for command in commands(page):
-        if command in RUN_BY_CI:
-            continue
-        run(scaled(command), workplace)
+        if command not in RUN_BY_CI:
+            run(scaled(command))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_python_of_a_page(page, workplace):
+def test_the_command_is_installed(tmp_path):
+    """The shell finds ``ganlab``, which answers in a process of its own."""
+    assert in_a_shell("ganlab --version", tmp_path).stdout == f"ganlab {ganlab.__version__}\n"
+
+
+@pytest.mark.parametrize("page", with_blocks("python"), ids=lambda page: page.name)
+def test_the_python_of_a_page(page, workplace, monkeypatch):
     """All blocks of a page in one session, as a reader would paste them, without fragments (``...``)."""
-    code = "\n".join(
-        block for block in blocks(page, "python") if not re.search(r"^\s*\.\.\.$", block, re.MULTILINE)
-    )
-    if code:
-        (workplace / "page.py").write_text(code)
-        run(f"{sys.executable} page.py", workplace)
+    monkeypatch.chdir(workplace)
+    whole = [block for block in blocks(page, "python") if not re.search(r"^\s*\.\.\.$", block, re.MULTILINE)]
+    (workplace / "page.py").write_text("\n".join(whole))
+    runpy.run_path("page.py", run_name="__main__")
 
 
 def header_commands(config: Path) -> list[str]:
@@ -119,9 +137,9 @@ def header_commands(config: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
-def test_the_command_a_config_opens_with(config, workplace):
+def test_the_command_a_config_opens_with(config, run):
     for command in header_commands(config):
-        run(scaled(command), workplace)
+        run(scaled(command))
 
 
 def test_ci_installs_by_the_readme():
@@ -129,8 +147,8 @@ def test_ci_installs_by_the_readme():
     pattern = re.search(r"grep -m1 -E '(.*?)' README.md", script)[1]
     found = [line for line in readme.splitlines() if re.search(pattern.replace("\\.", "[.]"), line)]
     assert found[0] == 'pip install -e ".[test]"'
-    for tool in ("ruff check", "ruff format --check", "mypy", "pytest"):
-        assert tool in script
+    for tool in ("ruff check", "ruff format --check", "mypy", "pytest", "pytest -m slow"):
+        assert f"\n{tool}" in script
 
 
 def test_links_and_pictures_of_the_pages_exist():

@@ -90,6 +90,7 @@ def test_two_processes_have_the_gradients_of_one(tiny, tmp_path, variant):
             assert first["losses"][name].item() == pytest.approx(value.item(), rel=1e-3, abs=1e-7), name
 
 
+@pytest.mark.slow  # Three starts of two processes; test_distributed.py resumes the plain players by default.
 def test_train_under_torchrun_and_resume(tiny, tmp_path):
     config = tiny(
         "loss.spectral=[{kind: axis_profiles, reference: dataset}, {kind: frechet}]",
