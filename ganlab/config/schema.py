@@ -8,11 +8,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 Border = Literal["torch", "zeros", "reflect", "replicate", "circular"]
-PositiveInt = Annotated[int, Field(ge=1)]
+LARGEST = 2**31 - 1
+"""Of counts and steps: what a 32-bit integer holds, and more than any run of this laboratory takes."""
+PositiveInt = Annotated[int, Field(ge=1, le=LARGEST)]
+Step = Annotated[int, Field(ge=0, le=LARGEST)]
+# A typing error in one of these would else end in a message of the machine's memory, or of its scheduler.
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Threads = Annotated[int, Field(ge=1, le=4096)]
+BatchSize = Annotated[int, Field(ge=1, le=1_048_576)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _writable(path: str) -> str:
+    # NUL ends a path for the operating system; half a surrogate pair cannot be written into config.yaml.
+    if "\0" in path or any("\ud800" <= character <= "\udfff" for character in path):
+        raise ValueError(f"got text {path!r}; expected a path of Unicode characters without NUL")
+    return path
+
+
+PathText = Annotated[str, AfterValidator(_writable)]
+"""A path that an operating system can take."""
 
 
 class Section(BaseModel):
@@ -33,11 +51,11 @@ class DataConfig(Section):
 
     source: str = "dead_leaves"
     """A name of ``ganlab list``: dead_leaves, pack, folder, or a torchvision data set."""
-    path: str | None = None
+    path: PathText | None = None
     """The pack, the image folder, or the root folder of a torchvision data set (by default in the cache)."""
     num_images: PositiveInt | None = None
     """Use only so many images, chosen by ``seed`` (dead_leaves: make so many; 10,000 when absent)."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**31)
     """Seed of the dead-leaves images, of the split where the source has none, and of ``num_images``."""
     val_fraction: Fraction = 0.1
     """Held-out part where the source brings no split of its own."""
@@ -47,7 +65,7 @@ class DataConfig(Section):
     """Add uniform noise of one grey level to the reals (SNGAN's official code does; it whitens the floor)."""
     on_error: Literal["skip", "fail"] = "fail"
     """A file that cannot be read: name it and stop, or name it, count it and go on."""
-    cache: str | None = None
+    cache: PathText | None = None
     """Folder for packs made on first use; by default a cache folder of the user."""
     download: bool = False
     """Let a torchvision source fetch its files."""
@@ -87,24 +105,24 @@ class UpsamplingConfig(Section):
 class GeneratorConfig(Section):
     """The generator's size."""
 
-    z_dim: PositiveInt = 128
+    z_dim: Width = 128
     """Length of the latent vector, standard normal."""
-    width: PositiveInt | None = None
+    width: Width | None = None
     """Base width; the published one when absent."""
-    widths: tuple[PositiveInt, ...] | None = None
+    widths: tuple[Width, ...] | None = None
     """Every width from 4x4 to the finest stage, instead of ``width``."""
-    max_width: PositiveInt = 1024
+    max_width: Width = 1024
     """Cap on the widths that follow from ``width``."""
 
 
 class DiscriminatorConfig(Section):
     """The discriminator's size and normalisation."""
 
-    width: PositiveInt | None = None
+    width: Width | None = None
     """Base width; the published one when absent."""
-    widths: tuple[PositiveInt, ...] | None = None
+    widths: tuple[Width, ...] | None = None
     """Every width from the finest stage to the coarsest, instead of ``width``."""
-    max_width: PositiveInt = 1024
+    max_width: Width = 1024
     """Cap on the widths that follow from ``width``."""
     norm: Literal["auto", "none", "batch", "layer"] = "auto"
     """auto: none under spectral normalisation, layer under a gradient penalty, otherwise batch."""
@@ -125,7 +143,7 @@ class SpectralDiscriminatorConfig(Section):
     """Profile convention of the radial input."""
     head: Literal["linear", "nonlinear"] = "linear"
     """linear: one layer; nonlinear: a hidden layer with leaky ReLU 0.2 before it."""
-    hidden: PositiveInt | None = None
+    hidden: Width | None = None
     """Width of the hidden layer; when absent the input's length, but 512 at most."""
     spectral_norm: bool = False
     """Normalise its layers to spectral norm 1."""
@@ -148,7 +166,7 @@ class ModelConfig(Section):
     """Side of the square images in pixels."""
     upsampling: UpsamplingConfig
     """A name alone is short for ``{name: ...}``."""
-    num_classes: int = Field(0, ge=0)
+    num_classes: int = Field(0, ge=0, le=65_536)
     """0: unconditional. Otherwise class-conditional batch norm and a projection discriminator."""
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
@@ -171,7 +189,7 @@ class SpectralTermConfig(Section):
     """Its factor in the generator's loss."""
     name: str | None = Field(None, pattern="^[a-z0-9_]+$")
     """Its line in the log; the kind when absent."""
-    warmup: int = Field(0, ge=0)
+    warmup: Step = 0
     """The weight grows linearly over this many steps."""
     convention: str = "durall2020"
     """Profile convention (radial_profile, sliced, frechet)."""
@@ -196,7 +214,7 @@ class SpectralTermConfig(Section):
     """Focal weights ln(1 + w) (focal_frequency)."""
     average: Literal["amplitude", "complex"] = "amplitude"
     """What is averaged over the batch (focal_frequency); complex compares mean images."""
-    projections: PositiveInt = 64
+    projections: Width = 64
     """Random directions in each step (sliced)."""
 
 
@@ -230,7 +248,7 @@ class OptimizerConfig(Section):
     """Adam's decay rates of the first and second moment."""
     schedule: Literal["constant", "linear"] = "constant"
     """linear: falls to zero at the last step."""
-    decay_start: int = Field(0, ge=0)
+    decay_start: Step = 0
     """Step at which the linear decay begins."""
 
 
@@ -239,15 +257,15 @@ class TrainingConfig(Section):
 
     steps: PositiveInt = 10_000
     """Generator updates."""
-    batch_size: PositiveInt = 64
+    batch_size: BatchSize = 64
     """Real images in one discriminator update, over all processes."""
-    generator_batch_size: PositiveInt | None = None
+    generator_batch_size: BatchSize | None = None
     """Fakes in one generator update; ``batch_size`` when absent (SNGAN's official code: twice as many)."""
     n_dis: PositiveInt = 1
     """Discriminator updates for each generator update."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay of the generator's exponential moving average for each step; 0 turns it off."""
-    ema_start: int = Field(0, ge=0)
+    ema_start: Step = 0
     """Until this step the average is a copy."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """auto: cuda, then mps, then cpu."""
@@ -257,7 +275,7 @@ class TrainingConfig(Section):
     """torch.compile both networks (minutes at the start, faster steps on CUDA)."""
     channels_last: bool = True
     """Memory layout of the networks; the numbers stay the same up to rounding."""
-    threads: PositiveInt | None = None
+    threads: Threads | None = None
     """CPU threads; torch's choice when absent."""
 
 
@@ -285,7 +303,7 @@ class Config(Section):
 
     seed: int = Field(0, ge=0, lt=2**31)
     """Everything random descends from (seed, stream, index)."""
-    out: str | None = None
+    out: PathText | None = None
     """Run folder; ``runs/<name of the config>`` when absent."""
     data: DataConfig = DataConfig()
     model: ModelConfig

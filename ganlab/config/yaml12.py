@@ -8,6 +8,7 @@ line of every key and report all structural faults of a file together. Sequences
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,67 +98,69 @@ def _compose(text: str, source: str) -> yaml.Node | None:
         loader = Yaml12Loader(text.removeprefix("\ufeff"))
         return loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        raise ConfigError([_syntax_fault(error, source)]) from error
+        mark = error.problem_mark or error.context_mark
+        column = f"column {mark.column + 1}: " if mark else ""
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        origin = Origin(source, mark.line + 1 if mark else None)
+        raise ConfigError([Fault(origin, "", f"{column}not valid YAML: {what}")]) from error
     except yaml.YAMLError as error:
         what = " ".join(str(error).split())
         raise ConfigError([Fault(Origin(source), "", f"not readable as YAML: {what}")]) from error
+    except (ValueError, OverflowError) as error:
+        # PyYAML hands the number of an escape such as "\U00110000" to chr() unseen.
+        line = loader.line + 1 if loader else None
+        text = f"not valid YAML: an escape that is no character ({error})"
+        raise ConfigError([Fault(Origin(source, line), "", text)]) from error
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError, source: str) -> Fault:
-    mark = error.problem_mark or error.context_mark
-    where = Origin(source, mark.line + 1 if mark else None)
-    column = f"column {mark.column + 1}: " if mark else ""
-    what = ", ".join(part for part in (error.context, error.problem) if part)
-    return Fault(where, "", f"{column}not valid YAML: {what}")
-
-
 class _Builder:
-    """Turns one node graph into values, noting origins and faults in the document."""
+    """Turns one node graph into values, noting origins and faults in the document.
+
+    Attributes:
+        open: ids of the nodes around the present one.
+        count: values built so far, those of aliases as often as they stand.
+        seen: the faults of the document; an anchor that is used often reports its faults once.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.open: list[int] = []
+        self.open: set[int] = set()
         self.count = 0
+        self.seen: set[Fault] = set()
 
     def build(self, node: yaml.Node, path: KeyPath, line: int | None = None) -> Any:
         """The value of ``node``; ``line`` is that of its key where it has one."""
         self.count += 1
-        self.document.origins.setdefault(path, self._origin(node, line))
+        if self.count > MAX_NODES:
+            # Said once. Every further value is None and builds nothing, so that the rest costs little.
+            if self.count == MAX_NODES + 1:
+                self._fault(node, (), f"more than {MAX_NODES} values after expanding aliases")
+            return None
+        self.document.origins.setdefault(path, Origin(self.document.source, line or node.start_mark.line + 1))
         if id(node) in self.open:
             return self._fault(node, path, "an alias inside its own anchor; expected a value that ends")
-        if self.count > MAX_NODES:
-            return self._too_many(node)
-        self.open.append(id(node))
+        self.open.add(id(node))
         try:
-            return self._dispatch(node, path)
+            name = str(node.tag).removeprefix(_TAG)
+            if isinstance(node, yaml.MappingNode) and name == "map":
+                return self._mapping(node, path)
+            if isinstance(node, yaml.SequenceNode) and name == "seq":
+                return tuple(self.build(item, (*path, index)) for index, item in enumerate(node.value))
+            if isinstance(node, yaml.ScalarNode) and name in _SCALARS:
+                return self._scalar(node, name, path)
+            tag = str(node.tag).replace(_TAG, "!!")
+            return self._fault(node, path, f"unknown tag {tag!r}; expected plain YAML without tags")
         finally:
-            self.open.pop()
-
-    def _too_many(self, node: yaml.Node) -> None:
-        if self.count == MAX_NODES + 1:
-            self._fault(node, (), f"more than {MAX_NODES} values after expanding aliases")
-
-    def _dispatch(self, node: yaml.Node, path: KeyPath) -> Any:
-        name = str(node.tag).removeprefix(_TAG)
-        if isinstance(node, yaml.MappingNode) and name == "map":
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and name == "seq":
-            return tuple(self.build(item, (*path, index)) for index, item in enumerate(node.value))
-        if isinstance(node, yaml.ScalarNode) and name in _SCALARS:
-            return self._scalar(node, name, path)
-        tag = str(node.tag).replace(_TAG, "!!")
-        return self._fault(node, path, f"unknown tag {tag!r}; expected plain YAML without tags")
+            self.open.discard(id(node))
 
     def _scalar(self, node: yaml.ScalarNode, name: str, path: KeyPath) -> Any:
         text = str(node.value)
-        if (
-            name in _CORE_SCHEMA
-            and not _CORE_SCHEMA[name].match(text)
-            and not (name == "float" and _is_int(text))
-        ):
+        # An explicit !!float may stand before an integer.
+        kinds = ("float", "int") if name == "float" else (name,)
+        if name in _CORE_SCHEMA and not any(_CORE_SCHEMA[kind].match(text) for kind in kinds):
             return self._fault(node, path, f"{text!r} is no {name} as its tag '!!{name}' says")
         try:
             return _SCALARS[name](text)
@@ -165,80 +168,58 @@ class _Builder:
             return self._fault(node, path, f"number out of range: {error}")
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        result: dict[str, Any] = {}
+        own: dict[str, Any] = {}
         lines: dict[str, int] = {}
+        merges = []
         for key_node, value_node in node.value:
+            key = key_node.value
             if key_node.tag == _TAG + "merge":
-                continue
-            key = self._key(key_node, path)
-            line = key_node.start_mark.line + 1
-            if key is None:
-                continue
-            if key in lines:
+                merges.append(value_node)
+            elif not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _TAG + "str":
+                what = repr(key) if isinstance(key_node, yaml.ScalarNode) else "a list or mapping"
+                self._fault(key_node, path, f"{what} as a key; expected text (put quotes around it)")
+            elif key in lines:
                 text = f"duplicate key, first on line {lines[key]}; expected each key once"
                 self._fault(key_node, (*path, key), text)
-                continue
-            lines[key] = line
-            result[key] = self.build(value_node, (*path, key), line)
-        return {**self._merged(node, path), **result}
+            else:
+                lines[key] = key_node.start_mark.line + 1
+                own[key] = self.build(value_node, (*path, key), lines[key])
+        return {**self._merged(merges, path), **own} if merges else own
 
-    def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
-        if isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "str":
-            return str(node.value)
-        shown = repr(node.value) if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-        self._fault(node, path, f"{shown} as a key; expected text (put quotes around it)")
-        return None
+    def _merged(self, merges: list[yaml.Node], path: KeyPath) -> dict[str, Any]:
+        """Values of ``<<:`` keys; earlier merged mappings win.
 
-    def _merged(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        """Values of ``<<:`` keys; the mapping's own keys and earlier merged mappings win."""
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag != _TAG + "merge":
-                continue
-            value = self.build(value_node, (*path, "<<"))
-            for index, part in enumerate(value if isinstance(value, tuple) else (value,)):
+        They are built at ``path`` itself, after the mapping's own keys: so each keeps the line where it is
+        written, unless there is an own key.
+        """
+        parts = []
+        for value_node in merges:
+            several = isinstance(value_node, yaml.SequenceNode)
+            for part_node in value_node.value if several else [value_node]:
+                part = self.build(part_node, path)
                 if isinstance(part, dict):
-                    result = {**part, **result}
-                    self._keep_lines(path, index if isinstance(value, tuple) else None)
-                else:
+                    parts.append(part)
+                elif self.count <= MAX_NODES:
                     self._fault(value_node, path, "'<<' merges mappings; expected an alias of a mapping")
+        result: dict[str, Any] = {}
+        for part in reversed(parts):
+            result.update(part)
         return result
 
-    def _keep_lines(self, path: KeyPath, index: int | None) -> None:
-        """What was merged in keeps the line where it is written, at its new place."""
-        inside = (*path, "<<") if index is None else (*path, "<<", index)
-        for place, origin in list(self.document.origins.items()):
-            if place[: len(inside)] == inside and place != inside:
-                self.document.origins.setdefault((*path, *place[len(inside) :]), origin)
-
-    def _origin(self, node: yaml.Node, line: int | None = None) -> Origin:
-        return Origin(self.document.source, line or node.start_mark.line + 1)
-
     def _fault(self, node: yaml.Node, path: KeyPath, text: str) -> None:
-        fault = Fault(self._origin(node), dotted(path), text)
-        if fault not in self.document.faults:
+        fault = Fault(Origin(self.document.source, node.start_mark.line + 1), dotted(path), text)
+        if fault not in self.seen:
+            self.seen.add(fault)
             self.document.faults.append(fault)
 
 
-def _is_int(text: str) -> bool:
-    return bool(_CORE_SCHEMA["int"].match(text))
-
-
-def _integer(text: str) -> int:
-    bases = {"0o": 8, "0x": 16}
-    return int(text[2:], bases[text[:2]]) if text[:2] in bases else int(text)
-
-
-def _real(text: str) -> float:
-    # Python writes inf and nan without YAML's dot.
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-_SCALARS: dict[str, Any] = {
+_SCALARS: dict[str, Callable[[str], Any]] = {
     "null": lambda text: None,
     "bool": lambda text: text.lower() == "true",
-    "int": _integer,
-    "float": _real,
+    "int": lambda text: int(text, 0 if text[:2] in ("0o", "0x") else 10),
+    # Python writes inf and nan without YAML's dot.
+    "float": lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
     "str": str,
     "merge": str,
 }
+"""Kind of a plain scalar -> its value; ValueError where Python has no such number."""

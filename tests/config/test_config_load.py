@@ -214,7 +214,7 @@ def test_overrides_from_a_program():
         ("optimiser.lr=1", "did you mean 'optimizer'?"),
         ("seed.x=1", "seed: got a section; expected an integer >= 0"),
         ("data={a: 1, a: 2}", "duplicate key"),
-        ("model.generator.width=2.5", "got 2.5; expected an integer >= 1 or null"),
+        ("model.generator.width=2.5", "got 2.5; expected an integer >= 1 and <= 65536 or null"),
         ("data.flip=yes", "got text 'yes'; expected true or false"),
     ],
 )

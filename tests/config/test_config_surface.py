@@ -132,10 +132,10 @@ def test_json_schema_knows_names_short_forms_and_extends():
 
 
 def test_words_for_what_is_expected():
-    assert expected(("training", "n_dis")) == "an integer >= 1"
+    assert expected(("training", "n_dis")) == "an integer >= 1 and <= 2147483647"
     assert expected(("training", "device")) == "one of auto, cpu, cuda, mps"
     assert expected(("optimizer", "betas")) == "a list of 2: a number >= 0 and < 1, a number >= 0 and < 1"
-    assert expected(("model", "generator", "widths")) == "a list, each an integer >= 1, or null"
+    assert expected(("model", "generator", "widths")) == "a list, each an integer >= 1 and <= 65536, or null"
     assert expected(("model", "upsampling", "name")).endswith("bilinear_align_corners or a list of them")
     assert expected(("model", "upsampling", "last")).endswith("bilinear_align_corners or null")
     assert expected(("loss", "spectral", 2, "kind")).startswith("one of radial_profile, axis_profiles, ")

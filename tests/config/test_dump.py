@@ -23,7 +23,8 @@ from ganlab.util.hashing import sha256_json
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["off", "2e-4", "~", "null"]
 )
-count = st.integers(1, 10**9)
+count = st.integers(1, 2**31 - 1)
+width = st.integers(1, 2**16)
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 beta = st.floats(0, 1, exclude_max=True)
 odd = st.integers(0, 4).map(lambda n: 2 * n + 1)
@@ -34,7 +35,7 @@ upsampling = st.fixed_dictionaries(
     optional={"last": st.none() | name, "kernel": odd, "icnr": st.booleans(), "tail": st.none() | tail},
 )
 network = st.fixed_dictionaries(
-    {}, optional={"width": st.none() | count, "widths": st.none() | st.lists(count, max_size=5).map(tuple)}
+    {}, optional={"width": st.none() | width, "widths": st.none() | st.lists(width, max_size=5).map(tuple)}
 )
 sections = {
     "seed": st.integers(0, 2**31 - 1),

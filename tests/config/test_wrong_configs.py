@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganlab.config import ConfigError, loads
+from ganlab.config import ConfigError, load, loads
 
 OK = "model: {upsampling: nearest}"
 
@@ -139,3 +139,41 @@ def test_several_faults_keep_the_order_of_the_file():
         loads("optimizer: {lr: 0}\nseed: -1\nmodel: {upsampling: neares}\n")
     assert [fault.key for fault in caught.value.faults] == ["optimizer.lr", "seed", "model.upsampling.name"]
     assert [fault.origin.line for fault in caught.value.faults if fault.origin] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("training.batch_size", 10**30, "an integer >= 1 and <= 1048576"),
+        ("training.threads", 2**40, "an integer >= 1 and <= 4096 or null"),
+        ("training.steps", 10**400, "an integer >= 1 and <= 2147483647"),
+        ("model.generator.z_dim", 2**64, "an integer >= 1 and <= 65536"),
+        ("model.discriminator.width", 2**70, "an integer >= 1 and <= 65536 or null"),
+        ("optimizer.decay_start", 10**30, "an integer >= 0 and <= 2147483647"),
+    ],
+)
+def test_numbers_beyond_every_machine_are_refused_with_their_bounds(key, value, expected):
+    with pytest.raises(ConfigError) as caught:
+        load("dcgan32", {key: value})
+    (fault,) = caught.value.faults
+    assert fault.key == key
+    assert fault.text.startswith("got ")
+    assert fault.text.endswith(f"expected {expected}")
+
+
+@pytest.mark.parametrize("key", ["out", "data.path", "data.cache"])
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_texts_that_no_path_can_be_are_refused(key, text):
+    with pytest.raises(ConfigError) as caught:
+        load("dcgan32", {key: text})
+    assert repr(text) in str(caught.value)
+
+
+def test_of_very_many_faults_the_first_are_shown_and_the_others_counted():
+    with pytest.raises(ConfigError) as caught:
+        loads("\n".join([OK, *(f"key{number}: 1" for number in range(300))]))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "300 things are wrong with the configuration:"
+    assert len(lines) == 22
+    assert lines[-1] == "and 280 more"
+    assert len(caught.value.faults) == 300

@@ -139,6 +139,29 @@ def test_aliases_cannot_explode():
     assert f"more than {MAX_NODES} values" in fault
 
 
+def test_merge_keys_cannot_explode():
+    """Aliases of a large mapping, merged many times: each counts as often as it stands."""
+    keys = ", ".join(f"k{n}: 0" for n in range(1000))
+    text = f"big: &big {{{keys}}}\n" + "".join(f"use{n}: {{<<: [{'*big, ' * 20}]}}\n" for n in range(50))
+    document = parse(text, "f.yaml")
+    (fault,) = document.faults
+    assert fault.text == f"more than {MAX_NODES} values after expanding aliases"
+    assert len(document.origins) <= MAX_NODES
+
+
+def test_merged_keys_keep_their_order_and_lines():
+    document = parse("a: &a {x: 1, y: 2}\nb: &b {z: 3, x: 4}\nc:\n  own: 5\n  <<: [*a, *b]\n", "f")
+    assert list(document.value["c"].items()) == [("z", 3), ("x", 1), ("y", 2), ("own", 5)]
+    lines = {key: document.origins["c", key].line for key in document.value["c"]}
+    assert lines == {"z": 2, "x": 1, "y": 1, "own": 4}
+
+
+@pytest.mark.parametrize("escape", ["\\U00110000", "\\UFFFFFFFF"])
+def test_an_escape_that_is_no_character_is_refused(escape):
+    with pytest.raises(ConfigError, match=r"f\.yaml:2: not valid YAML: an escape that is no character"):
+        parse(f'a: 1\nb: "{escape}"', "f.yaml")
+
+
 def test_deep_nesting_is_an_error_not_a_crash():
     with pytest.raises(ConfigError, match="nested too deeply"):
         parse("[" * 5000 + "]" * 5000, "f.yaml")
