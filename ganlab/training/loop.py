@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask the loop to stop after the step; a second Ctrl-C does not ask."""
+"""The training loop: take the folder, resume, update, tell, save."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from types import FrameType, TracebackType
 from typing import NoReturn
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from ganlab.config.schema import Config
 from ganlab.data import BatchReader, TrainingImages, load_training_images
 from ganlab.errors import GanlabError
 from ganlab.models.store import FILE_NAME, save_generator
-from ganlab.training import preview
-from ganlab.training.banner import banner
-from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, prune, save_checkpoint, saved_steps
-from ganlab.training.device import Placement, place
-from ganlab.training.distributed import World, join_world, leave_world
-from ganlab.training.monitor import Monitor, SilentMonitor
+from ganlab.training.checkpoint import (
+    RunFolder,
+    checkpoint_path,
+    load_checkpoint,
+    prune,
+    save_checkpoint,
+    saved_steps,
+)
+from ganlab.training.distributed import Placement, World, join_world, leave_world, place
+from ganlab.training.monitor import Monitor, SilentMonitor, banner
 from ganlab.training.players import make_players, set_learning_rates
-from ganlab.training.run_folder import RunFolder
-from ganlab.training.step import Trainer
+from ganlab.training.step import Losses, Trainer
 from ganlab.util.progress import bar
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Inside the ``with`` block, signals set ``number`` instead of ending the process."""
+    """Inside the ``with`` block, Ctrl-C and SIGTERM set ``number`` instead of ending the process.
+
+    The loop looks at it after each step. A second Ctrl-C does not ask.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -97,40 +102,37 @@ def train(config: Config, folder: str | Path, stop_at: int | None = None) -> Tra
             checkpoint is damaged, or the disk is full.
     """
     run = RunFolder(Path(folder))
-    placement = place(config.training)
-    world = join_world(placement.device.type == "cuda")
+    # The kind of device decides how processes talk; which of several it is, only the joined process knows.
+    world = join_world(place(config.training).device.type == "cuda")
     try:
-        return _locked(config, run, place(config.training, world.local_rank), world, stop_at)
+        placement = place(config.training, world.local_rank)
+        extension = None
+        if world.is_main:
+            run.lock()
+            extension = run.settle_config(config)
+        else:
+            # The main process packs the images, and says so if it cannot; the others then find the pack.
+            world.barrier()
+        data = load_training_images(config.data, config.model.image_size)
+        if world.is_main:
+            check_classes(config, data)
+            run.settle_data(data.description)
+            world.barrier()
+        start = max(saved_steps(run.checkpoints), default=0)
+        with Monitor(run, config, start) if world.is_main else SilentMonitor() as monitor:
+            if extension:
+                monitor.say(extension)
+            if start >= config.training.steps:
+                monitor.say(f"{run.path}: finished, {start} steps")
+                return TrainResult(run.path, start, True)
+            return Run(config, run, placement, world, data, monitor).go(start, stop_at)
     finally:
         run.unlock()
         leave_world(world)
 
 
-def _locked(
-    config: Config, run: RunFolder, placement: Placement, world: World, stop_at: int | None
-) -> TrainResult:
-    extension = None
-    if world.is_main:
-        run.lock()
-        extension = run.settle_config(config)
-        data = load_training_images(config.data, config.model.image_size)
-        check_classes(config, data)
-        run.settle_data(data.description)
-    world.barrier()
-    if not world.is_main:
-        data = load_training_images(config.data, config.model.image_size)
-    start = max(saved_steps(run.checkpoints), default=0)
-    with Monitor(run, config, start) if world.is_main else SilentMonitor() as monitor:
-        if extension:
-            monitor.say(extension)
-        if start >= config.training.steps:
-            monitor.say(f"{run.path}: finished, {start} steps")
-            return TrainResult(run.path, start, True)
-        return _Run(config, run, placement, world, data, monitor).go(start, stop_at)
-
-
-class _Run:
-    """One process's work on one run."""
+class Run:
+    """One process's work on one run, from the first to the last step."""
 
     def __init__(
         self, config: Config, run: RunFolder, placement: Placement, world: World, data: TrainingImages,
@@ -141,29 +143,59 @@ class _Run:
         self.players = make_players(config, placement, world)
         reader = make_reader(config, data, placement, world)
         self.trainer = Trainer(config, self.players, reader, placement, world)
-        self.real_profile: Tensor | None = None
 
     def go(self, start: int, stop_at: int | None) -> TrainResult:
-        """Run from ``start`` to the end, to ``stop_at`` or to a signal."""
+        """Run from ``start`` to the end, to ``stop_at`` or to a signal.
+
+        Raises:
+            DivergedError: a loss or a weight is no longer finite.
+            GanlabError: the checkpoint is damaged or another network's, or the disk is full.
+        """
         steps = self.config.training.steps
         end = min(steps, stop_at or steps)
         if start:
             self._restore(start)
         for line in banner(self.config, self.placement, self.world, self.data, self.players, start):
             self.monitor.say(line)
-        step = start
-        with (
-            StopRequest() as stop,
-            self._bar(start) as line,
-        ):
-            while step < end and not self.world.share(stop.number is not None, self.placement.device):
-                step = self._step(step)
-                line.update()
-            self._save(step, final=step == steps)
-        finished = step >= steps
+        progress: tqdm[object] = tqdm(disable=True)
+        if self.world.is_main:
+            progress = bar(total=steps, initial=start, desc=self.run.path.name, unit="step")
+        done = start
+        with StopRequest() as stop, progress:
+            # A signal to one process stops all of them, after the same step.
+            while done < end and not self.world.share(stop.number is not None, self.placement.device):
+                self.step(done)
+                done += 1
+                progress.update()
+            self._save(done, final=done == steps)
+        finished = done >= steps
         state = "finished" if finished else "stopped; the same command resumes"
-        self.monitor.say(f"{self.run.path}: {step} of {steps} steps, {state}")
-        return TrainResult(self.run.path, step, finished, stop.number)
+        self.monitor.say(f"{self.run.path}: {done} of {steps} steps, {state}")
+        return TrainResult(self.run.path, done, finished, stop.number)
+
+    def step(self, step: int) -> None:
+        """All updates of step number ``step`` (from 0), and what is due after it."""
+        n_dis, logging = self.config.training.n_dis, self.config.logging
+        set_learning_rates(self.players, self.config, step)
+        losses: Losses = {}
+        for update in range(n_dis):
+            losses |= self.trainer.discriminator_step(step * n_dis + update)
+        losses |= self.trainer.generator_step(step)
+        self.players.average.update(self.players.generator, step)
+        done = step + 1
+        log, save = done % logging.log_every == 0, done % logging.checkpoint_every == 0
+        # Looking at a loss waits for the device. A GPU is asked only when it must be: before anything that is
+        # not finite reaches the log or a checkpoint.
+        if log or save or self.placement.device.type == "cpu":
+            bad = [name for name, value in losses.items() if not torch.isfinite(value)]
+            if bad:
+                self._diverged(done, ", ".join(bad))
+        if log or self.trainer.compares_gradients(step):
+            self.monitor.scalars(done, {name: value.item() for name, value in losses.items()})
+        if done % logging.samples_every == 0:
+            self.monitor.preview(done, self.players.average.network, self.data)
+        if save:
+            self._save(done)
 
     def _restore(self, step: int) -> None:
         """Load the state after ``step`` steps."""
@@ -178,46 +210,21 @@ class _Run:
                 "the checkpoint before"
             ) from error
 
-    def _bar(self, start: int) -> tqdm[object]:
-        """Progress of the main process."""
-        if not self.world.is_main:
-            return tqdm(disable=True)
-        return bar(total=self.config.training.steps, initial=start, desc=self.run.path.name, unit="step")
-
-    def _step(self, step: int) -> int:
-        """All updates of one step; returns the number of steps done."""
-        config, n_dis = self.config, self.config.training.n_dis
-        set_learning_rates(self.players, config, step)
-        losses: dict[str, Tensor] = {}
-        for update in range(n_dis):
-            losses |= self.trainer.discriminator_step(step * n_dis + update)
-        losses |= self.trainer.generator_step(step)
-        self.players.average.update(self.players.generator, step)
-        done, logging = step + 1, config.logging
-        due = [every for every in (logging.log_every, logging.checkpoint_every) if done % every == 0]
-        if due or self.placement.device.type == "cpu":
-            self._check_finite(done, losses)
-        if done % logging.log_every == 0 or self.trainer.measures(step):
-            self.monitor.scalars(done, {name: value.item() for name, value in losses.items()})
-        if done % logging.samples_every == 0 and self.world.is_main:
-            self._preview(done)
-        if done % logging.checkpoint_every == 0:
-            self._save(done)
-        return done
-
-    def _check_finite(self, step: int, losses: dict[str, Tensor]) -> None:
-        """Stop before anything non-finite reaches a checkpoint."""
-        bad = [name for name, value in losses.items() if not torch.isfinite(value)]
-        if not bad:
-            return
-        self._diverged(step, ", ".join(bad))
-
-    def _check_weights(self, step: int) -> None:
-        """Finite losses may have had infinite gradients: what they made of the weights is not kept."""
-        players = self.players
-        for name, network in (("generator", players.generator), ("discriminator", players.discriminator)):
-            if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
-                self._diverged(step, f"weights of the {name}")
+    def _save(self, step: int, final: bool = False) -> None:
+        """Write checkpoint and generator, unless this very step was just written."""
+        players, logging = self.players, self.config.logging
+        if self.world.is_main and step not in saved_steps(self.run.checkpoints) and step > 0:
+            # Finite losses may have had infinite gradients: what they made of the weights is not kept.
+            for name, network in (("generator", players.generator), ("discriminator", players.discriminator)):
+                if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
+                    self._diverged(step, f"weights of the {name}")
+            average, raw = players.average.network.state_dict(), players.generator.state_dict()
+            save_generator(self.run.path / FILE_NAME, average, raw, self.config, step)
+            save_checkpoint(self.run.checkpoints, step, players.state())
+            prune(self.run.checkpoints, logging.keep_checkpoints, logging.milestone_every)
+            if final and step % logging.samples_every:
+                self.monitor.preview(step, players.average.network, self.data)
+        self.world.barrier()
 
     def _diverged(self, step: int, what: str) -> NoReturn:
         kept = saved_steps(self.run.checkpoints)
@@ -228,30 +235,6 @@ class _Run:
             step,
         )
 
-    def _preview(self, step: int) -> None:
-        if self.real_profile is None:
-            self.real_profile = preview.real_profile_db(self.data)
-        samples = preview.fixed_samples(self.players.average.network, self.config.seed)
-        fake = preview.mean_profile_db(samples)
-        self.monitor.picture(step, "samples", preview.sample_grid(samples))
-        self.monitor.picture(step, "spectrum", preview.spectrum_picture(self.real_profile, fake))
-
-    def _save(self, step: int, final: bool = False) -> None:
-        """Write checkpoint and generator, unless this very step was just written."""
-        if self.world.is_main and step not in saved_steps(self.run.checkpoints) and step > 0:
-            self._check_weights(step)
-            self._write(step)
-            if final and step % self.config.logging.samples_every:
-                self._preview(step)
-        self.world.barrier()
-
-    def _write(self, step: int) -> None:
-        logging = self.config.logging
-        average, raw = self.players.average.network.state_dict(), self.players.generator.state_dict()
-        save_generator(self.run.path / FILE_NAME, average, raw, self.config, step)
-        save_checkpoint(self.run.checkpoints, step, self.players.state())
-        prune(self.run.checkpoints, logging.keep_checkpoints, logging.milestone_every)
-
 
 def check_classes(config: Config, data: TrainingImages) -> None:
     """Hold ``model.num_classes`` against the labels.
@@ -259,12 +242,12 @@ def check_classes(config: Config, data: TrainingImages) -> None:
     Raises:
         GanlabError: a conditional model, and images without labels or with another number of classes.
     """
-    wanted, there = config.model.num_classes, data.num_classes
-    if wanted and wanted != there:
-        has = f"labels of {there} classes" if there else "no labels (or not for every image)"
+    classes, labelled = config.model.num_classes, data.num_classes
+    if classes and classes != labelled:
+        has = f"labels of {labelled} classes" if labelled else "no labels (or not for every image)"
         raise GanlabError(
-            f"model.num_classes is {wanted}, but {data.description['path']} has {has}; expected "
-            f"{f'{there} or ' if there else ''}0 (unconditional)"
+            f"model.num_classes is {classes}, but {data.description['path']} has {has}; expected "
+            f"{f'{labelled} or ' if labelled else ''}0 (unconditional)"
         )
 
 

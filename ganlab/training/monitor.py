@@ -1,4 +1,4 @@
-"""What a run tells: metrics.jsonl, TensorBoard, the log file, sample grids with their spectrum."""
+"""What a run tells: its first lines, metrics.jsonl, TensorBoard, the log file, samples and their spectrum."""
 
 from __future__ import annotations
 
@@ -10,26 +10,77 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
+from torch import Tensor
 
+from ganlab.config.architecture import stage_names
 from ganlab.config.schema import Config
-from ganlab.training.run_folder import LOG, METRICS, RunFolder, cut_metrics
-from ganlab.util.atomic import atomic_path
+from ganlab.data import TrainingImages
+from ganlab.images import UInt8Array, to_float, to_uint8
+from ganlab.models import Generator, count_parameters
+from ganlab.spectra import decibels, radial_profile
+from ganlab.training.checkpoint import LOG, METRICS, RunFolder
+from ganlab.training.distributed import Placement, World
+from ganlab.training.players import Players
+from ganlab.training.step import labels, latents
+from ganlab.util.atomic import atomic_path, write_text
 
 CLOCK_WAIT, CLOCK_TRIES = 0.05, 24
 """Seconds between looks at the clock, and how many: a little over a second."""
+SAMPLES, COLUMNS, REALS = 64, 8, 512
+"""Fakes of a preview and how many stand in a row; reals, at most, behind the spectrum beside them."""
+
+Picture = np.ndarray[Any, np.dtype[np.uint8]]
+"""``(H, W, 3)``."""
+
+
+def banner(
+    config: Config, placement: Placement, world: World, data: TrainingImages, players: Players, start: int
+) -> list[str]:
+    """The first lines of a run, in the order in which people ask: where, how, on what, how large."""
+    training, images, side = config.training, data.description, config.model.image_size
+    precision = "bf16 autocast" if placement.bf16 else "fp32"
+    layout = "channels-last" if placement.channels_last else "channels-first"
+    skipped = f", {images['skipped']} files skipped" if images.get("skipped") else ""
+    calls = (
+        "one discriminator call for reals and fakes" if players.concatenate else "a call each (batch norm)"
+    )
+    lines = {
+        "device": f"{placement.device} ({placement.reason})",
+        "computing": f"{precision}, {layout}, CPU threads {placement.threads}, processes {world.size}",
+        "data": f"{images['source']}, {images['num_train']} training and {images['num_val']} held-out images "
+        f"of {side}x{side}{skipped}",
+        "generator": f"{config.model.architecture}, {count_parameters(players.generator):,} parameters, "
+        f"upsampling {', '.join(stage_names(config.model))}",
+        "against": f"{count_parameters(players.discriminator):,} parameters, {config.loss.adversarial} loss, "
+        f"penalty {config.loss.penalty}, {calls}",
+        "steps": f"{start} to {training.steps}, {training.n_dis} discriminator "
+        f"update{'s' if training.n_dis > 1 else ''} each, batch {training.batch_size}, seed {config.seed}",
+    }
+    notes = [f"{'note':<10} {text}" for text in images.get("notes", ())]
+    return [*(f"{name:<10} {text}" for name, text in lines.items()), *notes]
 
 
 class Monitor:
-    """Writes of one run; the process that is not the main one gets a `SilentMonitor`."""
+    """Writes of one run; the process that is not the main one gets a `SilentMonitor`.
+
+    Args:
+        folder: the run's folder, locked.
+        config: the run's configuration.
+        start: steps done so far; what an earlier process logged beyond them is dropped.
+    """
 
     def __init__(self, folder: RunFolder, config: Config, start: int) -> None:
-        self.folder = folder
+        self.folder, self.seed = folder, config.seed
         cut_metrics(folder.path / METRICS, start)
         self._metrics = open(folder.path / METRICS, "a", encoding="utf-8")  # noqa: SIM115
         self._log = open(folder.path / LOG, "a", encoding="utf-8")  # noqa: SIM115
         self._board = _board(folder.path / "tensorboard", start) if config.logging.tensorboard else None
         self._clock, self._clock_step = time.monotonic(), start
+        self._real_profile: Tensor | None = None
 
     def __enter__(self) -> Monitor:
         return self
@@ -63,7 +114,17 @@ class Monitor:
         self._board.flush()
         self._clock, self._clock_step = now, step
 
-    def picture(self, step: int, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+    def preview(self, step: int, generator: Generator, data: TrainingImages) -> None:
+        """The same 64 latents' images, and their mean spectrum beside the reals'."""
+        if self._real_profile is None:
+            # Of held-out images: what the generator is to resemble without having been shown it.
+            chosen = data.val if len(data.val) else data.train
+            self._real_profile = mean_profile_db(to_float(np.asarray(data.images[np.sort(chosen[:REALS])])))
+        samples = fixed_samples(generator, self.seed)
+        self.picture(step, "samples", grid(to_uint8(samples)))
+        self.picture(step, "spectrum", spectrum_picture(self._real_profile, mean_profile_db(samples)))
+
+    def picture(self, step: int, name: str, image: Picture) -> None:
         """A uint8 ``(H, W, 3)`` picture into samples/ and TensorBoard."""
         with atomic_path(self.folder.samples / f"{name}-{step:09d}.png") as temporary:
             Image.fromarray(image).save(temporary, format="PNG")
@@ -88,28 +149,86 @@ class SilentMonitor(Monitor):
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Nothing."""
 
-    def picture(self, step: int, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+    def preview(self, step: int, generator: Generator, data: TrainingImages) -> None:
         """Nothing."""
 
 
 def _board(folder: Path, start: int) -> Any:
-    """A TensorBoard writer; events after ``start`` that an earlier process left are purged."""
+    """A TensorBoard writer; events after ``start`` that an earlier process left are purged.
+
+    Event files are named by the second and read in the order of their names. A run that is resumed within the
+    second of its last start would have its events read before those they replace, which then come back: so
+    wait for a later name. No longer than a second, because a clock that was set back must not stop a run.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
-    _wait_for_a_later_name(folder)
+    seconds = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
+    for _ in range(CLOCK_TRIES):
+        if not seconds or int(time.time()) > max(seconds):
+            break
+        time.sleep(CLOCK_WAIT)
     # Also from the start: a process killed before its first checkpoint has left events.
     return SummaryWriter(str(folder), purge_step=start + 1)
 
 
-def _wait_for_a_later_name(folder: Path) -> None:
-    """Event files are named by the second and read in the order of their names.
+def cut_metrics(path: Path, step: int) -> None:
+    """Drop the lines after ``step``: steps that a killed run had logged but not saved are run again."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    kept = []
+    for line in lines:
+        try:
+            if float(json.loads(line)["step"]) <= step:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError):
+            continue  # cut off by the kill
+    if len(kept) < len(lines):
+        write_text(path, "".join(f"{line}\n" for line in kept))
 
-    A run that is resumed within the second of its last start would otherwise have its events read before
-    those it replaces, which then come back.
+
+@torch.no_grad()
+def fixed_samples(generator: Generator, seed: int) -> Tensor:
+    """``(64, 3, S, S)`` in [-1, 1] from the run's fixed noise; the generator's mode is restored."""
+    device = next(generator.parameters()).device
+    z = latents(seed, "preview", 0, SAMPLES, generator.z_dim).to(device)
+    classes = labels(seed, "preview", 0, SAMPLES, generator.num_classes)
+    training = generator.training
+    images: Tensor = generator.eval()(z, None if classes is None else classes.to(device))
+    generator.train(training)
+    return images.float().cpu()
+
+
+def grid(images: UInt8Array, columns: int = COLUMNS, gap: int = 2) -> Picture:
+    """uint8 ``(N, H, W, 3)`` -> one picture with white gaps of ``gap`` pixels."""
+    count, height, width, _ = images.shape
+    rows = -(-count // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (height + gap) + gap, (index % columns) * (width + gap) + gap
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def mean_profile_db(images: Tensor) -> Tensor:
+    """Mean radial power in dB, ``(K,)``, ganlab's convention, of images ``(N, C, H, W)`` in [-1, 1].
+
+    The FFT's last digits depend on where in memory the images lie; rounded to a thousandth of a dB, a resumed
+    run draws the same picture.
     """
-    seconds = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
-    # No longer than that: a clock that was set back must not stop a run.
-    for _ in range(CLOCK_TRIES):
-        if not seconds or int(time.time()) > max(seconds):
-            return
-        time.sleep(CLOCK_WAIT)
+    return decibels(radial_profile(images.double()).mean(0)).round(decimals=3)
+
+
+def spectrum_picture(real: Tensor, fake: Tensor) -> Picture:
+    """Both radial profiles ``(K,)``, ganlab's convention, in dB over cycles per pixel."""
+    figure = Figure(figsize=(4.5, 3.0), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    frequencies = np.linspace(0.0, 0.5, len(real))
+    axes.plot(frequencies, real.numpy(), color="black", label=f"real ({REALS} at most)")
+    axes.plot(frequencies, fake.numpy(), color="#D55E00", label=f"fake ({SAMPLES})")
+    axes.set(xlabel="frequency (cycles per pixel)", ylabel="mean radial power (dB)")
+    axes.legend(frameon=False)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels: Picture = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    return pixels[..., :3].copy()

@@ -1,4 +1,4 @@
-"""Exponential moving average of a generator."""
+"""The networks with their optimizers and the generator's average: everything a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ganlab.config.schema import Config, OptimizerConfig
 from ganlab.losses import SpectralLosses, build_spectral_losses
@@ -20,13 +20,13 @@ from ganlab.models import (
     build_spectral_discriminator,
 )
 from ganlab.models.layers import has_batch_norm
-from ganlab.training.device import Placement
-from ganlab.training.distributed import World, gather_rows, parallel, synchronised
+from ganlab.training.distributed import Placement, World, gather_rows, parallel, synchronised
 from ganlab.util.hashing import derive_seed
 
 Network = TypeVar("Network", bound=nn.Module)
 
 RAMP = 10
+"""TensorFlow's ``ExponentialMovingAverage`` with ``num_updates``: decay at most (1 + n) / (10 + n)."""
 
 
 class MovingAverage(Generic[Network]):
@@ -44,7 +44,7 @@ class MovingAverage(Generic[Network]):
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
         """Move towards ``network`` after its update number ``step`` (from 0)."""
-        ours, theirs = self._tensors(self.network), self._tensors(network)
+        ours, theirs = ([*part.parameters(), *part.buffers()] for part in (self.network, network))
         after = step - self.start
         decay = min(self.decay, (1 + after) / (RAMP + after)) if after >= 0 else 0.0
         floats = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.is_floating_point()]
@@ -53,14 +53,10 @@ class MovingAverage(Generic[Network]):
             if not mine.is_floating_point():
                 mine.copy_(other)
 
-    @staticmethod
-    def _tensors(network: nn.Module) -> list[Tensor]:
-        return [*network.parameters(), *network.buffers()]
-
 
 @dataclass
 class Players:
-    """Networks, their DDP or compiled faces, optimizers, moving average."""
+    """Who plays, each network with the face that an update calls (as it is, in DDP, or compiled)."""
 
     generator: Generator
     discriminator: Discriminator
@@ -100,46 +96,42 @@ class Players:
 
 
 def make_players(config: Config, placement: Placement, world: World) -> Players:
-    """Build both networks from the run's seed and put them in place."""
+    """Build the networks from the run's seed, put them in place, and give them their optimizers.
+
+    Raises:
+        GanlabError: no such architecture, input, convention or spectral loss.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "init"))
         generator, discriminator = build_generator(config), build_discriminator(config)
+        # A stream of its own: with or without a spectral discriminator the others start the same.
+        torch.manual_seed(derive_seed(config.seed, "init/spectral"))
+        second = build_spectral_discriminator(config)
     average = MovingAverage(generator, config.training.ema_decay, config.training.ema_start)
     concatenate = not has_batch_norm(discriminator)
     generator, discriminator = synchronised(generator, world), synchronised(discriminator, world)
     for network in (generator, discriminator, average.network):
         network.to(placement.device).to(memory_format=placement.memory_format)
-    second, terms = _spectral_parts(config, placement, world)
-    options = config.optimizer
-    judges = discriminator if second is None else nn.ModuleList([discriminator, second])
-    return Players(
-        generator,
-        discriminator,
-        _callable(generator, config, placement, world),
-        _callable(discriminator, config, placement, world),
-        adam(generator, options.lr, options, placement),
-        adam(judges, options.lr_discriminator or options.lr, options, placement),
-        average,
-        concatenate,
-        second,
-        None if second is None else parallel(second, world, placement.device),
-        terms,
-    )
-
-
-def _spectral_parts(
-    config: Config, placement: Placement, world: World
-) -> tuple[SpectralDiscriminator | None, SpectralLosses | None]:
-    """The second discriminator and the spectral losses, if any; their random numbers are their own."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, "init/spectral"))
-        second = build_spectral_discriminator(config)
     terms = build_spectral_losses(config.loss.spectral, config.model.image_size, config.seed)
     if world.size > 1:
         terms.set_gather(gather_rows)
+    judges: nn.Module = discriminator
     if second is not None:
-        second.to(placement.device)
-    return second, terms.to(placement.device) if len(terms) else None
+        judges = nn.ModuleList([discriminator, second.to(placement.device)])
+    options = config.optimizer
+    return Players(
+        generator=generator,
+        discriminator=discriminator,
+        generator_call=_callable(generator, config, placement, world),
+        discriminator_call=_callable(discriminator, config, placement, world),
+        generator_optimizer=adam(generator, options.lr, options, placement),
+        discriminator_optimizer=adam(judges, options.lr_discriminator or options.lr, options, placement),
+        average=average,
+        concatenate=concatenate,
+        spectral_discriminator=second,
+        spectral_call=None if second is None else parallel(second, world, placement.device),
+        spectral_losses=terms.to(placement.device) if len(terms) else None,
+    )
 
 
 def adam(network: nn.Module, lr: float, options: OptimizerConfig, placement: Placement) -> torch.optim.Adam:
@@ -153,8 +145,7 @@ def set_learning_rates(players: Players, config: Config, step: int) -> None:
     options = config.optimizer
     if options.schedule == "constant":
         return
-    left = (config.training.steps - step) / (config.training.steps - options.decay_start)
-    factor = min(1.0, left)
+    factor = min(1.0, (config.training.steps - step) / (config.training.steps - options.decay_start))
     for optimizer, lr in (
         (players.generator_optimizer, options.lr),
         (players.discriminator_optimizer, options.lr_discriminator or options.lr),
@@ -164,5 +155,6 @@ def set_learning_rates(players: Players, config: Config, step: int) -> None:
 
 
 def _callable(network: nn.Module, config: Config, placement: Placement, world: World) -> nn.Module:
+    """The network as an update calls it; its weights and its state dict are the network's own."""
     face = parallel(network, world, placement.device)
     return torch.compile(face) if config.training.compile else face  # type: ignore[return-value]

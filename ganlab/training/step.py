@@ -5,26 +5,58 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganlab.config.schema import Config
+from ganlab.config.schema import Config, SpectralDiscriminatorConfig
 from ganlab.data import BatchReader
 from ganlab.errors import lookup
-from ganlab.losses import ADVERSARIAL, PENALTIES, gradient_ratios
-from ganlab.training.device import Placement
-from ganlab.training.distributed import World, gather_rows
+from ganlab.images import to_float
+from ganlab.losses import ADVERSARIAL, PENALTIES, AdversarialLoss, SpectralLosses, gradient_ratios
+from ganlab.models import SpectralDiscriminator
+from ganlab.training.distributed import Placement, World, gather_rows
 from ganlab.training.players import Players
-from ganlab.training.preview import generator_for, labels, latents
-from ganlab.training.spectral import SecondOpinion, term_distances, term_values, training_images
+from ganlab.util.hashing import derive_seed
 
 Losses = dict[str, Tensor]
+"""Scalars by their names in the log."""
 
 DEFAULT_PENALTY_WEIGHT = 10.0
+"""Lambda of Gulrajani et al. 2017 (WGAN-GP) and of Kodali et al. 2017 (DRAGAN)."""
+FIT_BATCH = 256
+
+
+def generator_for(seed: int, stream: str, index: int = 0) -> torch.Generator:
+    """A CPU generator for one draw; the CPU's numbers are the same whatever device the run is on."""
+    return torch.Generator().manual_seed(derive_seed(seed, stream, index))
+
+
+def latents(seed: int, stream: str, index: int, count: int, z_dim: int) -> Tensor:
+    """Standard normal ``(count, z_dim)``, float32, on the CPU."""
+    return torch.randn(count, z_dim, generator=generator_for(seed, stream, index))
+
+
+def labels(seed: int, stream: str, index: int, count: int, num_classes: int) -> Tensor | None:
+    """Uniform class labels ``(count,)``, int64, on the CPU; None without classes."""
+    if not num_classes:
+        return None
+    return torch.randint(num_classes, (count,), generator=generator_for(seed, f"{stream}/labels", index))
 
 
 class Trainer:
-    """The two updates of a GAN, for the players, the data and the losses of one run."""
+    """The two updates of a GAN, for the players, the data and the losses of one run.
+
+    Args:
+        config: the run's configuration.
+        players: what is updated, in place.
+        reader: real batches by number.
+        placement: device, precision and layout.
+        world: this process among all.
+
+    Raises:
+        GanlabError: an unknown loss or penalty.
+    """
 
     def __init__(
         self, config: Config, players: Players, reader: BatchReader, placement: Placement, world: World
@@ -34,106 +66,94 @@ class Trainer:
         self.adversarial = lookup(ADVERSARIAL, config.loss.adversarial, "adversarial loss")
         self.penalty = lookup(PENALTIES, config.loss.penalty, "penalty")
         self.penalty_weight = config.loss.penalty_weight or DEFAULT_PENALTY_WEIGHT
-        self.second = self._second_opinion()
-        self._seen: tuple[int, Tensor] | None = None
+        self.second: SecondOpinion | None = None
+        options = config.model.spectral_discriminator
+        if options and players.spectral_discriminator is not None and players.spectral_call is not None:
+            self.second = SecondOpinion(
+                options, players.spectral_discriminator, players.spectral_call, self.adversarial
+            )
+        self._last_real: tuple[int, Tensor] | None = None
 
     def discriminator_step(self, index: int) -> Losses:
-        """Update the discriminator on real batch ``index``."""
-        players, batch = self.players, self.reader.batch(index)
+        """Update the discriminator, and the spectral one, on real batch ``index``.
+
+        Returns:
+            The losses, whose sum was minimised, then the mean logits of reals and fakes.
+        """
+        players, second = self.players, self.second
+        batch = self.reader.batch(index)
         real = batch.images.to(memory_format=self.placement.memory_format)
-        z, wanted = self._inputs("discriminator", index, self.config.training.batch_size)
+        z, classes = self._inputs("discriminator", index, self.config.training.batch_size)
         with self.placement.autocast():
+            # The fakes are data here: no gradient, hence not through DDP, which would wait for one.
             with torch.no_grad():
-                fake = players.generator(z, wanted)
-            real_logits, fake_logits = self._logits(real, fake, batch.labels, wanted)
-            losses = self._discriminator_losses(real, fake, real_logits, fake_logits)
+                fake = players.generator(z, classes)
+            on_real, on_fake = self._logits(real, fake, batch.labels, classes)
+            if second is None:
+                losses = {"discriminator/adversarial": self.adversarial.discriminator(on_real, on_fake)}
+            else:
+                own_real, own_fake = second.logits(real, fake)
+                judged = second.judged(on_real, own_real), second.judged(on_fake, own_fake)
+                losses = {
+                    "discriminator/adversarial": self.adversarial.discriminator(*judged),
+                    "discriminator/spectral": self.adversarial.discriminator(own_real, own_fake),
+                }
         if self.config.loss.penalty != "none":
-            losses["discriminator/penalty"] = self._penalty(real, fake.float(), batch.labels, index)
-            if self.second is not None:
-                losses["discriminator/spectral_penalty"] = self._spectral_penalty(real, fake.float(), index)
+            # Outside autocast: half precision would blur the gradient's norm.
+            losses |= self._penalties(real, fake.float(), batch.labels, index)
         if players.spectral_losses is not None:
-            self._seen = (index, batch.images)
+            self._last_real = (index, batch.images)
         self._update(players.discriminator_optimizer, losses)
-        losses["discriminator/logit_real"] = real_logits.detach().mean()
-        losses["discriminator/logit_fake"] = fake_logits.detach().mean()
+        losses["discriminator/logit_real"] = on_real.detach().mean()
+        losses["discriminator/logit_fake"] = on_fake.detach().mean()
         return losses
 
     def generator_step(self, index: int) -> Losses:
-        """Update the generator; the discriminator's weights take no gradient meanwhile."""
+        """Update the generator; the discriminators' weights take no gradient meanwhile.
+
+        Returns:
+            The losses, whose sum was minimised, then gradient ratios where they are due, and the unweighted
+            distances of the spectral losses.
+        """
         players, training = self.players, self.config.training
         count = training.generator_batch_size or training.batch_size
-        z, wanted = self._inputs("generator", index, count)
+        z, classes = self._inputs("generator", index, count)
         with frozen(players.discriminator, players.spectral_discriminator):
             with self.placement.autocast():
-                fake = players.generator_call(z, wanted)
-                logits = players.discriminator(fake, wanted).float()
-                losses = self._generator_losses(logits, fake, index)
-            ratios = self._gradient_ratios(losses, fake, index)
+                fake = players.generator_call(z, classes)
+                # Not through DDP either: the discriminator's weights are frozen, there is nothing to average.
+                on_fake = players.discriminator(fake, classes).float()
+                if self.second is None:
+                    losses = {"generator/adversarial": self.adversarial.generator(on_fake)}
+                else:
+                    losses = self.second.generator_losses(on_fake, fake)
+                if players.spectral_losses is not None:
+                    losses |= self._spectral_losses(players.spectral_losses, fake, losses, index)
+            ratios: Losses = {}
+            if self.compares_gradients(index):
+                # How strongly each further loss pulls at the pixels, relative to the discriminator.
+                adversarial = losses["generator/adversarial"]
+                further = {name: loss for name, loss in losses.items() if name != "generator/adversarial"}
+                gather = gather_rows if self.world.size > 1 else None
+                for name, ratio in gradient_ratios(further, adversarial, fake, gather).items():
+                    ratios[f"{name}/gradient_ratio"] = ratio
             self._update(players.generator_optimizer, losses)
-        distances = {} if players.spectral_losses is None else term_distances(players.spectral_losses)
-        return losses | ratios | distances
+        terms = {} if players.spectral_losses is None else players.spectral_losses.distances()
+        return losses | ratios | {f"spectral/{name}/distance": value for name, value in terms.items()}
 
-    def _second_opinion(self) -> SecondOpinion | None:
-        """The spectral discriminator's part, if there is one."""
-        options, players = self.config.model.spectral_discriminator, self.players
-        if options is None or players.spectral_discriminator is None or players.spectral_call is None:
-            return None
-        return SecondOpinion(options, players.spectral_discriminator, players.spectral_call, self.adversarial)
-
-    def _discriminator_losses(self, real: Tensor, fake: Tensor, on_real: Tensor, on_fake: Tensor) -> Losses:
-        """The adversarial loss of the main discriminator, and of the spectral one."""
-        if self.second is None:
-            return {"discriminator/adversarial": self.adversarial.discriminator(on_real, on_fake)}
-        own_real, own_fake = self.second.logits(real, fake)
-        judged = self.second.judged(on_real, own_real), self.second.judged(on_fake, own_fake)
-        return {
-            "discriminator/adversarial": self.adversarial.discriminator(*judged),
-            "discriminator/spectral": self.adversarial.discriminator(own_real, own_fake),
-        }
-
-    def _generator_losses(self, logits: Tensor, fake: Tensor, index: int) -> Losses:
-        """All terms of the generator's loss; their sum is minimised."""
-        terms = self.players.spectral_losses
-        losses = {}
-        if self.second is None:
-            losses["generator/adversarial"] = self.adversarial.generator(logits)
-        else:
-            losses |= self.second.generator_losses(logits, fake)
-        if terms is not None:
-            terms.fit(lambda: training_images(self.reader))
-            adversarial = torch.stack([value.float() for value in losses.values()]).sum()
-            losses |= term_values(terms, fake, self._real_of_step(index), adversarial)
-        return losses
-
-    def _real_of_step(self, step: int) -> Tensor:
-        """The reals of the step's last discriminator update."""
-        index = (step + 1) * self.config.training.n_dis - 1
-        if self._seen is not None and self._seen[0] == index:
-            return self._seen[1]
-        return self.reader.batch(index).images
-
-    def measures(self, step: int) -> bool:
-        """Whether gradients are compared in this step (counted from 0)."""
+    def compares_gradients(self, step: int) -> bool:
+        """Whether the generator's gradients are compared in this step (counted from 0)."""
         second = self.second is not None and self.second.options.combine == "errors"
-        anything = second or self.players.spectral_losses is not None
-        return anything and (step + 1) % self.config.logging.gradients_every == 0
-
-    def _gradient_ratios(self, losses: Losses, fake: Tensor, index: int) -> Losses:
-        """How strongly each further loss pulls at the pixels, relative to the discriminator; now and then."""
-        further = {name: value for name, value in losses.items() if name != "generator/adversarial"}
-        if not further or not self.measures(index):
-            return {}
-        gather = gather_rows if self.world.size > 1 else None
-        ratios = gradient_ratios(further, losses["generator/adversarial"], fake, gather)
-        return {f"{name}/gradient_ratio": value for name, value in ratios.items()}
+        several = second or self.players.spectral_losses is not None
+        return several and (step + 1) % self.config.logging.gradients_every == 0
 
     def _inputs(self, stream: str, index: int, count: int) -> tuple[Tensor, Tensor | None]:
-        """This process's rows of the global batch of latents and wanted classes."""
+        """This process's rows of the global batch of latents and classes to be made."""
         seed, rows, model = self.config.seed, self.world.rows(count), self.config.model
         z = latents(seed, stream, index, count, model.generator.z_dim)[rows]
-        wanted = labels(seed, stream, index, count, model.num_classes)
+        classes = labels(seed, stream, index, count, model.num_classes)
         device = self.placement.device
-        return z.to(device, non_blocking=True), None if wanted is None else wanted[rows].to(device)
+        return z.to(device, non_blocking=True), None if classes is None else classes[rows].to(device)
 
     def _logits(
         self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
@@ -146,35 +166,50 @@ class Trainer:
         logits = call(torch.cat([real, fake]), both).float()
         return logits[: len(real)], logits[len(real) :]
 
-    def _penalty(self, real: Tensor, fake: Tensor, real_labels: Tensor | None, index: int) -> Tensor:
-        value = self.penalty.penalty(
-            lambda images: self.players.discriminator(images, real_labels), real, fake, self._uniform(index),
-            self._spread(real),
-        )  # fmt: skip
-        return self.penalty_weight * value
+    def _penalties(self, real: Tensor, fake: Tensor, real_labels: Tensor | None, index: int) -> Losses:
+        """The weighted penalty on each discriminator; each has random numbers of its own."""
+        spread = None
+        if self.world.size > 1 and self.penalty.needs_spread:
+            # DRAGAN's noise has the size of the whole batch's deviation, not of this process's part of it.
+            spread = gather_rows(real).std()
 
-    def _spectral_penalty(self, real: Tensor, fake: Tensor, index: int) -> Tensor:
-        """The same penalty on the spectral discriminator, with numbers of its own."""
-        assert self.second is not None
-        draws = self._uniform(index, "penalty/spectral")
-        spread = self._spread(real)
-        return self.penalty_weight * self.penalty.penalty(self.second.network, real, fake, draws, spread)
+        def main(images: Tensor) -> Tensor:
+            logits: Tensor = self.players.discriminator(images, real_labels)
+            return logits
 
-    def _spread(self, real: Tensor) -> Tensor | None:
-        """Standard deviation of the global batch's reals, for a penalty whose noise has its size."""
-        if self.world.size == 1 or not self.penalty.needs_spread:
-            return None
-        return gather_rows(real).std()
+        def penalty(critic: Callable[[Tensor], Tensor], stream: str) -> Tensor:
+            draw = generator_for(self.config.seed, stream, index)
 
-    def _uniform(self, index: int, stream: str = "penalty") -> Callable[[tuple[int, ...]], Tensor]:
-        """Uniform numbers for the global batch of this update, sliced to this process."""
-        draw = generator_for(self.config.seed, stream, index)
+            def uniform(shape: tuple[int, ...]) -> Tensor:
+                whole = torch.rand((shape[0] * self.world.size, *shape[1:]), generator=draw)
+                return whole[self.world.rows(len(whole))].to(self.placement.device)
 
-        def uniform(shape: tuple[int, ...]) -> Tensor:
-            whole = torch.rand((shape[0] * self.world.size, *shape[1:]), generator=draw)
-            return whole[self.world.rows(len(whole))].to(self.placement.device)
+            return self.penalty_weight * self.penalty.penalty(critic, real, fake, uniform, spread)
 
-        return uniform
+        losses = {"discriminator/penalty": penalty(main, "penalty")}
+        if self.second is not None:
+            losses["discriminator/spectral_penalty"] = penalty(self.second.network, "penalty/spectral")
+        return losses
+
+    def _spectral_losses(self, terms: SpectralLosses, fake: Tensor, adversarial: Losses, step: int) -> Losses:
+        """The weighted spectral losses of the fakes, against the reals that the discriminator saw last."""
+        terms.fit(self._training_images)
+        index = (step + 1) * self.config.training.n_dis - 1
+        if self._last_real is not None and self._last_real[0] == index:
+            real = self._last_real[1]
+        else:
+            real = self.reader.batch(index).images
+        total = torch.stack([value.float() for value in adversarial.values()]).sum()
+        # Half precision cannot hold a spectrum, whose values span many decades.
+        with torch.autocast(fake.device.type, enabled=False):
+            values = terms(fake.float(), real.float(), total.float())
+        return {f"generator/spectral/{name}": value for name, value in values.items()}
+
+    def _training_images(self) -> Iterator[Tensor]:
+        """All training images once, ``(n, C, H, W)`` in [-1, 1]: neither mirrored nor with noise added."""
+        reader, indices = self.reader, np.sort(self.reader.indices)
+        for start in range(0, len(indices), FIT_BATCH):
+            yield to_float(reader.images[indices[start : start + FIT_BATCH]], reader.device)
 
     @staticmethod
     def _update(optimizer: torch.optim.Optimizer, losses: Losses) -> None:
@@ -182,6 +217,53 @@ class Trainer:
         total = torch.stack([value.float() for value in losses.values()]).sum()
         total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+
+
+class SecondOpinion:
+    """What the spectral discriminator adds to both updates; its weights share the main one's optimizer.
+
+    Jung and Keuper 2021 (arXiv 2012.03110) add the losses of both ("errors") or their logits ("logits");
+    SSD-GAN (Chen et al. 2021) has the main discriminator play with the mean logit too ("mixed").
+
+    Args:
+        options: how both discriminators are combined.
+        network: the spectral discriminator.
+        call: the same as DDP sees it.
+        adversarial: the run's adversarial loss, which both play.
+    """
+
+    def __init__(
+        self,
+        options: SpectralDiscriminatorConfig,
+        network: SpectralDiscriminator,
+        call: nn.Module,
+        adversarial: type[AdversarialLoss],
+    ) -> None:
+        self.options, self.network, self.call, self.adversarial = options, network, call, adversarial
+
+    def logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Its logits of both, in one call."""
+        both: Tensor = self.call(torch.cat([real, fake.to(real.dtype)]))
+        return both[: len(real)], both[len(real) :]
+
+    def mean(self, main: Tensor, own: Tensor) -> Tensor:
+        """Weighted mean of both logits."""
+        ratio = self.options.ratio
+        return (main.float() + ratio * (own.detach() if self.options.detach else own)) / (1.0 + ratio)
+
+    def judged(self, main: Tensor, own: Tensor) -> Tensor:
+        """The logits that the main discriminator's loss sees: its own, or in a mixed head the mean."""
+        return self.mean(main, own) if self.options.combine == "mixed" else main
+
+    def generator_losses(self, main: Tensor, fake: Tensor) -> Losses:
+        """The generator's adversarial loss against both; the entries add up to it."""
+        own, ratio = self.network(fake), self.options.ratio
+        if self.options.combine != "errors":
+            return {"generator/adversarial": self.adversarial.generator(self.mean(main, own))}
+        return {
+            "generator/adversarial": self.adversarial.generator(main) / (1.0 + ratio),
+            "generator/adversarial_spectral": self.adversarial.generator(own) * ratio / (1.0 + ratio),
+        }
 
 
 @contextmanager

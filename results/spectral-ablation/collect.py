@@ -28,7 +28,7 @@ from ganlab.results.style import (
     series_style,
     styled,
 )
-from ganlab.training.preview import grid
+from ganlab.training.monitor import grid
 
 HERE = Path(__file__).parent
 UPSAMPLERS = ("transposed", "pixel_shuffle", "bed_of_nails", "nearest", "bicubic", "bilinear")

@@ -21,7 +21,7 @@ from PIL import Image
 
 from ganlab.data import open_image_set
 from ganlab.results.style import PAGE, new_figure, save_figure, series_style, styled
-from ganlab.training.preview import grid
+from ganlab.training.monitor import grid
 
 HERE = Path(__file__).parent
 UPSAMPLERS = ("transposed", "pixel_shuffle", "bed_of_nails", "nearest", "bicubic", "bilinear")

@@ -21,12 +21,11 @@ from torch.utils.data import DataLoader, Dataset
 from ganlab.config import load
 from ganlab.data import load_training_images
 from ganlab.models import build_discriminator, build_generator
-from ganlab.training.device import place
-from ganlab.training.distributed import World
-from ganlab.training.loop import _Run, make_reader
+from ganlab.training.checkpoint import RunFolder
+from ganlab.training.distributed import World, place
+from ganlab.training.loop import Run, make_reader
 from ganlab.training.monitor import Monitor
 from ganlab.training.players import make_players
-from ganlab.training.run_folder import RunFolder
 from ganlab.training.step import Trainer, frozen
 
 CASES = {
@@ -60,9 +59,9 @@ def loop_step(config, folder: Path):
     data = load_training_images(config.data, config.model.image_size)
     run = RunFolder(folder)
     run.lock()
-    runner = _Run(config, run, placement, world, data, Monitor(run, config, 0))
+    runner = Run(config, run, placement, world, data, Monitor(run, config, 0))
     done = iter(range(10**9))
-    return lambda: runner._step(next(done))
+    return lambda: runner.step(next(done))
 
 
 def bare_step(config):

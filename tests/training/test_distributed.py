@@ -12,8 +12,7 @@ import torch
 from ganlab.config import dump
 from ganlab.data import load_training_images
 from ganlab.training.checkpoint import checkpoint_path, load_checkpoint
-from ganlab.training.device import place
-from ganlab.training.distributed import World
+from ganlab.training.distributed import World, place
 from ganlab.training.loop import make_reader
 from ganlab.training.players import make_players
 from ganlab.training.step import Trainer
@@ -22,7 +21,7 @@ GRADIENTS = """
 import sys, torch
 from ganlab.config import load
 from ganlab.data import load_training_images
-from ganlab.training.device import place
+from ganlab.training.distributed import place
 from ganlab.training.distributed import join_world, leave_world
 from ganlab.training.loop import make_reader
 from ganlab.training.players import make_players

@@ -124,7 +124,7 @@ def test_half_of_torchruns_environment_is_one_sentence(monkeypatch, size):
 @pytest.mark.parametrize(("dtype", "mean"), [(torch.float32, 3000.0), (torch.bfloat16, 2.0)])
 def test_shared_batch_norm_is_torchs_for_large_means_and_half_precision(monkeypatch, dtype, mean):
     """One process standing for all: the sums stay as they are."""
-    monkeypatch.setattr(process_norm, "all_reduce", lambda value: value)
+    monkeypatch.setattr(process_norm, "sum_over_processes", lambda value: value)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 1)
     monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
     torch.manual_seed(0)

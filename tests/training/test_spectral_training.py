@@ -14,8 +14,7 @@ from ganlab.losses import ADVERSARIAL, PENALTIES
 from ganlab.models import SPECTRAL_INPUTS
 from ganlab.training import train
 from ganlab.training.checkpoint import checkpoint_path, load_checkpoint
-from ganlab.training.device import place
-from ganlab.training.distributed import World
+from ganlab.training.distributed import World, place
 from ganlab.training.loop import make_reader
 from ganlab.training.players import make_players
 from ganlab.training.step import Trainer

@@ -25,8 +25,7 @@ from ganlab.errors import GanlabError
 from ganlab.losses import ADVERSARIAL
 from ganlab.training import train
 from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint, saved_steps
-from ganlab.training.device import place
-from ganlab.training.distributed import World
+from ganlab.training.distributed import World, place
 from ganlab.training.loop import make_reader
 from ganlab.training.players import MovingAverage, make_players, set_learning_rates
 from ganlab.training.step import Trainer

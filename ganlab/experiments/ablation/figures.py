@@ -27,7 +27,7 @@ from ganlab.results.style import DIVERGING, SEQUENTIAL
 from ganlab.spectra import SpectrumStatistics, decibels
 from ganlab.spectra.rings import FloatArray
 from ganlab.spectra.transforms import full_plane
-from ganlab.training.preview import grid
+from ganlab.training.monitor import grid
 from ganlab.upsampling import KERNELS
 from ganlab.util.hashing import sha256_json
 from ganlab.util.progress import bar

@@ -269,8 +269,7 @@ def _no_number(value: Any) -> bool:
 def seconds_per_step(config: Config, steps: int = 3) -> float:
     """Time of one training step of this configuration, on noise instead of its data, in seconds."""
     from ganlab.data import BatchReader
-    from ganlab.training.device import place
-    from ganlab.training.distributed import World
+    from ganlab.training.distributed import World, place
     from ganlab.training.players import make_players
     from ganlab.training.step import Trainer
 

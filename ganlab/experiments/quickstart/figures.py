@@ -15,7 +15,7 @@ from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.profiles import Profiles, profiles_of
 from ganlab.experiments.spectra.tables import write_profiles
 from ganlab.results.style import NULL, PAGE, REAL, new_figure, save_figure, series_style, styled
-from ganlab.training.preview import grid
+from ganlab.training.monitor import grid
 
 SHOWN = 16
 COLUMNS = 4
