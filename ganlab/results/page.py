@@ -1,0 +1,287 @@
+"""One self-contained HTML page about any results folder: summary, tables, figures, and what made them.
+
+A job says what its page holds (`Page`), this module how it looks: light and dark, print, phones. A page asks
+for nothing from anywhere: pictures are inside, and its content security policy admits its own script alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+import ganlab
+from ganlab.errors import GanlabError
+from ganlab.results.folder import PAGE, PLAN, read_folder
+from ganlab.results.tables import cell
+from ganlab.util.atomic import write_text
+
+ROWS_SHOWN = 400
+"""Lines of a CSV file that the page repeats below its figure."""
+FILTER_FROM = 12
+"""Rows from which on a table has a field to filter it."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell that is sorted by a number and may be toned.
+
+    Attributes:
+        text: what is shown.
+        sort: the number behind it; None where there is none.
+        tone: "" or "muted", "good", "bad".
+    """
+
+    text: str
+    sort: float | None = None
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a header; a click on a title sorts them.
+
+    Attributes:
+        header: titles of the columns.
+        rows: texts, numbers, None or `Cell`.
+        title: above the table.
+        note: below it.
+        left: columns that are flush left.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    title: str = ""
+    note: str = ""
+    left: Sequence[int] = (0,)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture, and the numbers behind it.
+
+    Attributes:
+        image: a PNG or SVG file, or its bytes.
+        alt: what it shows, for who cannot see it.
+        caption: below it.
+        csv: the file of its numbers; shown as a table that opens.
+        ink: a drawing of lines on white, which a dark page may invert.
+        natural: shown at so many CSS pixels of width; None: as wide as fits.
+    """
+
+    image: Path | bytes
+    alt: str
+    caption: str = ""
+    csv: Path | None = None
+    ink: bool = False
+    natural: int | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: paragraphs, then tables, then figures. Words in `backticks` are set as code."""
+
+    title: str
+    text: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What one job's page has beyond tables and figures.
+
+    Attributes:
+        body: HTML as a Jinja template, escaped like all others; stands after the summary.
+        script: JavaScript that fills it.
+        style: CSS for it.
+        data: JSON values, which the script reads from the element ``data``.
+    """
+
+    body: str
+    script: str = ""
+    style: str = ""
+    data: Any = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page of a results folder shows.
+
+    Attributes:
+        title: of the page.
+        verb: the command that made the results.
+        summary: sentences that follow from the numbers.
+        sections: in their order.
+        facts: short names and values, shown as tiles.
+        warnings: what a reader must know first.
+        extra: a job's own part.
+        sources: further texts for the last section (a configuration, a plan): title and text.
+    """
+
+    title: str
+    verb: str
+    summary: Sequence[str] = ()
+    sections: Sequence[Section] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    extra: Extra | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_page(folder: str | os.PathLike[str], page: Page, out: str | os.PathLike[str] | None = None) -> Path:
+    """Write ``index.html`` into a results folder, complete or not at all.
+
+    Args:
+        folder: of the results; command, versions, inputs and hashes are read from its provenance.
+        page: what is shown.
+        out: another place for the page.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        GanlabError: a figure or a file of numbers is missing, or the page cannot be written.
+    """
+    target = Path(out) if out else Path(folder) / PAGE
+    write_text(target, render(page, provenance(Path(folder))))
+    return target
+
+
+def render(page: Page, made: Mapping[str, Any] | None = None) -> str:
+    """The page as HTML.
+
+    Args:
+        page: what is shown.
+        made: `provenance` of the folder, if there is one.
+
+    Raises:
+        GanlabError: a figure or a file of numbers cannot be read.
+    """
+    environment, extra = _environment(), page.extra
+    style = _source("page.css") + (extra.style if extra else "")
+    scripts = [_source("page.js"), *([extra.script] if extra and extra.script else [])]
+    policy = (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+        f"style-src {_hash(style)}; script-src {' '.join(map(_hash, scripts))}"
+    )
+    return environment.get_template("page.html.j2").render(
+        page=page, made=made or {}, policy=policy, style=Markup(style), scripts=[Markup(s) for s in scripts],
+        body=Markup(environment.from_string(extra.body).render(page=page)) if extra else "",
+        data=_json_element(extra.data) if extra and extra.data is not None else None,
+        filter_from=FILTER_FROM, version=ganlab.__version__,
+    )  # fmt: skip
+
+
+def provenance(folder: Path) -> dict[str, Any]:
+    """What made a results folder, for the page: empty where nothing is recorded."""
+    if not (folder / PLAN).is_file():
+        return {}
+    stored = read_folder(folder)
+    made = dict(stored.provenance or {})
+    return {
+        "command": stored.command, "identity": json.dumps(stored.identity, indent=2, ensure_ascii=False),
+        "versions": made.get("versions", {}), "inputs": made.get("inputs", []),
+        "files": made.get("files", {}), "complete": stored.provenance is not None,
+    }  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ganlab.results"), autoescape=True, finalize=visible, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"rich": _rich, "source": _data_uri, "lines": _csv_lines, "anchor": _anchor}
+    environment.tests["cell"] = lambda value: isinstance(value, Cell)
+    environment.filters["cell"] = cell
+    return environment
+
+
+def _source(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """An inline element's entry in the content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def visible(value: Any) -> Any:
+    """Text whose invisible and direction-changing characters are shown by their number; markup as it is.
+
+    A file's name may hold a right-to-left override, which would turn around what stands after it.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(
+        f"\\u{ord(c):04x}" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c
+        for c in value
+    )
+
+
+def _rich(text: str) -> Markup:
+    """A sentence; `words in backticks` become code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(visible(text)))))
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _json_element(data: Any) -> Markup:
+    """JSON that cannot end the element it stands in."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _data_uri(image: Path | bytes) -> str:
+    """The picture as an address that holds it.
+
+    Raises:
+        GanlabError: the file cannot be read, or is no PNG or SVG.
+    """
+    try:
+        data = image if isinstance(image, bytes) else image.read_bytes()
+    except OSError as error:
+        raise GanlabError(f"the page's figure {image} cannot be read: {error.strerror}") from error
+    kinds = {b"\x89PNG": "png", b"<?xml": "svg+xml", b"<svg": "svg+xml"}
+    kind = next((kind for start, kind in kinds.items() if data.startswith(start)), None)
+    if kind is None:
+        what = "bytes" if isinstance(image, bytes) else str(image)
+        raise GanlabError(f"the page's figure is neither PNG nor SVG: {what}")
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _csv_lines(path: Path) -> dict[str, Any]:
+    """Header, first rows and number of rows of a CSV file.
+
+    Raises:
+        GanlabError: it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            header, *rows = _limited(csv.reader(stream))
+            more = sum(1 for _ in stream)
+    except (OSError, ValueError, csv.Error) as error:
+        raise GanlabError(f"the page's numbers {path} cannot be read: {error}") from error
+    return {"name": path.name, "header": header, "rows": rows, "count": len(rows) + more}
+
+
+def _limited(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    for place, row in enumerate(rows):
+        yield row
+        if place == ROWS_SHOWN:
+            return
