@@ -256,7 +256,7 @@ def _data_uri(image: Path | bytes) -> str:
     try:
         data = image if isinstance(image, bytes) else image.read_bytes()
     except OSError as error:
-        raise GanlabError(f"the page's figure {image} cannot be read: {error.strerror}") from error
+        raise GanlabError(f"the page's figure {error.filename} cannot be read: {error.strerror}") from error
     kinds = {b"\x89PNG": "png", b"<?xml": "svg+xml", b"<svg": "svg+xml"}
     kind = next((kind for start, kind in kinds.items() if data.startswith(start)), None)
     if kind is None:
