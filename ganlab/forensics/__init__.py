@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ganlab.forensics.detectors.frozen import FrozenDetector
-from ganlab.forensics.detectors.make import make_detector
 from ganlab.forensics.detectors.store import (
     SavedDetector,
     Scores,
@@ -14,24 +13,37 @@ from ganlab.forensics.detectors.store import (
 )
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.extract import extract, extract_many
-from ganlab.forensics.features.make import make_feature
 from ganlab.forensics.features.traces import Traces, convolutional_traces
 from ganlab.forensics.nets.adversarial import finetune_against
-from ganlab.forensics.nets.detector import NetDetector
-from ganlab.forensics.nets.immunise import immunised
+from ganlab.forensics.nets.detector import NetDetector, immunised
+from ganlab.forensics.nets.patch import ReceptiveField, receptive_field
 from ganlab.forensics.nets.patch_maps import Patch, exaggerate, patch_maps, telling_patches
 from ganlab.forensics.nets.trainer import Plan
-from ganlab.forensics.nets.xception import ReceptiveField, receptive_field
 from ganlab.forensics.perturbations.base import describe, perturb
-from ganlab.forensics.perturbations.severity import LEVELS, SEVERITIES, make_perturbation
 from ganlab.forensics.protocol.bench import NULL, Bench, Checked, check, make_bench
 from ganlab.forensics.protocol.guards import GUARDS, Finding, check_leakage, check_sets
 from ganlab.forensics.protocol.metrics import METRICS, Interval, evaluate, summarise
 from ganlab.forensics.protocol.near import exact_hashes, perceptual_hashes, set_hashes
-from ganlab.forensics.protocol.presets import ALIASES, PRESETS, Preset, find_preset, systems_of
 from ganlab.forensics.protocol.split import Split, load_splits, save_splits, split_by_identity
-from ganlab.forensics.protocol.systems import System, parse_system
-from ganlab.forensics.registry import DETECTORS, FEATURES, PERTURBATIONS
+from ganlab.forensics.protocol.systems import (
+    ALIASES,
+    PRESETS,
+    Preset,
+    System,
+    find_preset,
+    parse_system,
+    systems_of,
+)
+from ganlab.forensics.registry import (
+    DETECTORS,
+    FEATURES,
+    LEVELS,
+    PERTURBATIONS,
+    SEVERITIES,
+    make_detector,
+    make_feature,
+    make_perturbation,
+)
 
 __all__ = [
     "ALIASES",

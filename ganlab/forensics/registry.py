@@ -1,15 +1,21 @@
-"""The names of this room. A new entry is one class (or function) and one line here."""
+"""The names of this room, and how an object is made from a name and options.
+
+A new entry is one class (or function) and one line here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ganlab.errors import GanlabError, lookup
 from ganlab.forensics.detectors.classical import (
     durall_svm,
     eigenfaces,
     gradient_boosting,
     hinge_svm,
+    kmeans,
+    knn,
     lasso,
     lda,
     linear_svm,
@@ -19,10 +25,9 @@ from ganlab.forensics.detectors.classical import (
     rbf_svm,
     ridge,
 )
-from ganlab.forensics.detectors.neighbours import kmeans, knn
 from ganlab.forensics.detectors.prnu import prnu, prnu_sensor
 from ganlab.forensics.features.base import Feature
-from ganlab.forensics.features.pixels import ConvolutionalTraces, Cooccurrence, NeighbouringPixels, Pixels
+from ganlab.forensics.features.planes import Cooccurrence, Dct, Dft, HighPass, NeighbouringPixels, Pixels
 from ganlab.forensics.features.profiles import (
     BothAxes,
     Decay,
@@ -32,8 +37,8 @@ from ganlab.forensics.features.profiles import (
     durall_80,
     durall_300,
 )
-from ganlab.forensics.features.residual import NoiseResidual, WaveletPackets
-from ganlab.forensics.features.spectral import Dct, Dft, HighPass
+from ganlab.forensics.features.traces import ConvolutionalTraces
+from ganlab.forensics.features.wavelets import NoiseResidual, WaveletPackets
 from ganlab.forensics.nets.detector import attribution, cnn, fingerprint, npr_resnet, patch, resnet
 from ganlab.forensics.perturbations.base import Perturbation
 from ganlab.forensics.perturbations.operators import (
@@ -131,3 +136,73 @@ DETECTORS: dict[str, Callable[..., Any]] = {
     "npr_resnet": npr_resnet,
     "resnet": resnet,
 }
+
+LEVELS = 5
+SEVERITIES: dict[str, tuple[Mapping[str, Any], ...]] = {
+    "gaussian_noise": tuple({"variance": v} for v in (2.0, 5.0, 20.0, 80.0, 320.0)),
+    "gaussian_blur": tuple({"sigma": s} for s in (0.3, 0.5, 0.75, 1.0, 2.0)),
+    "jpeg": tuple({"quality": q} for q in (95, 90, 75, 50, 25)),
+    "crop_resize": tuple({"fraction": f} for f in (0.05, 0.1, 0.15, 0.2, 0.3)),
+    "rescale": tuple({"factor": f} for f in (1.5, 0.9, 0.75, 0.66, 0.5)),
+    "rotation": tuple({"degrees": (-d, d)} for d in (2.0, 5.0, 15.0, 45.0, 180.0)),
+    "mirror": ({},) * LEVELS,
+    "shift": tuple({"pixels": p} for p in (1, 2, 3, 4, 5)),
+    "occlusion": tuple({"fraction": f} for f in (0.1, 0.2, 0.3, 0.4, 0.5)),
+    "median": tuple({"size": s} for s in (3, 5, 7, 9, 11)),
+    "relight": tuple({"strength": s} for s in (0.1, 0.2, 0.3, 0.5, 0.7)),
+}
+"""Keyword arguments of every operator from level 1 (barely visible) to level 5. A mirror has no degrees."""
+
+
+def make_feature(name: str, **options: Any) -> Feature:
+    """A feature by name.
+
+    Raises:
+        GanlabError: unknown name, unknown option, or a value out of range.
+    """
+    factory = lookup(FEATURES, name, "feature")
+    try:
+        return factory(**options)
+    except TypeError as error:
+        raise GanlabError(f"feature {name!r}: {error}") from error
+
+
+def make_detector(name: str, seed: int = 0, **options: Any) -> Any:
+    """An unfitted detector with scikit-learn's ``fit(features, labels)`` and ``predict_proba(features)``.
+
+    Args:
+        name: a key of ``DETECTORS``.
+        seed: of everything it draws.
+        options: of the detector.
+
+    Raises:
+        GanlabError: unknown name or option.
+    """
+    factory = lookup(DETECTORS, name, "detector")
+    try:
+        return factory(seed=seed, **options)
+    except TypeError as error:
+        raise GanlabError(f"detector {name!r}: {error}") from error
+
+
+def make_perturbation(name: str, severity: int | None = None, **options: Any) -> Perturbation:
+    """A perturbation by name, with options of its own or at one of five severities.
+
+    Raises:
+        GanlabError: unknown name, a level outside 1..5, a published mixture (it has no levels), unknown
+            options, or options beside a severity.
+    """
+    factory = lookup(PERTURBATIONS, name, "perturbation")
+    if severity is not None:
+        if name not in SEVERITIES:
+            raise GanlabError(f"perturbation {name!r} is a published mixture and has no severity levels")
+        if not 1 <= severity <= LEVELS:
+            raise GanlabError(f"severity runs from 1 to {LEVELS}; got {severity}")
+        if options:
+            given = ", ".join(options)
+            raise GanlabError(f"perturbation {name!r}: give a severity or options ({given}), not both")
+        options = dict(SEVERITIES[name][severity - 1])
+    try:
+        return factory(**options)
+    except TypeError as error:
+        raise GanlabError(f"perturbation {name!r}: {error}") from error

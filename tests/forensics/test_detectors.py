@@ -27,10 +27,8 @@ from ganlab.forensics import (
     score_images,
     write_scores,
 )
-from ganlab.forensics.detectors import frozen
-from ganlab.forensics.detectors.freeze import freeze
-from ganlab.forensics.detectors.frozen import FrozenDetector, Step
-from ganlab.forensics.detectors.neighbours import FRANK_GRID, Neighbours
+from ganlab.forensics.detectors.classical import FRANK_GRID, Neighbours
+from ganlab.forensics.detectors.frozen import KINDS, FrozenDetector, Step, freeze
 from ganlab.forensics.detectors.prnu import sensor_filter
 from ganlab.images import to_float
 
@@ -320,7 +318,7 @@ def test_every_frozen_kind_is_reached():
     features = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
     for name in CLASSICAL:
         kinds |= {step.kind for step in freeze(fitted(name, features, labels)).steps}
-    assert kinds == set(frozen.KINDS)
+    assert kinds == set(KINDS)
 
 
 def test_platt_curves_that_all_say_no_share_alike():

@@ -15,7 +15,7 @@ from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
 from ganlab.forensics import FEATURES, extract, extract_many, make_feature, make_perturbation, perturb
 from ganlab.forensics.features import extract as extract_module
-from ganlab.forensics.features import residual as wavelets
+from ganlab.forensics.features import wavelets
 from ganlab.forensics.features.profiles import Decay
 from ganlab.images import luma, to_float
 from ganlab.spectra import CONVENTIONS, radial_profile
@@ -273,7 +273,7 @@ def test_an_interrupted_extraction_leaves_nothing(tmp_path, monkeypatch):
     def broken(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(extract_module, "_checked", broken)
+    monkeypatch.setattr(extract_module, "_computed", broken)
     with pytest.raises(KeyboardInterrupt):
         extract(make_feature("both"), array_image_set(natural(4), "photos"), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from ganlab.forensics import (
     perturb,
     split_by_identity,
 )
-from ganlab.forensics.protocol.near import _groups, identities, look, thumbnails
+from ganlab.forensics.protocol.near import groups, identities, look, thumbnails
 
 ALTERED = {"jpeg": {"quality": 75}, "gaussian_blur": {"sigma": 0.6}, "gaussian_noise": {"variance": 20.0}}
 
@@ -85,9 +85,9 @@ def test_copies_within_a_set_stay_on_one_side_of_the_split(photos):
 def test_groups_join_through_others_and_take_the_smallest_place():
     codes = np.array([0b0, 0b1111111111 << 20, 0b11111111, 0b1111111111111111], np.uint64)
     pictures = np.ones((4, 1), np.float16)
-    assert _groups(codes, pictures).tolist() == [0, 1, 0, 0]
+    assert groups(codes, pictures).tolist() == [0, 1, 0, 0]
     apart = np.array([[1.0], [1.0], [-1.0], [-1.0]], np.float16)
-    assert _groups(codes, apart).tolist() == [0, 1, 2, 2]
+    assert groups(codes, apart).tolist() == [0, 1, 2, 2]
 
 
 def test_many_images_that_all_look_alike_take_no_time_squared():

@@ -16,13 +16,10 @@ from ganlab.forensics import (
     receptive_field,
     save_detector,
 )
-from ganlab.forensics.nets import patch as patch_file
 from ganlab.forensics.nets.architectures import DetectorNetwork
-from ganlab.forensics.nets.augment import AUGMENTATIONS
 from ganlab.forensics.nets.detector import NETWORKS, NetDetector
-from ganlab.forensics.nets.patch import PatchNetwork
-from ganlab.forensics.nets.trainer import Examples, Plan, _batches, train
-from ganlab.forensics.nets.xception import truncated
+from ganlab.forensics.nets.patch import ENSEMBLES, PatchNetwork, truncated_backbone
+from ganlab.forensics.nets.trainer import AUGMENTATIONS, Examples, Plan, batches, train
 from ganlab.images import to_float
 
 TINY = {
@@ -113,22 +110,22 @@ def test_profiles_are_one_row_planes():
 )
 def test_receptive_fields_of_xception(depth, size, stride):
     """The table of patch-forensics (its rfutil.py), computed from the layers."""
-    body, _ = truncated(3, depth)
+    body, _ = truncated_backbone("xception", 3, depth)
     field = receptive_field(body)
     assert (field.size, field.stride) == (size, stride)
 
 
 @pytest.mark.parametrize(("depth", "size", "stride"), [(1, 43, 4), (2, 99, 8), (3, 211, 16), (4, 435, 32)])
 def test_receptive_fields_of_resnet(depth, size, stride):
-    body, _ = patch_file._truncated_resnet(3, depth)
+    body, _ = truncated_backbone("resnet18", 3, depth)
     field = receptive_field(body)
     assert (field.size, field.stride) == (size, stride)
 
 
-@pytest.mark.parametrize("build", [lambda: truncated(1, 1)[0], lambda: truncated(1, 2)[0]])
-def test_receptive_field_is_where_gradients_reach(build):
+@pytest.mark.parametrize("depth", [1, 2])
+def test_receptive_field_is_where_gradients_reach(depth):
     """An output in the middle depends on the pixels of its patch, and on no others."""
-    body = build().double().eval()
+    body = truncated_backbone("xception", 1, depth)[0].double().eval()
     for module in body.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.uniform_(module.weight, 0.5, 1.0)
@@ -149,7 +146,7 @@ def test_receptive_field_is_where_gradients_reach(build):
     assert touched.amax(0).tolist() == [first + field.size - 1] * 2
 
 
-@pytest.mark.parametrize("ensemble", patch_file.ENSEMBLES)
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
 def test_ensembling_rules_by_hand(ensemble):
     network = PatchNetwork((3, 32, 32), 2, depth=1, ensemble=ensemble).eval()
     torch.manual_seed(0)
@@ -228,9 +225,9 @@ def test_early_stopping_keeps_the_best_weights():
 
 
 def test_batches_leave_no_single_image():
-    assert [len(b) for b in _batches(np.arange(9), 4)] == [4, 5]
-    assert [len(b) for b in _batches(np.arange(8), 4)] == [4, 4]
-    assert [len(b) for b in _batches(np.arange(1), 4)] == [1]
+    assert [len(b) for b in batches(np.arange(9), 4)] == [4, 5]
+    assert [len(b) for b in batches(np.arange(8), 4)] == [4, 4]
+    assert [len(b) for b in batches(np.arange(1), 4)] == [1]
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)

@@ -11,9 +11,15 @@ from torch import nn
 from ganlab.errors import GanlabError
 from ganlab.forensics import exaggerate, finetune_against, make_detector, patch_maps, telling_patches
 from ganlab.forensics.nets.adversarial import Finetuning
-from ganlab.forensics.nets.patch import ENSEMBLES, ensemble, log_odds, receptive_table, truncated_backbone
+from ganlab.forensics.nets.patch import (
+    ENSEMBLES,
+    ensemble,
+    log_odds,
+    output_side,
+    receptive_table,
+    truncated_backbone,
+)
 from ganlab.forensics.nets.patch_maps import Patch, patch_field, patch_logits
-from ganlab.forensics.nets.xception import output_side
 from ganlab.images import to_float
 
 

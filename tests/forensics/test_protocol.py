@@ -50,8 +50,8 @@ def test_perceptual_hashes_survive_a_codec_and_tell_images_apart():
     assert np.bitwise_count(before ^ after).mean() < 4
     others = np.bitwise_count(before[:, None] ^ before[None])[~np.eye(40, dtype=bool)]
     assert others.min() > 8
-    pairs = hashes.hamming_pairs(before, after, 8)
-    np.testing.assert_array_equal(pairs, np.stack([np.arange(40)] * 2, 1))
+    near = np.bitwise_count(before[:, None] ^ after[None]) <= 8
+    np.testing.assert_array_equal(near, np.eye(40, dtype=bool))
 
 
 def test_set_hashes_do_not_depend_on_the_batch(monkeypatch):

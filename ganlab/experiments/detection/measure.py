@@ -14,9 +14,8 @@ from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.detection.options import DetectionOptions
 from ganlab.experiments.spectra.run import renamed, unique_names
-from ganlab.forensics import NULL, Bench, Interval, NetDetector, System, evaluate
+from ganlab.forensics import NULL, Bench, Interval, NetDetector, System, evaluate, make_perturbation
 from ganlab.forensics.features.extract import extract
-from ganlab.forensics.perturbations.severity import make_perturbation
 from ganlab.util.hashing import derive_seed
 
 POOLED = "pooled"

@@ -15,10 +15,9 @@ from sklearn.preprocessing import StandardScaler
 
 from ganlab.experiments.detection.measure import Floats, mean_share
 from ganlab.experiments.detection.options import DetectionOptions
-from ganlab.forensics import Bench, Interval, NetDetector, System, immunised
-from ganlab.forensics.nets.attribution import FingerprintNetwork
+from ganlab.forensics import Bench, Interval, NetDetector, System, immunised, make_perturbation
+from ganlab.forensics.nets.architectures import FingerprintNetwork
 from ganlab.forensics.perturbations.published import OneOf
-from ganlab.forensics.perturbations.severity import make_perturbation
 from ganlab.util.hashing import derive_seed
 
 BATCH = 256

@@ -1,7 +1,8 @@
-"""First steps of every classical detector: check, flatten, standardise, and reduce what is too wide."""
+"""What detectors share: checks, flattening, standardising, reducing what is too wide, calibration."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,8 @@ from ganlab.errors import GanlabError
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
+FOLDS = 3
+
 
 def check_training(features: Floats, labels: Labels | None) -> None:
     """Refuse what no detector can learn from.
@@ -26,8 +29,8 @@ def check_training(features: Floats, labels: Labels | None) -> None:
             numbers.
     """
     if labels is None or len(features) != len(labels):
-        found = "none" if labels is None else len(labels)
-        raise GanlabError(f"{len(features)} feature vectors need as many labels; got {found}")
+        count = "none" if labels is None else len(labels)
+        raise GanlabError(f"{len(features)} feature vectors need as many labels; got {count}")
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
         raise GanlabError(
@@ -37,6 +40,21 @@ def check_training(features: Floats, labels: Labels | None) -> None:
         raise GanlabError(f"a detector needs at least 2 images of every class; counts are {counts.tolist()}")
     if not np.isfinite(features).all():
         raise GanlabError("the features hold NaN or infinite values")
+
+
+class Judge(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that defines ``fit`` and ``predict_proba``; the likeliest class follows from them."""
+
+    classes_: Labels
+
+    @abstractmethod
+    def predict_proba(self, features: Floats) -> Floats:
+        """Probability of each class, ``(N, K)``."""
+
+    def predict(self, features: Floats) -> Labels:
+        """The likeliest class, ``(N,)``."""
+        likeliest: Labels = self.classes_[np.argmax(self.predict_proba(features), 1)]
+        return likeliest
 
 
 class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -91,10 +109,7 @@ def preparation(standardise: bool = True) -> list[tuple[str, Any]]:
     return [*steps, ("standardise", StandardScaler())] if standardise else steps
 
 
-FOLDS = 3
-
-
-class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Calibrated(Judge):
     """A classifier with a decision function, fitted on everything, and a logistic curve for each class.
 
     The curve comes from cross-validated scores (Platt 1999): 3 folds, or as many as the rarest class has
@@ -113,6 +128,7 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit folds, curve and model."""
         folds = min(FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
         splitter = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
+        # no ensemble of the folds' models: one model of all images is what can be frozen and explained
         self.fitted_ = CalibratedClassifierCV(clone(self.model), cv=splitter, ensemble=False)
         self.fitted_.fit(features, labels)
         self.classes_ = self.fitted_.classes_
@@ -122,8 +138,3 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probability of each class, ``(N, K)``."""
         probabilities: Floats = self.fitted_.predict_proba(features)
         return probabilities
-
-    def predict(self, features: Floats) -> Labels:
-        """The likeliest class."""
-        chosen: Labels = self.classes_[np.argmax(self.predict_proba(features), 1)]
-        return chosen

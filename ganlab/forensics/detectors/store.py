@@ -1,4 +1,7 @@
-"""Detectors on disk: one safetensors file with arrays and a JSON description. Reading runs no code of it."""
+"""Detectors on disk, and what they say of images.
+
+A detector is one safetensors file with arrays and a JSON description; reading it runs no code of it.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,11 @@ from sklearn.pipeline import Pipeline
 
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
-from ganlab.forensics.detectors.freeze import freeze
-from ganlab.forensics.detectors.frozen import KINDS, FrozenDetector, Step
+from ganlab.forensics.detectors.frozen import KINDS, FrozenDetector, Step, freeze
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.extract import extract
-from ganlab.forensics.features.make import make_feature
 from ganlab.forensics.nets.detector import NetDetector
+from ganlab.forensics.registry import make_feature
 from ganlab.util.atomic import atomic_path, write_text
 
 FORMAT = "ganlab-detector-1"
@@ -75,7 +77,20 @@ def save_detector(path: str | os.PathLike[str], saved: SavedDetector) -> None:
     Raises:
         GanlabError: the detector is not fitted or has no form without code.
     """
-    arrays, description = _to_arrays(saved.detector)
+    detector: Any = saved.detector
+    if isinstance(detector, NetDetector):
+        arrays, description = detector.arrays(), detector.description()
+    else:
+        frozen = freeze(detector) if isinstance(detector, Pipeline) else detector
+        if not isinstance(frozen, FrozenDetector):
+            raise GanlabError(f"a {type(detector).__name__} cannot be saved")
+        arrays = {
+            f"{number}.{name}": array
+            for number, step in enumerate(frozen.steps)
+            for name, array in step.arrays.items()
+        }
+        steps = [{"kind": step.kind, "numbers": dict(step.numbers)} for step in frozen.steps]
+        description = {"steps": steps, "classes": frozen.classes_.tolist(), "shape": list(frozen.shape)}
     description |= {
         "feature": saved.feature,
         "feature_options": dict(saved.feature_options),
@@ -85,22 +100,9 @@ def save_detector(path: str | os.PathLike[str], saved: SavedDetector) -> None:
     }
     metadata = {"format": FORMAT, "detector": json.dumps(description, allow_nan=False)}
     with atomic_path(path) as temporary:
-        save_file(arrays, str(temporary), metadata=metadata)
-
-
-def _to_arrays(detector: Any) -> tuple[dict[str, Array], dict[str, Any]]:
-    if isinstance(detector, NetDetector):
-        return {n: np.ascontiguousarray(a) for n, a in detector.arrays().items()}, detector.description()
-    frozen = freeze(detector) if isinstance(detector, Pipeline) else detector
-    if not isinstance(frozen, FrozenDetector):
-        raise GanlabError(f"a {type(detector).__name__} cannot be saved")
-    arrays = {
-        f"{place}.{name}": np.ascontiguousarray(array)
-        for place, step in enumerate(frozen.steps)
-        for name, array in step.arrays.items()
-    }
-    steps = [{"kind": step.kind, "numbers": dict(step.numbers)} for step in frozen.steps]
-    return arrays, {"steps": steps, "classes": frozen.classes_.tolist(), "shape": list(frozen.shape)}
+        # safetensors writes an array's memory as it lies, whatever its strides
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(contiguous, str(temporary), metadata=metadata)
 
 
 def load_detector(path: str | os.PathLike[str]) -> SavedDetector:
@@ -119,32 +121,29 @@ def load_detector(path: str | os.PathLike[str]) -> SavedDetector:
         raise GanlabError(f"{path} is no detector of this program (format {metadata.get('format')!r})")
     try:
         description = json.loads(metadata["detector"])
-        return _described(_from_arrays(arrays, description), description)
+        height, width, channels = description["image_shape"]
+        return SavedDetector(
+            _restored(arrays, description),
+            str(description["feature"]),
+            dict(description["feature_options"]),
+            (int(height), int(width), int(channels)),
+            tuple(str(name) for name in description["class_names"]),
+            dict(description["record"]),
+        )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise GanlabError(f"the detector {path} is damaged: {error}") from error
 
 
-def _described(detector: Predictor, description: Mapping[str, Any]) -> SavedDetector:
-    height, width, channels = description["image_shape"]
-    return SavedDetector(
-        detector,
-        str(description["feature"]),
-        dict(description["feature_options"]),
-        (int(height), int(width), int(channels)),
-        tuple(str(name) for name in description["class_names"]),
-        dict(description["record"]),
-    )
-
-
-def _from_arrays(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Predictor:
+def _restored(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Predictor:
+    """A network or a frozen detector from the two parts of a file."""
     if "network" in description:
-        restored: Predictor = NetDetector.restored(arrays, description)
-        return restored
+        network: Predictor = NetDetector.restored(arrays, description)
+        return network
     steps = []
-    for place, entry in enumerate(description["steps"]):
+    for number, entry in enumerate(description["steps"]):
         if entry["kind"] not in KINDS:
             raise GanlabError(f"unknown step {entry['kind']!r}: expected one of {', '.join(KINDS)}")
-        prefix = f"{place}."
+        prefix = f"{number}."
         own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
         steps.append(Step(entry["kind"], own, {k: float(v) for k, v in entry["numbers"].items()}))
     classes = np.asarray(description["classes"], np.int64)
@@ -179,10 +178,12 @@ def score_images(saved: SavedDetector, images: ImageSet) -> Scores:
             mean something else; nothing is resized).
     """
     if images.shape != saved.image_shape:
-        height, width, channels = saved.image_shape
+        made, fitted = (f"{s[1]}x{s[0]}x{s[2]}" for s in (images.shape, saved.image_shape))
+        advice = "Crop them (resizing leaves traces)"
+        if images.shape[2] != saved.image_shape[2]:  # no crop helps there
+            advice = f"Give images of {saved.image_shape[2]} channels"
         raise GanlabError(
-            f"{images.name} has images of {images.shape[1]}x{images.shape[0]}x{images.shape[2]}; the "
-            f"detector was fitted on {width}x{height}x{channels}. Crop them (resizing leaves traces)"
+            f"{images.name} has images of {made}; the detector was fitted on {fitted}. {advice}"
         )
     features = extract(saved.make_feature(), images)
     probabilities = np.asarray(saved.detector.predict_proba(features), np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.perturbations.base import Perturbation, describe, perturb
-from ganlab.images import UInt8Array, to_float
+from ganlab.images import to_float
 from ganlab.util.atomic import atomic_path, write_json
 from ganlab.util.hashing import sha256_json
 from ganlab.util.progress import bar
@@ -69,28 +69,34 @@ def extract_many(
 
     Arguments and errors are those of `extract`; the result has the names of ``features``.
     """
+    shapes = {name: (images.num_images, *f.dims(images.shape)) for name, f in features.items()}
     if cache is None:
-        out = {name: np.empty(_shape(f, images), np.float32) for name, f in features.items()}
+        out = {name: np.empty(shape, np.float32) for name, shape in shapes.items()}
         _fill(out, features, images, perturbation, seed)
         return out
-    folder = Path(cache)
-    files = {
-        name: folder / f"{key(feature, images, perturbation, seed)}.npy" for name, feature in features.items()
-    }
+    records = {name: _record(feature, images, perturbation, seed) for name, feature in features.items()}
+    files = {name: Path(cache) / f"{sha256_json(record)[:40]}.npy" for name, record in records.items()}
     missing = {name: feature for name, feature in features.items() if not files[name].is_file()}
     if missing:
-        _write(files, missing, images, perturbation, seed)
+        with ExitStack() as stack:  # files have a temporary name until all of them are complete
+            mapped = {
+                name: np.lib.format.open_memmap(
+                    stack.enter_context(atomic_path(files[name])), "w+", np.float32, shapes[name]
+                )
+                for name in missing
+            }
+            _fill(mapped, missing, images, perturbation, seed)
+            for matrix in mapped.values():
+                matrix.flush()
+        for name in missing:
+            write_json(files[name].with_suffix(".json"), records[name])
     return {name: np.load(file, mmap_mode="r") for name, file in files.items()}
-
-
-def key(feature: Feature, images: ImageSet, perturbation: Perturbation | None = None, seed: int = 0) -> str:
-    """Name of a cached result: SHA-256 over pixels, feature, perturbation and seed."""
-    return sha256_json(_record(feature, images, perturbation, seed))[:40]
 
 
 def _record(
     feature: Feature, images: ImageSet, perturbation: Perturbation | None, seed: int
 ) -> dict[str, Any]:
+    """All that a result depends on; its hash is the name of the file."""
     record: dict[str, Any] = {
         "format": FORMAT,
         "pixels": images.fingerprint(),
@@ -103,32 +109,6 @@ def _record(
     return record
 
 
-def _shape(feature: Feature, images: ImageSet) -> tuple[int, ...]:
-    return (images.num_images, *feature.dims(images.shape))
-
-
-def _write(
-    files: Mapping[str, Path],
-    features: Mapping[str, Feature],
-    images: ImageSet,
-    perturbation: Perturbation | None,
-    seed: int,
-) -> None:
-    """Compute into files of a temporary name, which get their own when all is done."""
-    with ExitStack() as stack:
-        out = {
-            name: np.lib.format.open_memmap(
-                stack.enter_context(atomic_path(files[name])), "w+", np.float32, _shape(feature, images)
-            )
-            for name, feature in features.items()
-        }
-        _fill(out, features, images, perturbation, seed)
-        for matrix in out.values():
-            matrix.flush()
-    for name, feature in features.items():
-        write_json(files[name].with_suffix(".json"), _record(feature, images, perturbation, seed))
-
-
 def _fill(
     out: Mapping[str, Matrix],
     features: Mapping[str, Feature],
@@ -136,37 +116,33 @@ def _fill(
     perturbation: Perturbation | None,
     seed: int,
 ) -> None:
-    for start, batch in _batches(images):
-        pixels = batch if perturbation is None else perturb(batch, perturbation, seed, start)
-        tensor = to_float(pixels)
-        for name, feature in features.items():
-            out[name][start : start + len(batch)] = _checked(feature, tensor, images, start)
-
-
-def _batches(images: ImageSet) -> Iterator[tuple[int, UInt8Array]]:
-    """Batches with the place of their first image, behind a bar when there are many."""
-    size = max(1, BATCH_PIXELS // math.prod(images.shape))
+    """Compute batch after batch, behind a bar when there are many images."""
+    batches = images.batches(max(1, BATCH_PIXELS // math.prod(images.shape)))
     start = 0
-    shown = images.num_images >= BAR_FROM
-    progress = (
-        bar(total=images.num_images, desc=f"features of {images.name}", unit="image") if shown else None
-    )
-    for batch in images.batches(size):
-        yield start, batch
-        start += len(batch)
-        if progress is not None:
-            progress.update(len(batch))
-    if progress is not None:
-        progress.close()
+    with ExitStack() as stack:
+        progress = None
+        if images.num_images >= BAR_FROM:
+            title = f"features of {images.name}"
+            progress = stack.enter_context(bar(total=images.num_images, desc=title, unit="image"))
+        for batch in batches:
+            pixels = batch if perturbation is None else perturb(batch, perturbation, seed, start)
+            tensor = to_float(pixels)
+            for name, feature in features.items():
+                out[name][start : start + len(batch)] = _computed(feature, tensor, images, start)
+            start += len(batch)
+            if progress is not None:
+                progress.update(len(batch))
 
 
-def _checked(feature: Feature, tensor: torch.Tensor, images: ImageSet, start: int) -> Matrix:
+def _computed(feature: Feature, tensor: torch.Tensor, images: ImageSet, start: int) -> Matrix:
+    """The feature of one batch; an image without a finite value is named."""
     with torch.inference_mode():
         values: Matrix = feature(tensor).numpy()
-    if not np.isfinite(values).all():
-        broken = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(1))
+    finite = np.isfinite(values.reshape(len(values), -1)).all(1)
+    if not finite.all():
+        broken = start + int(np.argmin(finite))
         raise GanlabError(
-            f"{images.name}: {type(feature).__name__} is not finite for image {start + int(broken[0])} "
-            f"({images.paths[start + int(broken[0])]})"
+            f"{images.name}: {type(feature).__name__} is not finite for image {broken} "
+            f"({images.paths[broken]})"
         )
     return values

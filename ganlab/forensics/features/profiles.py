@@ -1,4 +1,4 @@
-"""One-dimensional spectra as features: rings in any convention, and the two axes."""
+"""One-dimensional spectra as features: rings in any convention, the two axes, and the fit of the decay."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ from ganlab.images import luma
 from ganlab.spectra import CONVENTIONS, ProfileConvention, axis_profiles, radial_profile
 
 LINEAR_MEASURES = ("power", "raw_power")
+LOWEST_RADIUS = 0.5
+"""Of the largest radius, the corner's; below it the decay uses nothing."""
+FULL_BINS = 200
+SMOOTHING = 5
+DECAY_START = -2.0
+NEWTON_STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,12 @@ class Radial(Feature):
         if self.bins is not None and self.bins < 4:
             raise GanlabError(f"a profile is resampled to at least 4 points; got {self.bins}")
 
-    def _rule(self) -> ProfileConvention:
-        return CONVENTIONS[self.convention]
-
-    def _length(self, shape: Shape) -> int:
-        return self._rule().length(*_kept(shape[:2], self.middle_third))
+    def _rule(self, shape: Shape) -> tuple[ProfileConvention, tuple[int, int]]:
+        """The convention, and the sides that it is applied to."""
+        height, width = shape[:2]
+        if self.middle_third:
+            height, width = height - 2 * (height // 3), width - 2 * (width // 3)
+        return CONVENTIONS[self.convention], (height, width)
 
     def dims(self, shape: Shape) -> tuple[int, ...]:
         """Number of points.
@@ -54,27 +61,35 @@ class Radial(Feature):
         Raises:
             GanlabError: resampling of a profile too short for a cubic spline.
         """
+        rule, sides = self._rule(shape)
         if self.bins is not None:
-            _check_length(self._length(shape))
-        return (self.bins or self._length(shape),)
+            _check_length(rule.length(*sides))
+        return (self.bins or rule.length(*sides),)
 
     def frequencies(self, shape: Shape) -> Floats:
         """Frequency of each ring; resampled like the profile."""
-        own = np.asarray(self._rule().frequencies(*_kept(shape[:2], self.middle_third)))
+        rule, sides = self._rule(shape)
+        own = np.asarray(rule.frequencies(*sides))
         if self.bins is None:
             return own
-        places = np.linspace(0, len(own) - 1, self.bins)
-        resampled: Floats = np.interp(places, np.arange(len(own)), own)
+        resampled: Floats = np.interp(np.linspace(0, len(own) - 1, self.bins), np.arange(len(own)), own)
         return resampled
 
     def __call__(self, images: Tensor) -> Tensor:
         """Profile, logarithm where it is linear, resampling, division."""
-        profile = radial_profile(_cut(images, self.middle_third), self.convention).float()
-        if self._rule().measure in LINEAR_MEASURES:
+        if self.middle_third:
+            top, left = images.shape[2] // 3, images.shape[3] // 3
+            images = images[:, :, top : images.shape[2] - top, left : images.shape[3] - left]
+        profile = radial_profile(images, self.convention).float()
+        if CONVENTIONS[self.convention].measure in LINEAR_MEASURES:
             profile = decibels(profile)
         if self.bins is not None:
             profile = profile @ _cubic_matrix(profile.shape[1], self.bins).to(profile).T
-        return profile / _safe(profile[:, :1]) if self.divide_by_first else profile
+        if not self.divide_by_first:
+            return profile
+        # a constant image has a first value of zero in some conventions; its profile is then left alone
+        first = profile[:, :1]
+        return profile / torch.where(first == 0, torch.ones_like(first), first)
 
 
 def durall_80() -> Radial:
@@ -85,22 +100,6 @@ def durall_80() -> Radial:
 def durall_300() -> Radial:
     """Durall 2019 for FaceForensics++: middle third of each axis, 300 points, divided by the first."""
     return Radial("durall2019", bins=300, divide_by_first=True, middle_third=True)
-
-
-def _kept(size: tuple[int, int], middle_third: bool) -> tuple[int, int]:
-    return (size[0] - 2 * (size[0] // 3), size[1] - 2 * (size[1] // 3)) if middle_third else size
-
-
-def _cut(images: Tensor, middle_third: bool) -> Tensor:
-    if not middle_third:
-        return images
-    top, left = images.shape[2] // 3, images.shape[3] // 3
-    return images[:, :, top : images.shape[2] - top, left : images.shape[3] - left]
-
-
-def _safe(divisor: Tensor) -> Tensor:
-    """A constant image has a first value of zero in some conventions; its profile is then left alone."""
-    return torch.where(divisor == 0, torch.ones_like(divisor), divisor)
 
 
 def _check_length(length: int) -> None:
@@ -192,14 +191,6 @@ class BothAxes(_Axis):
         return torch.cat(self._profiles(images), 1)
 
 
-LOWEST_RADIUS = 0.5
-"""Of the largest radius, the corner's; below it nothing is used."""
-FULL_BINS = 200
-SMOOTHING = 5
-START = -2.0
-NEWTON_STEPS = 60
-
-
 @dataclass(frozen=True)
 class Decay(Feature):
     """Dzanic's fit y = y0 (x / x0)^c to the upper spectrum: (c, first value, last value).
@@ -228,61 +219,48 @@ class Decay(Feature):
         """Three."""
         return (3,)
 
-    def _bins(self, height: int, width: int) -> int:
-        corner = math.hypot(height / 2, width / 2)
-        return self.bins or min(FULL_BINS, max(16, int(corner * (1 - LOWEST_RADIUS))))
-
     def __call__(self, images: Tensor) -> Tensor:
-        """Profile and fit of all images together."""
+        """Profile, and fit of all images together: least squares by Gauss-Newton with damped steps."""
         x, y = self.profile(images)
         first = int(np.searchsorted(x, self.threshold))
-        radius, values = torch.from_numpy(x[first:]).to(y), y[:, first:]
-        exponent = _fit_power(radius / radius[0], values / values[:, :1].clamp_min(1e-12))
-        return torch.stack([exponent, values[:, 0], values[:, -1]], 1).float()
+        radius, kept = torch.from_numpy(x[first:]).to(y), y[:, first:]
+        log_radius, values = (radius / radius[0]).log(), kept / kept[:, :1].clamp_min(1e-12)
+        exponent = torch.full((len(values),), DECAY_START, dtype=values.dtype, device=values.device)
+        for _ in range(NEWTON_STEPS):
+            model = torch.exp(exponent[:, None] * log_radius)
+            slope = model * log_radius
+            step = ((values - model) * slope).sum(1) / slope.square().sum(1)
+            exponent = exponent + step.clamp(-2.0, 2.0)
+        return torch.stack([exponent, kept[:, 0], kept[:, -1]], 1).float()
 
     def profile(self, images: Tensor) -> tuple[npt.NDArray[np.float64], Tensor]:
         """Bin centres over the largest radius ``(B,)``, smoothed magnitudes ``(N, B)`` (float64)."""
         height, width = images.shape[2:]
-        grey = luma(images.double()).add(1.0).mul(0.5)
-        magnitude = torch.fft.fft2(grey).abs().flatten(1)
-        bins = self._bins(height, width)
-        member, counts = _bin_members(height, width, bins)
+        corner = math.hypot(height / 2, width / 2)
+        bins = self.bins or min(FULL_BINS, max(16, int(corner * (1 - LOWEST_RADIUS))))
+        magnitude = torch.fft.fft2(luma(images.double()).add(1.0).mul(0.5)).abs().flatten(1)
+        member, means = _radial_bins(height, width, bins)
         sums = magnitude.new_zeros(len(images), bins + 1).index_add_(
             1, member.to(magnitude.device), magnitude
         )
-        filled = sums[:, :bins] @ _fill_matrix(counts).to(magnitude)
+        filled = sums[:, :bins] @ means.to(magnitude)
         smooth = F.avg_pool1d(filled[:, None], SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False)[:, 0]
         return LOWEST_RADIUS + (np.arange(bins) + 0.5) * (1 - LOWEST_RADIUS) / bins, smooth
 
 
 @functools.lru_cache(maxsize=16)
-def _bin_members(height: int, width: int, bins: int) -> tuple[Tensor, tuple[int, ...]]:
-    """Bin of every coefficient (``bins`` for those below the lowest radius), and the members of each bin."""
+def _radial_bins(height: int, width: int, bins: int) -> tuple[Tensor, Tensor]:
+    """Bin of every coefficient, and a matrix from the bins' sums to their means.
+
+    Coefficients below the lowest radius are of bin number ``bins``. The matrix is ``(bins, bins)``; an empty
+    bin's mean lies on the line between its neighbours'.
+    """
     radius = np.hypot(np.fft.fftfreq(height)[:, None] * height, np.fft.fftfreq(width)[None] * width)
     part = (radius / radius.max() - LOWEST_RADIUS) / (1 - LOWEST_RADIUS)
     member = np.where(part < 0, bins, np.minimum((part * bins).astype(int), bins - 1)).ravel()
-    counts = np.bincount(member, minlength=bins + 1)[:bins]
-    return torch.from_numpy(member), tuple(int(count) for count in counts)
-
-
-@functools.lru_cache(maxsize=16)
-def _fill_matrix(counts: tuple[int, ...]) -> Tensor:
-    """``(B, B)``: from bin sums to bin means, where an empty bin lies on the line between its neighbours."""
-    members = np.asarray(counts)
+    members = np.bincount(member, minlength=bins + 1)[:bins]
     held = np.flatnonzero(members)
-    matrix = np.stack([np.interp(np.arange(len(members)), held, row) for row in np.eye(len(held))])
-    full = np.zeros((len(members), len(members)))
-    full[held] = matrix / members[held, None]
-    return torch.from_numpy(full)
-
-
-def _fit_power(radius: Tensor, values: Tensor) -> Tensor:
-    """Least-squares exponents c of ``values ~ radius ** c``: Gauss-Newton with damped steps, ``(N,)``."""
-    log_radius = radius.log()
-    exponent = torch.full((len(values),), START, dtype=values.dtype, device=values.device)
-    for _ in range(NEWTON_STEPS):
-        model = torch.exp(exponent[:, None] * log_radius)
-        slope = model * log_radius
-        step = ((values - model) * slope).sum(1) / slope.square().sum(1)
-        exponent = exponent + step.clamp(-2.0, 2.0)
-    return exponent
+    matrix = np.zeros((bins, bins))
+    lines = np.stack([np.interp(np.arange(bins), held, row) for row in np.eye(len(held))])
+    matrix[held] = lines / members[held, None]
+    return torch.from_numpy(member), torch.from_numpy(matrix)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError
+from ganlab.forensics.features.base import Feature, Shape
 
 KERNEL_SIZES = (3, 5, 7)
 UNIFORM_DENSITY = 1.0 / 256.0
@@ -70,11 +71,19 @@ def convolutional_traces(
     Raises:
         GanlabError: another kernel size, an image too small to fit it, or NaN or infinite pixels.
     """
-    _check(images, kernel_size, max_iterations)
+    _check_size(kernel_size)
+    if images.ndim != 4 or images.shape[0] == 0:
+        raise GanlabError(f"images are (N, C, H, W) with N >= 1; got shape {tuple(images.shape)}")
     count, channels, height, width = images.shape
+    pixels = (height - kernel_size + 1) * (width - kernel_size + 1)
+    if min(height, width) < kernel_size or pixels < kernel_size**2:
+        raise GanlabError(f"{height}x{width} pixels are too few for {kernel_size**2 - 1} coefficients")
+    if not bool(torch.isfinite(images.sum())):  # one NaN or infinity makes the sum one
+        raise GanlabError("convolutional traces: an image holds NaN or infinite values")
+    if max_iterations < 1:
+        raise GanlabError(f"max_iterations must be at least 1; got {max_iterations}")
     planes = images.reshape(-1, height, width).float().add(1.0).mul(127.5)
-    margin = kernel_size - 1
-    step = max(1, CHUNK_VALUES // (kernel_size**2 * (height - margin) * (width - margin)))
+    step = max(1, CHUNK_VALUES // (kernel_size**2 * pixels))
     fits = [_fit(chunk, kernel_size, tolerance, max_iterations) for chunk in torch.split(planes, step)]
     kernels, sigma, iterations, converged = (torch.cat(part) for part in zip(*fits, strict=True))
     return Traces(
@@ -85,50 +94,53 @@ def convolutional_traces(
     )
 
 
-def _check(images: Tensor, kernel_size: int, max_iterations: int) -> None:
+def _check_size(kernel_size: int) -> None:
     if kernel_size not in KERNEL_SIZES:
         raise GanlabError(f"trace kernels are 3, 5 or 7 pixels wide; got {kernel_size}")
-    if images.ndim != 4 or images.shape[0] == 0:
-        raise GanlabError(f"images are (N, C, H, W) with N >= 1; got shape {tuple(images.shape)}")
-    pixels = (images.shape[2] - kernel_size + 1) * (images.shape[3] - kernel_size + 1)
-    if min(images.shape[2:]) < kernel_size or pixels < kernel_size**2:
-        raise GanlabError(
-            f"{images.shape[2]}x{images.shape[3]} pixels are too few for {kernel_size**2 - 1} coefficients"
-        )
-    if not bool(torch.isfinite(images.sum())):  # one NaN or infinity makes the sum one
-        raise GanlabError("convolutional traces: an image holds NaN or infinite values")
-    if max_iterations < 1:
-        raise GanlabError(f"max_iterations must be at least 1; got {max_iterations}")
 
 
-def _differences(planes: Tensor, kernel_size: int) -> Tensor:
-    """``(B, H, W)`` -> ``(B, K * K, P)``: every neighbour minus the pixel, reading order, then the pixel.
+def _fit(planes: Tensor, kernel_size: int, tolerance: float, max_iterations: int) -> tuple[Tensor, ...]:
+    """EM on one chunk ``(B, H, W)``: kernels, sigma, iterations, converged.
 
+    ``blocks`` ``(B, K * K, P)`` holds every neighbour minus the pixel, reading order, then the pixel.
     Differences instead of the neighbours themselves keep the products small, so that float32 loses nothing
     that matters; the normal equations are put together again in float64.
     """
     rows, columns = planes.shape[1] - kernel_size + 1, planes.shape[2] - kernel_size + 1
     middle = kernel_size // 2
+    every = itertools.product(range(kernel_size), range(kernel_size))
+    neighbours = [cell for cell in every if cell != (middle, middle)]
     pixel = planes[:, middle : middle + rows, middle : middle + columns]
     blocks = planes.new_empty(len(planes), kernel_size**2, rows, columns)
-    for place, (i, j) in enumerate(_neighbours(kernel_size)):
-        torch.sub(planes[:, i : i + rows, j : j + columns], pixel, out=blocks[:, place])
+    for entry, (i, j) in enumerate(neighbours):
+        torch.sub(planes[:, i : i + rows, j : j + columns], pixel, out=blocks[:, entry])
     blocks[:, -1] = pixel
-    return blocks.flatten(2)
-
-
-def _neighbours(kernel_size: int) -> list[tuple[int, int]]:
-    """Row and column of every kernel entry but the centre, reading order."""
-    middle = kernel_size // 2
-    every = itertools.product(range(kernel_size), range(kernel_size))
-    return [place for place in every if place != (middle, middle)]
-
-
-def _start(kernel_size: int) -> Tensor:
-    """The mean of the four direct neighbours, ``(K * K - 1,)``."""
-    middle = kernel_size // 2
-    direct = [abs(i - middle) + abs(j - middle) == 1 for i, j in _neighbours(kernel_size)]
-    return torch.tensor(direct, dtype=torch.float64) / 4
+    blocks = blocks.flatten(2)
+    direct = [abs(i - middle) + abs(j - middle) == 1 for i, j in neighbours]
+    start = torch.tensor(direct, dtype=torch.float64, device=planes.device) / 4
+    kernels = start.repeat(len(blocks), 1)
+    squares = _squared_residual(blocks, kernels)
+    sigma = squares.mean(1).sqrt_().clamp_min_(MIN_SIGMA)
+    iterations = torch.full((len(blocks),), max_iterations, device=planes.device)
+    converged = torch.zeros(len(blocks), dtype=torch.bool, device=planes.device)
+    active = torch.arange(len(blocks), device=planes.device)
+    for step in range(1, max_iterations + 1):
+        # E-step: each pixel's probability to follow the rule is a logistic function of its squared residual
+        variance = sigma[active].square()[:, None]
+        offset = -0.5 * (2 * math.pi * UNIFORM_DENSITY**2 * variance).log()
+        weights = torch.addcmul(offset, squares, -0.5 / variance).sigmoid_()
+        new = _weighted_fit(blocks, weights)
+        finished = (new - kernels[active]).norm(dim=1) < tolerance
+        squares = _squared_residual(blocks, new)
+        total = torch.bmm(weights[:, None], squares[:, :, None])[:, 0, 0]
+        kernels[active], sigma[active] = new, (total / weights.sum(1)).sqrt_().clamp_min_(MIN_SIGMA)
+        converged[active[finished]] = True
+        iterations[active[finished]] = step
+        if bool(finished.all()):
+            break
+        if bool(finished.any()):  # finished channels leave the batch
+            active, blocks, squares = active[~finished], blocks[~finished], squares[~finished]
+    return kernels, sigma, iterations, converged
 
 
 def _squared_residual(blocks: Tensor, kernels: Tensor) -> Tensor:
@@ -140,37 +152,6 @@ def _squared_residual(blocks: Tensor, kernels: Tensor) -> Tensor:
     return torch.bmm(coefficients[:, None], blocks)[:, 0].square_()
 
 
-def _fit(planes: Tensor, kernel_size: int, tolerance: float, max_iterations: int) -> tuple[Tensor, ...]:
-    """EM on one chunk; channels that are finished leave the batch."""
-    blocks = _differences(planes, kernel_size)
-    kernels = _start(kernel_size).to(planes.device).repeat(len(blocks), 1)
-    squares = _squared_residual(blocks, kernels)
-    sigma = squares.mean(1).sqrt_().clamp_min_(MIN_SIGMA)
-    iterations = torch.full((len(blocks),), max_iterations, device=planes.device)
-    converged = torch.zeros(len(blocks), dtype=torch.bool, device=planes.device)
-    active = torch.arange(len(blocks), device=planes.device)
-    for step in range(1, max_iterations + 1):
-        weights = _weights(squares, sigma[active])
-        new = _weighted_fit(blocks, weights)
-        finished = (new - kernels[active]).norm(dim=1) < tolerance
-        squares = _squared_residual(blocks, new)
-        kernels[active], sigma[active] = new, _deviation(squares, weights)
-        converged[active[finished]] = True
-        iterations[active[finished]] = step
-        if bool(finished.all()):
-            break
-        if bool(finished.any()):
-            active, blocks, squares = active[~finished], blocks[~finished], squares[~finished]
-    return kernels, sigma, iterations, converged
-
-
-def _weights(squares: Tensor, sigma: Tensor) -> Tensor:
-    """E-step: probability of each pixel to follow the rule, ``(B, P)``; a logistic function of its square."""
-    variance = sigma.square()[:, None]
-    offset = -0.5 * (2 * math.pi * UNIFORM_DENSITY**2 * variance).log()
-    return torch.addcmul(offset, squares, -0.5 / variance).sigmoid_()
-
-
 def _weighted_fit(blocks: Tensor, weights: Tensor) -> Tensor:
     """M-step: the weighted least-squares kernels, ``(B, K * K - 1)`` float64."""
     gram = torch.bmm(blocks * weights[:, None], blocks.transpose(1, 2)).double()
@@ -180,11 +161,28 @@ def _weighted_fit(blocks: Tensor, weights: Tensor) -> Tensor:
     matrix = gram[:, :-1, :-1] + cross[:, None, :] + right[:, :, None]
     scale = matrix.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-30)
     matrix.diagonal(dim1=1, dim2=2).add_(RIDGE * scale[:, None])
+    # without a check: a matrix that is not positive gives numbers that are not finite, not an exception
     factor, _ = torch.linalg.cholesky_ex(matrix)
     return torch.cholesky_solve(right[..., None], factor)[..., 0]
 
 
-def _deviation(squares: Tensor, weights: Tensor) -> Tensor:
-    """Deviation of the weighted residual, ``(B,)``."""
-    total = torch.bmm(weights[:, None], squares[:, :, None])[:, 0, 0]
-    return (total / weights.sum(1)).sqrt_().clamp_min_(MIN_SIGMA)
+@dataclass(frozen=True)
+class ConvolutionalTraces(Feature):
+    """How each pixel follows from its neighbours (Guarnera 2020): EM kernels of all channels, one vector.
+
+    Attributes:
+        kernel_size: 3, 5 or 7: 8, 24 or 48 numbers a channel.
+    """
+
+    kernel_size: int = 3
+
+    def __post_init__(self) -> None:
+        _check_size(self.kernel_size)
+
+    def dims(self, shape: Shape) -> tuple[int, ...]:
+        """One vector."""
+        return (shape[2] * (self.kernel_size**2 - 1),)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Fit all channels together."""
+        return convolutional_traces(images, self.kernel_size).features()

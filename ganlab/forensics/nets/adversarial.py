@@ -68,14 +68,24 @@ class Finetuning:
         closeness: float = 1.0,
         seed: int = 0,
     ) -> None:
-        _check(generator, detector, batch, rate, closeness)
+        if not isinstance(detector, NetDetector) or not hasattr(detector, "module_"):
+            raise GanlabError("fine-tuning needs a fitted network detector: the others pass no gradient on")
+        if len(detector.classes_) != 2 or batch < 1 or rate <= 0 or closeness < 0:
+            raise GanlabError(
+                "fine-tuning needs a detector of two classes and positive steps, batch and rate"
+            )
+        if not _number(generator, "z_dim"):
+            raise GanlabError(f"a {type(generator).__name__} has no z_dim; fine-tuning takes a generator")
         self.batch, self.closeness, self.seed = batch, closeness, seed
         self.before = generator
         self.tuned = copy.deepcopy(generator).eval().requires_grad_(True)
         self._judge = copy.deepcopy(detector.module_).eval().requires_grad_(False)
         self._mean, self._scale = (torch.from_numpy(part) for part in (detector.mean_, detector.scale_))
         self._optimizer = torch.optim.Adam(self.tuned.parameters(), lr=rate, betas=(0.0, 0.99))
-        _check_images(self._images(self.before, 0), detector)
+        shape = tuple(self._images(self.before, 0).shape[1:])
+        if shape != detector.shape_:
+            made, fitted = ("x".join(map(str, sides)) for sides in (shape, detector.shape_))
+            raise GanlabError(f"the generator makes images of {made}; the detector was fitted on {fitted}")
 
     def step(self, index: int) -> TuneStep:
         """Update the copy once.
@@ -126,20 +136,9 @@ def finetune_against(
 ) -> nn.Module:
     """A copy of the generator that the detector calls real, and whose images stay near the old ones.
 
-    See `Finetuning`. Afterwards train a fresh detector on its images: what that one finds, the fine-tuning
-    did not remove. Arguments are those of `Finetuning`, and:
-
-    Args:
-        generator: as there.
-        detector: as there.
-        steps: of Adam.
-        batch: as there.
-        rate: as there.
-        closeness: as there.
-        seed: as there.
-
-    Raises:
-        GanlabError: as there, or no step.
+    Afterwards train a fresh detector on its images: what that one finds, the fine-tuning did not remove.
+    ``steps`` are those of Adam; the other arguments and the errors are those of `Finetuning`, and no step is
+    an error too.
     """
     if steps < 1:
         raise GanlabError(f"fine-tuning needs at least one step; got {steps}")
@@ -149,21 +148,7 @@ def finetune_against(
     return tuning.tuned.requires_grad_(False)
 
 
-def _check(generator: nn.Module, detector: NetDetector, batch: int, rate: float, closeness: float) -> None:
-    if not isinstance(detector, NetDetector) or not hasattr(detector, "module_"):
-        raise GanlabError("fine-tuning needs a fitted network detector: the others pass no gradient on")
-    if len(detector.classes_) != 2 or batch < 1 or rate <= 0 or closeness < 0:
-        raise GanlabError("fine-tuning needs a detector of two classes and positive steps, batch and rate")
-    if not _number(generator, "z_dim"):
-        raise GanlabError(f"a {type(generator).__name__} has no z_dim; fine-tuning takes a generator")
-
-
-def _check_images(images: Tensor, detector: NetDetector) -> None:
-    if tuple(images.shape[1:]) != detector.shape_:
-        made, wanted = ("x".join(map(str, shape)) for shape in (images.shape[1:], detector.shape_))
-        raise GanlabError(f"the generator makes images of {made}; the detector was fitted on {wanted}")
-
-
 def _number(generator: nn.Module, name: str) -> int:
+    """An attribute of a generator; 0 where it has none (no latents, no classes)."""
     value = getattr(generator, name, 0)
     return value if isinstance(value, int) else 0

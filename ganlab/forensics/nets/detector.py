@@ -1,7 +1,8 @@
-"""Names of the networks, as files of saved detectors use them."""
+"""A detector network behind scikit-learn's interface, the published ones by name, and immunisation."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -9,16 +10,22 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor
 
 from ganlab.errors import GanlabError, lookup
-from ganlab.forensics.detectors.prepare import Floats, Labels, check_training
-from ganlab.forensics.nets.architectures import DetectorNetwork, NprNetwork, ResNetDetector, SmallCnn
-from ganlab.forensics.nets.attribution import AttributionNetwork, FingerprintNetwork
-from ganlab.forensics.nets.augment import AUGMENTATIONS
+from ganlab.forensics.detectors.prepare import Floats, Judge, Labels, check_training
+from ganlab.forensics.nets.architectures import (
+    AttributionNetwork,
+    DetectorNetwork,
+    FingerprintNetwork,
+    NprNetwork,
+    ResNetDetector,
+    SmallCnn,
+)
 from ganlab.forensics.nets.patch import PatchNetwork
-from ganlab.forensics.nets.trainer import Examples, Plan, train
+from ganlab.forensics.nets.trainer import AUGMENTATIONS, Examples, Plan, perturbed, train
+from ganlab.forensics.perturbations.base import Perturbation, perturb
+from ganlab.images import to_float, to_uint8
 from ganlab.util.hashing import derive_seed
 
 NETWORKS: dict[str, Callable[..., DetectorNetwork]] = {
@@ -29,13 +36,12 @@ NETWORKS: dict[str, Callable[..., DetectorNetwork]] = {
     "npr": NprNetwork,
     "resnet": ResNetDetector,
 }
-
-
+"""Names as files of saved detectors use them."""
 VALIDATION = 0.15
 PREDICT_BATCH = 256
 
 
-class NetDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class NetDetector(Judge):
     """A detector network with ``fit`` and ``predict_proba``.
 
     Attributes:
@@ -73,7 +79,12 @@ class NetDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self.shape_ = _planes(features.shape[1:])
         inner, held = hold_out(codes, self.seed)
-        self._fit_scale(features, inner)
+        mean, deviation = np.zeros((1, 1, 1), np.float32), np.ones((1, 1, 1), np.float32)
+        if self.standardise:
+            fitted = np.asarray(features[np.sort(inner)], np.float32).reshape(-1, *self.shape_)
+            mean, deviation = fitted.mean(0), fitted.std(0)
+        # an entry that never changes says nothing; it stays 0
+        self.mean_, self.scale_ = mean, np.where(deviation > 0, deviation, 1.0).astype(np.float32)
         self.module_ = self.built(self.shape_, len(self.classes_))
         planes = self._scaled(features)
         self.history_ = train(
@@ -85,13 +96,6 @@ class NetDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             lookup(AUGMENTATIONS, self.augment, "augmentation"),
         )
         return self
-
-    def _fit_scale(self, features: Floats, places: Labels) -> None:
-        mean, deviation = np.zeros((1, 1, 1), np.float32), np.ones((1, 1, 1), np.float32)
-        if self.standardise:
-            training = np.asarray(features[np.sort(places)], np.float32).reshape(-1, *self.shape_)
-            mean, deviation = training.mean(0), training.std(0)
-        self.mean_, self.scale_ = mean, np.where(deviation > 0, deviation, 1.0).astype(np.float32)
 
     def _scaled(self, features: Floats) -> npt.NDArray[np.float32]:
         planes = np.asarray(features, np.float32).reshape(-1, *self.shape_)
@@ -131,11 +135,6 @@ class NetDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 parts.append(self.module_.probabilities(batch).double().numpy())
         probabilities: Floats = np.concatenate(parts)
         return probabilities
-
-    def predict(self, features: Floats) -> Labels:
-        """The likeliest class."""
-        chosen: Labels = self.classes_[np.argmax(self.predict_proba(features), 1)]
-        return chosen
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Weights and scale, for a file.
@@ -199,6 +198,52 @@ def hold_out(codes: Labels, seed: int) -> tuple[Labels, Labels]:
     return np.concatenate(inner), np.concatenate(held)
 
 
+def immunised(
+    detector: NetDetector,
+    pixels: Floats,
+    labels: Labels,
+    perturbation: Perturbation,
+    plan: Plan | None = None,
+    seed: int = 0,
+) -> NetDetector:
+    """A copy of a fitted detector, trained on with every image perturbed anew in every pass.
+
+    The images by which training stops are those of the first training, perturbed once.
+
+    Args:
+        detector: a fitted network on pixels; left as it is.
+        pixels: training images ``(N, C, H, W)`` in [-1, 1].
+        labels: ``(N,)``, classes the detector knows.
+        perturbation: what it is to withstand.
+        plan: of the training; absent: the detector's own.
+        seed: of the order and the perturbations.
+
+    Raises:
+        GanlabError: not fitted, unknown labels, features that are no pixels, or an impossible training set.
+    """
+    check_training(pixels, labels)
+    if not hasattr(detector, "module_") or not np.isin(labels, detector.classes_).all():
+        raise GanlabError("immunisation needs a fitted network and labels that it knows")
+    codes = np.searchsorted(detector.classes_, labels)
+    inner, held = hold_out(codes, detector.seed)
+    tuned = copy.deepcopy(detector)
+
+    def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
+        return tuned.planes(perturbed(images, rng, perturbation).numpy())
+
+    kept = to_uint8(torch.from_numpy(np.ascontiguousarray(pixels[held], np.float32)))
+    validation = to_float(perturb(kept, perturbation, derive_seed(seed, "immunise_validation"))).numpy()
+    tuned.history_ = train(
+        tuned.module_,
+        Examples(np.asarray(pixels[inner], np.float32), codes[inner]),
+        Examples(tuned.planes(validation).numpy(), codes[held]),
+        plan or detector.plan or Plan(),
+        derive_seed(seed, "immunise"),
+        augment,
+    )
+    return tuned
+
+
 def cnn(seed: int = 0, epochs: int = 50, batch: int = 128, rate: float = 1e-3) -> NetDetector:
     """Frank 2020's small CNN; on pixels, DFT or DCT, every entry standardised on the training images."""
     return NetDetector("small_cnn", {}, Plan(epochs, batch, rate), seed=seed)
@@ -223,11 +268,9 @@ def attribution(
     seed: int = 0, divisor: int = 1, epochs: int = 30, batch: int = 32, immunise: bool = False
 ) -> NetDetector:
     """Yu 2019's attribution network on pixels: which source made the image."""
+    options, augment = {"divisor": divisor}, "yu" if immunise else "mirror"
     plan = Plan(epochs, batch, 1e-3, (0.0, 0.99))
-    augment = "yu" if immunise else "mirror"
-    return NetDetector(
-        "attribution", {"divisor": divisor}, plan, standardise=False, augment=augment, seed=seed
-    )
+    return NetDetector("attribution", options, plan, standardise=False, augment=augment, seed=seed)
 
 
 def fingerprint(seed: int = 0, width: int = 16, epochs: int = 30, batch: int = 32) -> NetDetector:

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.forensics.nets.detector import PREDICT_BATCH, NetDetector
-from ganlab.forensics.nets.patch import PatchNetwork, log_odds
-from ganlab.forensics.nets.xception import ReceptiveField, receptive_field
+from ganlab.forensics.nets.patch import PatchNetwork, ReceptiveField, log_odds, receptive_field
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,7 +26,7 @@ class Patch:
     """One patch of one image.
 
     Attributes:
-        image: place of the image.
+        image: its number in the set, from 0.
         top: first row; negative where the patch begins in the padding around the image.
         left: first column, likewise.
         size: side in pixels; the patch may end beyond the image.
@@ -108,8 +107,8 @@ def telling_patches(
     logits, field = patch_logits(detector, pixels), patch_field(detector)
     if one_per_image:
         return most_telling(extreme_patches(logits, field, fake), count, fake)
-    order = np.argsort(_sign(fake) * _odds(logits).ravel(), kind="stable")
-    return [_patch(logits, field, int(place)) for place in order[:count]]
+    order = np.argsort(_ascending(logits, fake).ravel(), kind="stable")
+    return [_patch(logits, field, int(index)) for index in order[:count]]
 
 
 def extreme_patches(logits: Floats, field: ReceptiveField, fake: bool = True, first: int = 0) -> list[Patch]:
@@ -119,31 +118,28 @@ def extreme_patches(logits: Floats, field: ReceptiveField, fake: bool = True, fi
         logits: ``(N, 2, h, w)`` of `patch_logits`.
         field: of `patch_field`.
         fake: the highest; otherwise the lowest.
-        first: place of the first image, for batches.
+        first: number of the first image, for batches.
     """
-    odds = _sign(fake) * _odds(logits)
-    chosen = odds.reshape(len(odds), -1).argmin(1) + np.arange(len(odds)) * odds[0].size
-    return [_patch(logits, field, int(place), first) for place in chosen]
+    odds = _ascending(logits, fake)
+    indices = odds.reshape(len(odds), -1).argmin(1) + np.arange(len(odds)) * odds[0].size
+    return [_patch(logits, field, int(index), first) for index in indices]
 
 
 def most_telling(patches: Sequence[Patch], count: int, fake: bool = True) -> list[Patch]:
     """The ``count`` patches of highest (or lowest) log-odds, in that order; equal ones in theirs."""
-    return sorted(patches, key=lambda patch: _sign(fake) * patch.log_odds)[:count]
+    return sorted(patches, key=lambda patch: -patch.log_odds if fake else patch.log_odds)[:count]
 
 
-def _sign(fake: bool) -> int:
-    return -1 if fake else 1
-
-
-def _odds(logits: Floats) -> Floats:
+def _ascending(logits: Floats, fake: bool) -> Floats:
+    """Log-odds of every patch, ``(N, h, w)``, negative where the highest come first."""
     odds: Floats = logits[:, 1] - logits[:, 0]
-    return odds
+    return -odds if fake else odds
 
 
-def _patch(logits: Floats, field: ReceptiveField, place: int, first: int = 0) -> Patch:
-    """The patch at a place of the flattened map of all images."""
-    odds = _odds(logits)
-    image, row, column = (int(k) for k in np.unravel_index(place, odds.shape))
+def _patch(logits: Floats, field: ReceptiveField, index: int, first: int = 0) -> Patch:
+    """The patch at an index of the flattened map of all images."""
+    odds = _ascending(logits, fake=False)
+    image, row, column = (int(k) for k in np.unravel_index(index, odds.shape))
     value = float(odds[image, row, column])
     probability = float(1 / (1 + np.exp(-np.float64(value))))
     return Patch(first + image, field.edge(row), field.edge(column), field.size, probability, value)

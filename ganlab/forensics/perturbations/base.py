@@ -61,7 +61,7 @@ def perturb(
         images: uint8 ``(N, H, W, C)``.
         perturbation: what is done to each.
         seed: seed of all draws.
-        first_index: place of ``images[0]`` in its set.
+        first_index: number of ``images[0]`` in its set.
 
     Raises:
         GanlabError: not uint8 ``(N, H, W, C)``.
@@ -79,14 +79,11 @@ def describe(perturbation: Any) -> dict[str, Any]:
     """Name and parameters as JSON values, for results."""
     record: dict[str, Any] = {"operator": type(perturbation).__name__}
     for field in dataclasses.fields(perturbation):
-        value = getattr(perturbation, field.name)
-        record[field.name] = _describe_value(value)
+        record[field.name] = _described(getattr(perturbation, field.name))
     return record
 
 
-def _describe_value(value: Any) -> Any:
+def _described(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return describe(value)
-    if isinstance(value, tuple):
-        return [_describe_value(entry) for entry in value]
-    return value
+    return [_described(entry) for entry in value] if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""Gaussian noise, Gaussian blur and the median: operators that leave the geometry alone."""
+"""Single operators: noise, blur, the median, JPEG and light; then those that move pixels or cover them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from ganlab.images import UInt8Array
 
 GREY_LEVEL = 1.0 / 127.5
 """One grey level of 0..255 in [-1, 1]."""
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,6 @@ def separable(images: Tensor, taps: Tensor) -> Tensor:
     return torch.from_numpy(values)
 
 
-Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
-SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
-
-
 @dataclass(frozen=True)
 class Jpeg:
     """JPEG there and back by Pillow at a given quality and chroma subsampling.
@@ -153,14 +151,10 @@ class Relight:
     def __call__(self, image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
         """Draw strength and direction; black stays black."""
         strength, angle = draw(rng, self.strength), rng.uniform(0.0, 2.0 * math.pi)
-        rows, columns = (_places(side) for side in image.shape[:2])
+        # pixel centres from -1 to 1, the image's edges
+        rows, columns = ((torch.arange(side) + 0.5) * (2.0 / side) - 1.0 for side in image.shape[:2])
         ramp = math.sin(angle) * rows[:, None] + math.cos(angle) * columns[None]
         return through_float(image, lambda x: (x + 1.0) * (1.0 + strength * ramp).clamp_min(0.0) - 1.0)
-
-
-def _places(side: int) -> torch.Tensor:
-    """Pixel centres from -1 to 1, the image's edges."""
-    return (torch.arange(side) + 0.5) * (2.0 / side) - 1.0
 
 
 @dataclass(frozen=True)
@@ -259,9 +253,9 @@ class Shift:
         p = self.pixels
         if p >= min(image.shape[:2]):
             raise GanlabError(f"cannot shift an image of {image.shape[0]}x{image.shape[1]} by {p} pixels")
-        place = int(rng.integers((2 * p + 1) ** 2 - 1))
-        place += place >= ((2 * p + 1) ** 2) // 2  # leaves out the centre, which moves nothing
-        dy, dx = divmod(place, 2 * p + 1)
+        move = int(rng.integers((2 * p + 1) ** 2 - 1))
+        move += move >= ((2 * p + 1) ** 2) // 2  # leaves out the centre, which moves nothing
+        dy, dx = divmod(move, 2 * p + 1)
         padded = np.pad(image, ((p, p), (p, p), (0, 0)), mode="reflect")
         return padded[dy : dy + image.shape[0], dx : dx + image.shape[1]].copy()
 

@@ -158,13 +158,13 @@ def frank_crop() -> Perturbation:
 
 def frank_jpeg() -> Perturbation:
     """Frank 2020 as meant: JPEG of quality U[10, 75), 4:2:0, on every second image."""
+    # drawn numbers are rounded down: just below 75 never is
     return Sometimes(Jpeg((FRANK_QUALITY[0], math.nextafter(FRANK_QUALITY[1], 0.0))))
 
 
 def frank_combined() -> Perturbation:
     """Frank 2020 as meant: one of noise, blur, JPEG and crop on every second image."""
-    steps = (frank_noise(), frank_blur(), frank_jpeg(), frank_crop())
-    return OneOf(steps)
+    return OneOf((frank_noise(), frank_blur(), frank_jpeg(), frank_crop()))
 
 
 def frank_noise_released() -> Perturbation:
@@ -184,8 +184,7 @@ def frank_jpeg_released() -> Perturbation:
 
 def frank_combined_released() -> Perturbation:
     """Frank 2020 as released: one of the released noise, blur, JPEG and crop on every second image."""
-    steps = (frank_noise_released(), frank_blur_released(), frank_jpeg_released(), frank_crop())
-    return OneOf(steps)
+    return OneOf((frank_noise_released(), frank_blur_released(), frank_jpeg_released(), frank_crop()))
 
 
 def yu_relight() -> Perturbation:

@@ -1,4 +1,4 @@
-"""Sets, splits and features held ready, and the training and test data of any question asked of them."""
+"""Sets guarded, split and held ready with their features: training and test data of any question."""
 
 from __future__ import annotations
 
@@ -87,62 +87,55 @@ class Bench:
         Raises:
             GanlabError: no source, or too few images for one of each.
         """
-        real, chosen = self._places(sources, part)
-        shares = max(len(chosen), 1)
-        each = min([len(real) // shares, *(len(places) for places in chosen.values())])
+        real, fakes = self._indices(sources, part)
+        shares = max(len(fakes), 1)
+        each = min([len(real) // shares, *(len(indices) for indices in fakes.values())])
         each = each if limit is None else min(each, limit // (2 * shares))
-        if not chosen or each < 1:
+        if not fakes or each < 1:
             raise GanlabError(f"too few images to train on {', '.join(sources) or 'nothing'}")
-        picked = [self.features(system, self._set(name))[places[:each]] for name, places in chosen.items()]
+        picked = [self.features(system, self._set(name))[chosen[:each]] for name, chosen in fakes.items()]
         reals = self.features(system, self.real.name)[real[: each * shares]]
         return _stacked(reals, np.concatenate(picked))
 
     def testing(self, system: System, source: str, part: str = "test") -> tuple[Matrix, Labels]:
         """All reals and all fakes of one source in a part."""
-        real, chosen = self._places([source], part)
-        name = self._set(source)
-        fakes = self.features(system, name)[chosen[source]]
-        return _stacked(self.features(system, self.real.name)[real], fakes)
+        real, fakes = self._indices([source], part)
+        made = self.features(system, self._set(source))[fakes[source]]
+        return _stacked(self.features(system, self.real.name)[real], made)
 
     def perturbed(
         self, system: System, source: str, perturbation: Perturbation, seed: int = 0
     ) -> tuple[Matrix, Labels]:
         """The test images of one source and of the reals, perturbed."""
-        sets = (self.real.name, self._set(source))
-        real, chosen = self._places([source], "test")
-        places = (real, chosen[source])
-        parts = [
-            self._perturbed(system, name, at, perturbation, seed)
-            for name, at in zip(sets, places, strict=True)
-        ]
-        return _stacked(*parts)
+        real, fakes = self._indices([source], "test")
+        made = self._perturbed(system, self._set(source), fakes[source], perturbation, seed)
+        return _stacked(self._perturbed(system, self.real.name, real, perturbation, seed), made)
 
     def perturbed_set(self, system: System, name: str, perturbation: Perturbation, seed: int = 0) -> Matrix:
         """The test images of one set, perturbed as in `perturbed`."""
         return self._perturbed(system, name, self.splits[name].test, perturbation, seed)
 
     def _perturbed(
-        self, system: System, name: str, places: Indices, perturbation: Perturbation, seed: int
+        self, system: System, name: str, indices: Indices, perturbation: Perturbation, seed: int
     ) -> Matrix:
-        subset = self.images(name).subset(places)
+        subset = self.images(name).subset(indices)
         return extract(system.make_feature(), subset, self.cache, perturbation, seed)
 
     def counts(self, source: str, part: str) -> tuple[int, int]:
         """How many reals and how many fakes a part holds for one source (or `NULL`)."""
-        real, chosen = self._places([source], part)
-        return len(real), len(chosen[source])
+        real, fakes = self._indices([source], part)
+        return len(real), len(fakes[source])
 
     def test_paths(self, source: str) -> list[str]:
         """Identity of the images of `testing`, in its order."""
-        real, chosen = self._places([source], "test")
-        fakes = self.images(self._set(source)).paths
-        reals = self.real.paths
-        return [*(reals[i] for i in real), *(fakes[i] for i in chosen[source])]
+        real, fakes = self._indices([source], "test")
+        reals, made = self.real.paths, self.images(self._set(source)).paths
+        return [*(reals[i] for i in real), *(made[i] for i in fakes[source])]
 
     def _set(self, source: str) -> str:
         return self.real.name if source == NULL else source
 
-    def _places(self, sources: Sequence[str], part: str) -> tuple[Indices, dict[str, Indices]]:
+    def _indices(self, sources: Sequence[str], part: str) -> tuple[Indices, dict[str, Indices]]:
         """Indices of the reals, and of each source's fakes, in the split's order."""
         real = self.splits[self.real.name].part(part)
         if NULL in sources:
@@ -195,7 +188,7 @@ def make_bench(
     Raises:
         GanlabError: too few images, or one image in two parts ("leakage").
     """
-    splits = {name: split_by_identity(found, seed, fractions) for name, found in checked.hashes.items()}
+    splits = {name: split_by_identity(hashes, seed, fractions) for name, hashes in checked.hashes.items()}
     leaks = check_leakage(splits, checked.hashes, allow)
-    fakes = {one.name: one for one in checked.fakes}
+    fakes = {fake.name: fake for fake in checked.fakes}
     return Bench(checked.real, fakes, splits, (*checked.findings, *leaks), cache)

@@ -10,12 +10,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ganlab.data.decode import LOSSY
 from ganlab.data.guards import compare_sets
 from ganlab.data.imageset import ImageSet
-from ganlab.errors import GanlabError, nearest_name
+from ganlab.errors import GanlabError, lookup
 from ganlab.forensics.protocol.near import Hashes, Looks, identities, look, shared
 from ganlab.forensics.protocol.split import PARTS, Split
 from ganlab.images import UInt8Array, luma, to_float
@@ -71,22 +70,30 @@ def check_sets(
     Raises:
         GanlabError: an unknown guard in ``allow``, two sets of one name, or any finding not allowed.
     """
-    _check_names(allow)
+    for name in allow:
+        lookup(dict.fromkeys(GUARDS), name, "guard")
     sets = [real, *fakes]
     every = [*sets, *unseen]
-    if len({one.name for one in every}) < len(every):
-        raise GanlabError(f"sets need different names; got {', '.join(one.name for one in every)}")
-    looks = {one.name: look(one) for one in every}
+    if len({images.name for images in every}) < len(every):
+        names = ", ".join(images.name for images in every)
+        raise GanlabError(f"sets need different names; got {names}")
+    looks = {images.name: look(images) for images in every}
     same = dict(zip(looks, identities(list(looks.values())), strict=True))
-    findings = [
-        *_compared(sets),
-        *_counts(sets, same),
-        *_constants(looks),
-        *_measured(real),
-        *_twins(every, looks, same),
-    ]
+    # what the data room says of each pair: size, channels, codec, JPEG quality, recipe
+    findings = [Finding(f.code, str(f)) for fake in fakes for f in compare_sets(real, fake, sample=0)]
+    for images in sets:
+        different = len(np.unique(same[images.name]))
+        if different < MINIMUM:
+            message = f"{images.name} has {different} different images; at least {MINIMUM} are needed"
+            findings.append(Finding("count", message))
+    for name, seen in looks.items():
+        # failed generation or missing files, and any detector finds them
+        count, total = int(seen.constant.sum()), len(seen.constant)
+        if count and count >= CONSTANT_SHARE * total:
+            findings.append(Finding("constant", f"{name}: {count} of {total} images hold a single value"))
+    findings += [*_measured(real), *_twins(every, looks, same)]
     apart = "near_duplicates" in allow
-    kept = {one.name: looks[one.name].exact if apart else same[one.name] for one in sets}
+    kept = {images.name: (looks[images.name].exact if apart else same[images.name]) for images in sets}
     return enforce(findings, allow), kept
 
 
@@ -96,43 +103,12 @@ def enforce(findings: Sequence[Finding], allow: Collection[str]) -> list[Finding
     Raises:
         GanlabError: naming every finding that is not, and how to allow it.
     """
-    refused = [one for one in findings if one.guard not in allow]
+    refused = [finding for finding in findings if finding.guard not in allow]
     if refused:
-        lines = "\n".join(f"  {one.guard}: {one.message}" for one in refused)
-        names = ", ".join(sorted({one.guard for one in refused}))
+        lines = "\n".join(f"  {finding.guard}: {finding.message}" for finding in refused)
+        names = ", ".join(sorted({finding.guard for finding in refused}))
         raise GanlabError(f"the comparison is not fair:\n{lines}\nallow it by name ({names}) to go on anyway")
     return list(findings)
-
-
-def _check_names(allow: Collection[str]) -> None:
-    for name in allow:
-        if name not in GUARDS:
-            hint = nearest_name(name, GUARDS)
-            raise GanlabError(f"unknown guard {name!r}: expected one of {', '.join(GUARDS)}{hint}")
-
-
-def _compared(sets: Sequence[ImageSet]) -> Iterator[Finding]:
-    """What the data room says of each pair: size, channels, codec, JPEG quality, recipe."""
-    for fake in sets[1:]:
-        for found in compare_sets(sets[0], fake, sample=0):
-            yield Finding(found.code, str(found))
-
-
-def _counts(sets: Sequence[ImageSet], same: Mapping[str, Hashes]) -> Iterator[Finding]:
-    for one in sets:
-        different = len(np.unique(same[one.name]))
-        if different < MINIMUM:
-            yield Finding(
-                "count", f"{one.name} has {different} different images; at least {MINIMUM} are needed"
-            )
-
-
-def _constants(looks: Mapping[str, Looks]) -> Iterator[Finding]:
-    """Images of one value: failed generation or missing files, and any detector finds them."""
-    for name, one in looks.items():
-        count = int(one.constant.sum())
-        if count and count >= CONSTANT_SHARE * len(one.constant):
-            yield Finding("constant", f"{name}: {count} of {len(one.constant)} images hold a single value")
 
 
 def _measured(real: ImageSet) -> Iterator[Finding]:
@@ -161,17 +137,14 @@ def jpeg_grid_strength(images: UInt8Array) -> float:
 
     The larger of the two axes, grid at the image's origin, uint8 ``(N, H, W, C)``.
     """
-    grey = luma(to_float(images)).numpy()
-    return max(_grid_ratio(np.abs(np.diff(grey, axis=axis)).mean((0, 3 - axis))) for axis in (1, 2))
-
-
-def _grid_ratio(steps: npt.NDArray[np.float32]) -> float:
-    """Steps ``(L - 1,)`` along one axis; step i lies between pixels i and i + 1."""
-    border = np.arange(7, len(steps) - 2, 8)
-    if not len(border):
-        return 1.0
-    beside = np.mean([steps[border + offset] for offset in (-2, -1, 1, 2)])
-    return float(steps[border].mean() / beside) if beside > 0 else 1.0
+    grey, ratios = luma(to_float(images)).numpy(), []
+    for axis in (1, 2):
+        # step i of this axis lies between pixels i and i + 1
+        steps = np.abs(np.diff(grey, axis=axis)).mean((0, 3 - axis))
+        border = np.arange(7, len(steps) - 2, 8)
+        beside = np.mean([steps[border + offset] for offset in (-2, -1, 1, 2)]) if len(border) else 0.0
+        ratios.append(float(steps[border].mean() / beside) if beside > 0 else 1.0)
+    return max(ratios)
 
 
 def high_frequency_ratio(images: UInt8Array) -> float:
@@ -198,7 +171,7 @@ def _twins(
             near = shared(same[left.name], same[right.name])
             if len(near) > common:
                 first, second = (
-                    one.paths[int(np.argmax(same[one.name] == near[0]))] for one in (left, right)
+                    images.paths[int(np.argmax(same[images.name] == near[0]))] for images in (left, right)
                 )
                 yield Finding(
                     "near_duplicates",

@@ -66,7 +66,14 @@ def evaluate(
     Raises:
         GanlabError: one class only, different lengths, or scores that are no probabilities.
     """
-    truth, probability = _checked(labels, scores)
+    given, probability = np.asarray(labels), np.asarray(scores, np.float64)
+    if given.ndim != 1 or given.shape != probability.shape:
+        raise GanlabError(f"labels {given.shape} and scores {probability.shape} must be two equal vectors")
+    if set(np.unique(given)) != {0, 1}:
+        raise GanlabError("metrics need both classes: labels 0 (real) and 1 (fake)")
+    if not (np.isfinite(probability).all() and probability.min() >= 0 and probability.max() <= 1):
+        raise GanlabError("scores are probabilities of fake: finite and in [0, 1]")
+    truth = given.astype(bool)
     order = np.argsort(-probability, kind="stable")
     truth, probability = truth[order], probability[order]
     value = _metrics(truth, probability, np.ones((1, len(truth))))
@@ -79,17 +86,6 @@ def evaluate(
         low, high = np.percentile(np.concatenate([part[name] for part in drawn]), [tail, 100 - tail])
         result[name] = Interval(float(value[name][0]), float(low), float(high))
     return result
-
-
-def _checked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Floats]:
-    truth, probability = np.asarray(labels), np.asarray(scores, np.float64)
-    if truth.ndim != 1 or truth.shape != probability.shape:
-        raise GanlabError(f"labels {truth.shape} and scores {probability.shape} must be two equal vectors")
-    if set(np.unique(truth)) != {0, 1}:
-        raise GanlabError("metrics need both classes: labels 0 (real) and 1 (fake)")
-    if not (np.isfinite(probability).all() and probability.min() >= 0 and probability.max() <= 1):
-        raise GanlabError("scores are probabilities of fake: finite and in [0, 1]")
-    return truth.astype(bool), probability
 
 
 def _resample_weights(truth: npt.NDArray[np.bool_], resamples: int, seed: int) -> Iterator[Floats]:
@@ -114,49 +110,29 @@ def _metrics(truth: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> d
     true, false = np.cumsum(fakes, 1)[:, ends], np.cumsum(reals, 1)[:, ends]
     total_true, total_false = true[:, -1:], false[:, -1:]
     recall, alarm = true / total_true, false / total_false
-    called = scores >= 0.5
+    accepted = scores >= 0.5
+    right = fakes[:, accepted].sum(1) / total_true[:, 0] + reals[:, ~accepted].sum(1) / total_false[:, 0]
+    # a resample may hold none of the best scores; precision where nothing is called fake counts as 1
+    called = true + false
+    precision = np.divide(true, called, out=np.ones_like(true), where=called > 0)
+    # calibration: distance between predicted probability and share of fakes, over equal-width bins
+    bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    member = (bins[:, None] == np.arange(CALIBRATION_BINS)).astype(np.float64)
+    excess = weights @ (member * (scores - truth)[:, None])
     return {
-        "balanced_accuracy": (
-            fakes[:, called].sum(1) / total_true[:, 0] + reals[:, ~called].sum(1) / total_false[:, 0]
-        )
-        / 2,
-        "roc_auc": _area(alarm, recall),
-        "average_precision": _average_precision(true, false, recall),
-        "tpr_at_1": _recall_at(alarm, recall, 0.01),
-        "tpr_at_5": _recall_at(alarm, recall, 0.05),
-        "ece": _calibration_error(truth, scores, weights),
+        "balanced_accuracy": right / 2,
+        "roc_auc": np.asarray(np.trapezoid(_from_zero(recall), _from_zero(alarm), axis=1)),
+        "average_precision": (np.diff(_from_zero(recall), axis=1) * precision).sum(axis=1),
+        "tpr_at_1": np.where(alarm <= 0.01, recall, 0.0).max(axis=1),
+        "tpr_at_5": np.where(alarm <= 0.05, recall, 0.0).max(axis=1),
+        "ece": np.abs(excess).sum(1) / weights.sum(1),
         "brier": (weights * (scores - truth) ** 2).sum(1) / weights.sum(1),
     }
 
 
 def _from_zero(values: Floats) -> Floats:
+    """The curve with its first point, where nothing is called fake."""
     return np.concatenate([np.zeros((len(values), 1)), values], axis=1)
-
-
-def _area(alarm: Floats, recall: Floats) -> Floats:
-    area: Floats = np.asarray(np.trapezoid(_from_zero(recall), _from_zero(alarm), axis=1))
-    return area
-
-
-def _average_precision(true: Floats, false: Floats, recall: Floats) -> Floats:
-    called = true + false
-    precision = np.divide(true, called, out=np.ones_like(true), where=called > 0)
-    total: Floats = (np.diff(_from_zero(recall), axis=1) * precision).sum(axis=1)
-    return total
-
-
-def _recall_at(alarm: Floats, recall: Floats, limit: float) -> Floats:
-    best: Floats = np.where(alarm <= limit, recall, 0.0).max(axis=1)
-    return best
-
-
-def _calibration_error(truth: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
-    """Mean distance between predicted probability and share of fakes, over equal-width bins."""
-    bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    member = (bins[:, None] == np.arange(CALIBRATION_BINS)).astype(np.float64)
-    excess = weights @ (member * (scores - truth)[:, None])
-    error: Floats = np.abs(excess).sum(1) / weights.sum(1)
-    return error
 
 
 def summarise(repetitions: list[dict[str, Interval]]) -> dict[str, dict[str, float]]:
@@ -169,11 +145,11 @@ def summarise(repetitions: list[dict[str, Interval]]) -> dict[str, dict[str, flo
         raise GanlabError("no repetition to summarise")
     table: dict[str, Any] = {}
     for name in repetitions[0]:
-        values = np.array([one[name].value for one in repetitions])
+        values = np.array([metrics[name].value for metrics in repetitions])
         table[name] = {
             "mean": float(values.mean()),
             "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
-            "low": min(one[name].low for one in repetitions),
-            "high": max(one[name].high for one in repetitions),
+            "low": min(metrics[name].low for metrics in repetitions),
+            "high": max(metrics[name].high for metrics in repetitions),
         }
     return table

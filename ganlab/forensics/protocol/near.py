@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch.nn.functional as F
 
 from ganlab.data.imageset import ImageSet
-from ganlab.errors import GanlabError
 from ganlab.images import UInt8Array, luma, to_float
 from ganlab.util.progress import bar
 
@@ -19,6 +18,12 @@ Hashes = npt.NDArray[np.uint64]
 
 BATCH = 512
 GRID = 8
+DISTANCE = 8
+"""Bits in which the perceptual hashes of near-duplicates differ at most."""
+CORRELATION = 0.97
+"""Of their thumbnails, at least: hashes alone agree by chance in large sets."""
+THUMBNAIL = 16
+BAR_FROM = 20_000
 
 
 def exact_hashes(images: UInt8Array) -> Hashes:
@@ -49,34 +54,9 @@ def set_hashes(images: ImageSet, perceptual: bool = False) -> Hashes:
     return np.concatenate([function(batch) for batch in images.batches(BATCH)])
 
 
-def hamming_pairs(left: Hashes, right: Hashes, distance: int) -> npt.NDArray[np.int64]:
-    """Pairs (i, j) with at most ``distance`` different bits between ``left[i]`` and ``right[j]``: ``(M, 2)``.
-
-    Raises:
-        GanlabError: a negative distance.
-    """
-    if distance < 0:
-        raise GanlabError(f"a Hamming distance is at least 0; got {distance}")
-    rows: list[npt.NDArray[np.int64]] = []
-    for start in range(0, len(left), BATCH):
-        different = np.bitwise_count(left[start : start + BATCH, None] ^ right[None])
-        found = np.argwhere(different <= distance)
-        rows.append(found + np.array([start, 0]))
-    return np.concatenate(rows) if rows else np.empty((0, 2), np.int64)
-
-
 def shared(left: Hashes, right: Hashes) -> Hashes:
     """Identities that occur in both, each once."""
     return np.intersect1d(left, right)
-
-
-Labels = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-
-DISTANCE = 8
-CORRELATION = 0.97
-THUMBNAIL = 16
-BAR_FROM = 20_000
 
 
 @dataclass(frozen=True)
@@ -98,14 +78,16 @@ class Looks:
 
 def look(images: ImageSet) -> Looks:
     """Read a set once. Memory grows by half a kilobyte an image."""
-    parts = [_look(batch) for batch in images.batches(BATCH)]
-    exact, perceptual, thumbnails, constant = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Looks(exact, perceptual, thumbnails, constant)
-
-
-def _look(batch: UInt8Array) -> tuple[Hashes, Hashes, npt.NDArray[np.float16], npt.NDArray[np.bool_]]:
-    constant = (batch == batch[:, :1, :1]).all((1, 2, 3))
-    return exact_hashes(batch), perceptual_hashes(batch), thumbnails(batch), constant
+    parts = [
+        (
+            exact_hashes(batch),
+            perceptual_hashes(batch),
+            thumbnails(batch),
+            (batch == batch[:, :1, :1]).all((1, 2, 3)),
+        )
+        for batch in images.batches(BATCH)
+    ]
+    return Looks(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def thumbnails(images: UInt8Array) -> npt.NDArray[np.float16]:
@@ -122,24 +104,24 @@ def identities(sets: Sequence[Looks]) -> list[Hashes]:
 
     The number is the smallest exact hash of the group, so that nothing depends on the order of the files.
     """
-    exact = np.concatenate([one.exact for one in sets])
+    exact = np.concatenate([looks.exact for looks in sets])
     unique, first, inverse = np.unique(exact, return_index=True, return_inverse=True)
-    perceptual = np.concatenate([one.perceptual for one in sets])[first]
-    pictures = np.concatenate([one.thumbnails for one in sets])[first]
+    perceptual = np.concatenate([looks.perceptual for looks in sets])[first]
+    pictures = np.concatenate([looks.thumbnails for looks in sets])[first]
     # sorted by hash, and a group is named by its first member: by its smallest hash
-    named = unique[_groups(perceptual, pictures)][inverse]
-    ends = np.cumsum([len(one.exact) for one in sets])[:-1]
+    named = unique[groups(perceptual, pictures)][inverse]
+    ends = np.cumsum([len(looks.exact) for looks in sets])[:-1]
     return np.split(named, ends)
 
 
-def _groups(perceptual: Hashes, pictures: npt.NDArray[np.float16]) -> Labels:
-    """For every image the smallest place among the images it is linked to, directly or by others.
+def groups(perceptual: Hashes, pictures: npt.NDArray[np.float16]) -> npt.NDArray[np.int64]:
+    """For every image the first of the images it is linked to, directly or by others: its number, ``(N,)``.
 
     Image by image, since a set whose images all look alike would have as many pairs as images squared.
     """
     group = np.arange(len(perceptual))
-    places = range(len(perceptual))
-    for i in bar(places, desc="near-duplicates", unit="image") if len(places) >= BAR_FROM else places:
+    images = range(len(perceptual))
+    for i in bar(images, desc="near-duplicates", unit="image") if len(images) >= BAR_FROM else images:
         near = i + 1 + np.flatnonzero(np.bitwise_count(perceptual[i] ^ perceptual[i + 1 :]) <= DISTANCE)
         near = near[group[near] != group[i]]
         if len(near):

@@ -74,12 +74,19 @@ def split_by_identity(
     parts = sum(fraction > 0 for fraction in fractions)
     if len(unique) < parts:
         raise GanlabError(f"a split needs at least {parts} different images; this set has {len(unique)}")
+    # a pseudo-random 64-bit key for every identity
+    key = f"split/{seed}".encode()
+    digests = [hashlib.blake2b(i.tobytes(), digest_size=8, key=key).digest() for i in unique]
     rank = np.empty(len(unique), np.int64)
-    rank[np.argsort(_keyed(unique, seed), kind="stable")] = np.arange(len(unique))
-    first, second = _cuts(len(unique), fractions)
-    place = rank[inverse]
-    order = np.argsort(place, kind="stable")
-    part = np.digitize(place[order], [first, second])
+    keys = np.frombuffer(b"".join(digests), dtype=np.uint64)
+    rank[np.argsort(keys, kind="stable")] = np.arange(len(unique))
+    # end of train and end of val; every part of a positive fraction gets at least one identity
+    count, validation = len(unique), int(fractions[1] > 0)
+    first = min(max(round(fractions[0] * count), 1), count - 1 - validation)
+    second = min(max(round((fractions[0] + fractions[1]) * count), first + 1), count - 1)
+    ranks = rank[inverse]
+    order = np.argsort(ranks, kind="stable")
+    part = np.digitize(ranks[order], [first, second if validation else first])
     train, val, test = (order[part == i] for i in range(3))
     return Split(train, val, test, seed, fingerprint(identities))
 
@@ -96,21 +103,6 @@ def check_fractions(fractions: tuple[float, float, float]) -> None:
             "fractions of train, val, test are positive (val may be 0 where nothing is chosen on it) and "
             f"sum to 1; got {fractions}"
         )
-
-
-def _keyed(identities: Hashes, seed: int) -> Hashes:
-    """A pseudo-random 64-bit key for every identity."""
-    key = f"split/{seed}".encode()
-    digests = [hashlib.blake2b(i.tobytes(), digest_size=8, key=key).digest() for i in identities]
-    return np.frombuffer(b"".join(digests), dtype=np.uint64)
-
-
-def _cuts(count: int, fractions: tuple[float, float, float]) -> tuple[int, int]:
-    """End of train and end of val among ``count`` identities; every part wanted gets at least one."""
-    validation = int(fractions[1] > 0)
-    first = min(max(round(fractions[0] * count), 1), count - 1 - validation)
-    second = min(max(round((fractions[0] + fractions[1]) * count), first + 1), count - 1)
-    return first, second if validation else first
 
 
 def fingerprint(identities: Hashes) -> str:
@@ -141,14 +133,12 @@ def load_splits(path: str | os.PathLike[str]) -> dict[str, Split]:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         record = content["sets"]
         intact = content["sha256"] == sha256_json(record)
-        splits = {name: _read_split(entry) for name, entry in record.items()}
+        splits = {}
+        for name, entry in record.items():
+            train, val, test = (np.asarray(entry[part], np.int64) for part in PARTS)
+            splits[name] = Split(train, val, test, int(entry["seed"]), str(entry["fingerprint"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise GanlabError(f"{path} holds no splits: {error}") from error
     if not intact:
         raise GanlabError(f"{path} was changed after it was written (its checksum does not fit)")
     return splits
-
-
-def _read_split(entry: dict[str, list[int]]) -> Split:
-    train, val, test = (np.asarray(entry[part], np.int64) for part in PARTS)
-    return Split(train, val, test, int(str(entry["seed"])), str(entry["fingerprint"]))

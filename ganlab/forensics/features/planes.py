@@ -1,18 +1,90 @@
-"""Two-dimensional spectra as features: DFT, DCT, and the spectrum of a high-pass residual."""
+"""Features that are planes: pixels and their neighbours' differences, pairs of grey levels, 2-D spectra."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.forensics.features.base import Feature, Floats, Shape, decibels
 from ganlab.images import luma
-from ganlab.spectra import WINDOWS, dct2, median_residual, power_spectrum
+from ganlab.spectra import WINDOWS, dct2, median_residual, npr_residual, power_spectrum
 
 DCT_EPSILON = 1e-12
+
+
+@dataclass(frozen=True)
+class Pixels(Feature):
+    """The image itself in [-1, 1]: the baseline of every comparison, (C, H, W)."""
+
+    def dims(self, shape: Shape) -> tuple[int, ...]:
+        """Channels, height, width."""
+        return shape[2], shape[0], shape[1]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The images as float32."""
+        return images.float()
+
+
+@dataclass(frozen=True)
+class NeighbouringPixels(Feature):
+    """NPR: each pixel minus the top-left pixel of its 2 x 2 block, (C, H, W).
+
+    Source: Tan et al., CVPR 2024, arXiv 2312.10461: x minus nearest-up(nearest-down(x)) for images in [0, 1],
+    times 2/3.
+    """
+
+    def dims(self, shape: Shape) -> tuple[int, ...]:
+        """Channels, height, width; both sides are even.
+
+        Raises:
+            GanlabError: an odd side.
+        """
+        if shape[0] % 2 or shape[1] % 2:
+            raise GanlabError(f"NPR needs even sides; got {shape[1]}x{shape[0]}")
+        return shape[2], shape[0], shape[1]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The residual; the shift of the value range drops out of a difference."""
+        return npr_residual(images.float()).mul(2.0 / 3.0)
+
+
+@dataclass(frozen=True)
+class Cooccurrence(Feature):
+    """How often each pair of grey levels stands side by side, each channel for itself, (C, L, L).
+
+    Source: Nataraj et al. 2019, arXiv 1903.06836 (there with all 256 levels).
+
+    Attributes:
+        levels: number of equal-width bins of 0..255, a divisor of 256.
+    """
+
+    levels: int = 32
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.levels <= 256 or 256 % self.levels:
+            raise GanlabError(f"co-occurrence levels must divide 256 and be at least 2; got {self.levels}")
+
+    def dims(self, shape: Shape) -> tuple[int, ...]:
+        """Channels and twice the levels."""
+        return shape[2], self.levels, self.levels
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Frequencies of (left, right) pairs; each channel sums to 1."""
+        count, channels, _, width = images.shape
+        if width < 2:
+            raise GanlabError("co-occurrence needs images at least 2 pixels wide")
+        grey = images.float().add(1.0).mul(127.5).round().clamp(0, 255).long() // (256 // self.levels)
+        pairs = grey[..., :-1] * self.levels + grey[..., 1:]
+        planes = torch.arange(count * channels, device=images.device).view(count, channels, 1, 1)
+        cells = self.levels**2
+        # every channel of every image counts into cells of its own: one count for the whole batch
+        counted = torch.bincount((pairs + planes * cells).flatten(), minlength=count * channels * cells)
+        share = counted.view(count, channels, self.levels, self.levels).float()
+        return share / pairs[0, 0].numel()
 
 
 @dataclass(frozen=True)
@@ -26,7 +98,8 @@ class Dft(Feature):
     window: str = "none"
 
     def __post_init__(self) -> None:
-        _check_window(self.window)
+        if self.window not in WINDOWS:
+            raise GanlabError(f"unknown window {self.window!r}: expected one of {', '.join(WINDOWS)}")
 
     def dims(self, shape: Shape) -> tuple[int, ...]:
         """One channel, un-shifted rows, non-negative column frequencies."""
@@ -95,8 +168,3 @@ class HighPass(Feature):
         """10 log10 of the residual's power."""
         grey = luma(images.float())[:, None]
         return decibels(power_spectrum(median_residual(grey, self.size)))
-
-
-def _check_window(window: str) -> None:
-    if window not in WINDOWS:
-        raise GanlabError(f"unknown window {window!r}: expected one of {', '.join(WINDOWS)}")

@@ -1,4 +1,4 @@
-"""Daubechies wavelets from their definition, wavelet packets, and their energies as a feature."""
+"""Daubechies wavelets from their definition, and two features of them: packet energies, noise residual."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,9 +15,9 @@ from ganlab.errors import GanlabError
 from ganlab.forensics.features.base import Feature, Floats, Shape, decibels
 from ganlab.images import luma
 
-Integers = npt.NDArray[np.int64]
-
 MAX_ORDER = 10
+RESIDUAL_ORDER = 4
+WINDOWS = (3, 5, 7, 9)
 
 
 @functools.cache
@@ -53,6 +52,12 @@ def filters(order: int) -> Tensor:
     return torch.from_numpy(np.stack([low, high])).float()
 
 
+def _kernels(order: int, like: Tensor) -> Tensor:
+    """The four separable filters as convolution kernels, ``(4, 1, 2 * order, 2 * order)``: LL, LH, HL, HH."""
+    pair = filters(order).to(like)
+    return torch.einsum("ai,bj->abij", pair, pair).reshape(4, 1, 2 * order, 2 * order)
+
+
 def decompose(planes: Tensor, order: int) -> Tensor:
     """One level, periodic: ``(B, H, W)`` -> ``(B, 4, H/2, W/2)``: LL, LH, HL, HH (rows first).
 
@@ -61,20 +66,17 @@ def decompose(planes: Tensor, order: int) -> Tensor:
     """
     if planes.shape[1] % 2 or planes.shape[2] % 2:
         raise GanlabError(f"a wavelet level needs even sides; got {planes.shape[1]}x{planes.shape[2]}")
-    pair = filters(order).to(planes)
-    kernels = torch.einsum("ai,bj->abij", pair, pair).reshape(4, 1, 2 * order, 2 * order)
     rows, columns = (torch.arange(side + 2 * order - 2) % side for side in planes.shape[1:])
-    return F.conv2d(planes[:, rows][:, :, columns][:, None], kernels, stride=2)
+    return F.conv2d(planes[:, rows][:, :, columns][:, None], _kernels(order, planes), stride=2)
 
 
 def reconstruct(bands: Tensor, order: int) -> Tensor:
     """Inverse of `decompose`: the transposed (and, being orthonormal, inverse) operator, ``(B, H, W)``."""
-    pair = filters(order).to(bands)
-    kernels = torch.einsum("ai,bj->abij", pair, pair).reshape(4, 1, 2 * order, 2 * order)
-    wide = F.conv_transpose2d(bands, kernels, stride=2)[:, 0]
+    wide = F.conv_transpose2d(bands, _kernels(order, bands), stride=2)[:, 0]
     for axis, side in ((1, 2 * bands.shape[2]), (2, 2 * bands.shape[3])):
         shape = list(wide.shape)
         shape[axis] = side
+        # what reaches beyond the border is added at the other side: the transform is periodic
         wide = wide.new_zeros(shape).index_add_(axis, torch.arange(wide.shape[axis]) % side, wide)
     return wide
 
@@ -122,41 +124,26 @@ class WaveletPackets(Feature):
 
     def frequencies(self, shape: Shape) -> Floats:
         """Radial frequency at the middle of each packet's band."""
-        centre = (_natural_order(self.level) + 0.5) / 2 ** (self.level + 1)
-        rows, columns = _tree_axes(self.level)
+        # row and column filter number of every packet: bits of low = 0 and high = 1, first level first
+        rows, columns = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        for _ in range(self.level):
+            rows = (2 * rows[:, None] + np.array([0, 0, 1, 1])).ravel()
+            columns = (2 * columns[:, None] + np.array([0, 1, 0, 1])).ravel()
+        # a high-pass exchanges low and high of what follows: filter numbers are Gray codes of frequencies
+        order = np.arange(2**self.level)
+        shift = order >> 1
+        while shift.any():
+            order ^= shift
+            shift >>= 1
+        centre = (order + 0.5) / 2 ** (self.level + 1)
         return np.repeat(np.hypot(centre[rows], centre[columns])[None], shape[2], axis=0)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Mean square of each packet."""
         count, channels, height, width = images.shape
         self.dims((height, width, channels))
-        found = packets(images.float().reshape(-1, height, width), self.level, self.order)
-        return decibels(found.square().mean((2, 3))).view(count, channels, -1)
-
-
-def _tree_axes(level: int) -> tuple[Integers, Integers]:
-    """Row and column filter number (bits of low = 0, high = 1, first level first) of every packet."""
-    rows, columns = np.zeros(1, np.int64), np.zeros(1, np.int64)
-    row_bit, column_bit = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
-    for _ in range(level):
-        rows = (2 * rows[:, None] + row_bit).ravel()
-        columns = (2 * columns[:, None] + column_bit).ravel()
-    return rows, columns
-
-
-def _natural_order(level: int) -> Integers:
-    """Frequency place of each filter number: high-pass exchanges low and high of what follows (Gray code)."""
-    number = np.arange(2**level)
-    place = number.copy()
-    shift = number >> 1
-    while shift.any():
-        place ^= shift
-        shift >>= 1
-    return place
-
-
-WINDOWS = (3, 5, 7, 9)
-ORDER = 4
+        bands = packets(images.float().reshape(-1, height, width), self.level, self.order)
+        return decibels(bands.square().mean((2, 3))).view(count, channels, -1)
 
 
 @dataclass(frozen=True)
@@ -194,23 +181,19 @@ class NoiseResidual(Feature):
     def __call__(self, images: Tensor) -> Tensor:
         """The residual of each image."""
         self.dims((images.shape[2], images.shape[3], images.shape[1]))
-        residual = self._taken(luma(images.float()), self.levels)
+        residual = self._removed(luma(images.float()), self.levels)
         residual = residual - residual.mean(1, keepdim=True)
         return (residual - residual.mean(2, keepdim=True))[:, None]
 
-    def _taken(self, planes: Tensor, levels: int) -> Tensor:
+    def _removed(self, planes: Tensor, levels: int) -> Tensor:
         """The part of ``(B, H, W)`` that the denoiser removes from all detail bands of so many levels."""
-        bands = decompose(planes, ORDER)
-        removed = bands * _noise_share(bands, self.sigma)
+        bands = decompose(planes, RESIDUAL_ORDER)
+        power, noise = bands.square(), self.sigma**2
+        # local variance: the least estimate of four windows; what exceeds the noise is the image's
+        estimates = [F.avg_pool2d(power, w, 1, w // 2, count_include_pad=False) for w in WINDOWS]
+        signal = (torch.stack(estimates).amin(0) - noise).clamp_min(0.0)
+        removed = bands * (noise / (signal + noise))
         low = bands[:, 0]
         deeper = levels > 1 and low.shape[1] % 2 == 0 and low.shape[2] % 2 == 0
-        removed[:, 0] = self._taken(low, levels - 1) if deeper else 0.0
-        return reconstruct(removed, ORDER)
-
-
-def _noise_share(bands: Tensor, sigma: float) -> Tensor:
-    """Noise variance over local variance: the least local estimate of four windows, never below the noise."""
-    power = bands.square()
-    estimates = [F.avg_pool2d(power, w, 1, w // 2, count_include_pad=False) for w in WINDOWS]
-    signal = (torch.stack(estimates).amin(0) - sigma**2).clamp_min(0.0)
-    return sigma**2 / (signal + sigma**2)
+        removed[:, 0] = self._removed(low, levels - 1) if deeper else 0.0
+        return reconstruct(removed, RESIDUAL_ORDER)
