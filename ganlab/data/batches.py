@@ -130,7 +130,11 @@ class BatchReader:
         """This process's part of batch ``step`` (0, 1, ...)."""
         chosen = self.chosen(step)[self._part]
         pixels = np.asarray(self.images[chosen])
-        mirrored = np.flatnonzero(self._coins(step)[self._part]) if self.flip else _NONE
+        mirrored = _NONE
+        if self.flip:
+            # One fair coin for each image of the global batch: the top bit of a raw word.
+            words = bit_stream(self.seed, "flip", step).random_raw(self.batch_size)[self._part]
+            mirrored = np.flatnonzero(words >> np.uint64(63))
         noise = self._noise(step) if self.dequantize else None
         if torch.device(self.device).type == "cpu":
             tensor = floats_here(pixels, mirrored, noise)
@@ -154,12 +158,6 @@ class BatchReader:
             if len(self._orders) > 2:
                 self._orders.popitem(last=False)
         return self._orders[epoch]
-
-    def _coins(self, step: int) -> npt.NDArray[np.bool_]:
-        """One fair coin for each image of the global batch: the top bit of a raw word."""
-        words = bit_stream(self.seed, "flip", step).random_raw(self.batch_size)
-        coins: npt.NDArray[np.bool_] = words >> np.uint64(63) == 1
-        return coins
 
     def _noise(self, step: int) -> Floats:
         """This process's slice of the global batch's noise: float32 (n, C, H, W), uniform in 65,536 steps."""

@@ -5,21 +5,35 @@ radii proportional to r^-3 every octave of sizes covers the same area, which giv
 and the roughly power-law spectrum of photographs (Matheron 1968; Lee, Mumford and Huang, "Occlusion models
 for natural images", IJCV 2001). No file, no licence, any size.
 
-Image ``i`` depends on ``(seed, i)`` and the recipe alone: not on how many are made, or by how many processes
-(:mod:`ganlab.data.builtin`). No torch.
+Image ``i`` depends on ``(seed, i)`` and the recipe alone: not on how many are made, or by how many processes.
+No torch.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+import ganlab
+from ganlab.config.schema import DataConfig
+from ganlab.data.arrays import UInt8Array
+from ganlab.data.listing import default_workers
+from ganlab.data.pack import Pack, PackWriter, cache_folder, cached_pack
 from ganlab.data.split import bit_stream, uniforms
 from ganlab.errors import GanlabError
+from ganlab.util.progress import bar
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,6 +43,10 @@ FIRST_COVER = 5.0
 """Mean number of discs over a sample in the first block: all but exp(-5) of the samples are then covered."""
 SAMPLES_AT_ONCE = 2**22
 """Bound on the entries of one painting step, so that large images need no large temporaries."""
+ALONE_BELOW = 2**20
+"""Fewer pixels than this in all are made here: starting helpers would take longer."""
+DEFAULT_COUNT = 10_000
+"""Images of a training set unless ``data.num_images`` says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -129,23 +147,19 @@ def _first_last(centre: Floats, half: Floats, side: int) -> tuple[Ints, Ints]:
     return first, last
 
 
-def _covered_samples(discs: Discs, scale: int, side: int) -> tuple[Ints, Ints]:
-    """(disc number, flat sample index) of every sample inside a disc: rows first, then spans of the rows."""
-    x, y, radius = discs.x * scale, discs.y * scale, discs.radius * scale
-    disc, row = _segments(*_first_last(y, radius, side))
-    half = np.sqrt(np.maximum(radius[disc] ** 2 - (row + 0.5 - y[disc]) ** 2, 0.0))
-    span, column = _segments(*_first_last(x[disc], half, side))
-    return disc[span], row[span] * side + column
-
-
 def _paint(discs: Discs, leaves: DeadLeaves) -> npt.NDArray[np.int64]:
     """Number of the frontmost disc at each sample, or the number of discs where none covers it."""
     side, count = leaves.size * leaves.supersample, len(discs.x)
     front = np.full(side * side, count, dtype=np.int64)
     area = math.pi * float(np.sum(discs.radius**2)) * leaves.supersample**2
     for part in np.array_split(np.arange(count), math.ceil(area / SAMPLES_AT_ONCE) or 1):
-        disc, sample = _covered_samples(discs.select(part), leaves.supersample, side)
-        np.minimum.at(front, sample, part[disc])
+        few = discs.select(part)
+        x, y, radius = (lengths * leaves.supersample for lengths in (few.x, few.y, few.radius))
+        # Every sample inside a disc: the rows that it crosses first, then its span of each row.
+        disc, row = _segments(*_first_last(y, radius, side))
+        half = np.sqrt(np.maximum(radius[disc] ** 2 - (row + 0.5 - y[disc]) ** 2, 0.0))
+        span, column = _segments(*_first_last(x[disc], half, side))
+        np.minimum.at(front, row[span] * side + column, part[disc[span]])
     return front
 
 
@@ -203,3 +217,86 @@ def render(leaves: DeadLeaves, index: int) -> npt.NDArray[np.uint8]:
     while len(holes):
         holes = _fill(colour, holes, draw_discs(bits, leaves), leaves)
     return _box_mean(colour, leaves)
+
+
+def dead_leaves(leaves: DeadLeaves, indices: range, workers: int | None = None) -> Iterator[UInt8Array]:
+    """The images of ``indices`` in order, one by one: uint8 (size, size, 3).
+
+    Many are made by several processes: one small image is a hundred numpy calls on small arrays, and threads
+    would only wait for the interpreter lock. The helpers are plain ``python -m`` processes that send pixels
+    through a pipe (``multiprocessing`` would run a user's unguarded script again in every helper).
+
+    Args:
+        leaves: the recipe.
+        indices: which images; every range gives the same image for the same index.
+        workers: processes; one for each core (at most eight) when absent. The pixels are the same.
+    """
+    count = workers or default_workers()
+    little = workers is None and len(indices) * leaves.size**2 < ALONE_BELOW
+    if count == 1 or little or not sys.executable:
+        return (render(leaves, index) for index in indices)
+    return _by_helpers(leaves, indices, min(count, max(len(indices), 1)))
+
+
+def _by_helpers(leaves: DeadLeaves, indices: range, count: int) -> Iterator[UInt8Array]:
+    """One image from each of ``count`` helpers in turn; a full pipe stops a helper: memory stays constant."""
+    package = str(Path(ganlab.__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    helpers = []
+    size = leaves.size * leaves.size * 3
+    try:
+        for number in range(count):
+            share = indices[number::count]
+            task = json.dumps([asdict(leaves), share.start, share.stop, share.step])
+            # -P: a file in the working directory cannot take the place of a module.
+            command = [sys.executable, "-P", "-m", "ganlab.data.dead_leaves", task]
+            helpers.append(subprocess.Popen(command, stdout=subprocess.PIPE, env=environment))
+        for position in range(len(indices)):
+            helper = helpers[position % count]
+            assert helper.stdout is not None
+            pixels = helper.stdout.read(size)
+            if len(pixels) < size:
+                # What went wrong stands on standard error, in the helper's own words.
+                raise GanlabError(
+                    f"a helper process that makes dead leaves ended early (status {helper.wait()})"
+                )
+            yield np.frombuffer(pixels, dtype=np.uint8).reshape(leaves.size, leaves.size, 3)
+    finally:
+        for helper in helpers:
+            helper.kill()
+            helper.communicate()
+
+
+def dead_leaves_source(data: DataConfig, image_size: int) -> Pack:
+    """Occluding discs with the r^-3 size law, made and cached on first use; 10,000 unless told otherwise."""
+    leaves = DeadLeaves(size=image_size, seed=data.seed)
+    count = data.num_images or DEFAULT_COUNT
+    key = {**leaves.recipe(), "count": count}
+    build = partial(write_dead_leaves, leaves, count)
+    return cached_pack(cache_folder(data.cache), f"dead_leaves_{image_size}", key, build)
+
+
+def write_dead_leaves(leaves: DeadLeaves, count: int, path: Path) -> None:
+    """Make ``count`` images and write them as a pack at ``path``, with a bar."""
+    with PackWriter(path, leaves.size, yield_to_existing=True) as writer:
+        writer.meta["recipe"] = leaves.recipe()
+        for image in bar(dead_leaves(leaves, range(count)), total=count, desc="dead leaves", unit="image"):
+            writer.add(image)
+
+
+def _help(task: str) -> None:
+    """What a helper process does: render and send until all is sent or nobody reads on."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends this one.
+    recipe, start, stop, step = json.loads(task)
+    leaves = DeadLeaves(**recipe)
+    try:
+        for index in range(start, stop, step):
+            sys.stdout.buffer.write(render(leaves, index).tobytes())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # The flush at exit has a reader.
+
+
+if __name__ == "__main__":
+    _help(sys.argv[1])

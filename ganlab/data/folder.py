@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from ganlab.data.decode import (
     tile_recipe,
     why_unreadable,
 )
-from ganlab.data.listing import Listing, list_images, ordered_map
+from ganlab.data.listing import Listing, list_images, open_regular, ordered_map
 from ganlab.data.pack import Pack, PackWriter, cache_folder, cached_pack
 from ganlab.data.split import split_indices
 from ganlab.errors import GanlabError
@@ -95,14 +95,25 @@ def pack_items(
     Raises:
         GanlabError: unreadable or too small files under ``fail``, or nothing is left.
     """
-    headers = list(_with_bar(ordered_map(_header, items), len(items), "reading headers"))
-    refused = _refused(items, headers, writer.size)
+    headers = list(bar(ordered_map(_header, items), len(items), "reading headers", "image"))
+    # Unreadable files first, then those that are too small, the smallest ahead.
+    refused = [header for header in headers if isinstance(header, Refused)]
+    kept: list[tuple[Item, Header]] = []
+    small: list[tuple[int, Refused]] = []
+    for item, header in zip(items, headers, strict=True):
+        if isinstance(header, Header):
+            side = min(header.width, header.height)
+            if side >= writer.size:
+                kept.append((item, header))
+            else:
+                what = f"{header.size}{TOO_SMALL}{writer.size}x{writer.size}"
+                small.append((side, Refused(item.name, what)))
+    refused += [too_small for _, too_small in sorted(small, key=lambda pair: pair[0])]
     _fail_if_asked(refused, len(items), place, on_error)
-    good = [(item, header) for item, header in zip(items, headers, strict=True) if _fits(header, writer.size)]
-    whole = [header for _, header in good if isinstance(header, Header)]
-    notes = _notes(whole, writer.size if cut is one_square else None)
-    kept = [item for item, _ in good]
-    for item, result in _decoded(kept, writer.size, cut):
+    notes = _notes([header for _, header in kept], writer.size if cut is one_square else None)
+    files = [item for item, _ in kept]
+    results = bar(ordered_map(partial(_pixels, writer.size, cut), files), len(files), "packing", "image")
+    for item, result in zip(files, results, strict=True):
         if isinstance(result, Refused):
             refused.append(result)
             _fail_if_asked([result], len(items), place, on_error)
@@ -116,10 +127,6 @@ def pack_items(
     return PackReport(writer.path, writer.count, tuple(refused), tuple(notes))
 
 
-def _with_bar(results: Iterator[Any], total: int, what: str) -> Iterator[Any]:
-    return iter(bar(results, total=total, desc=what, unit="image"))
-
-
 def _header(item: Item) -> Header | Refused:
     """The file's header, or why it has none."""
     try:
@@ -129,12 +136,6 @@ def _header(item: Item) -> Header | Refused:
         return Refused(item.name, why_unreadable(error))
 
 
-def _decoded(items: Sequence[Item], size: int, cut: Cut) -> Iterator[tuple[Item, list[UInt8Array] | Refused]]:
-    """Each file with its images, or with why it has none."""
-    results = _with_bar(ordered_map(partial(_pixels, size, cut), items), len(items), "packing")
-    return zip(items, results, strict=True)
-
-
 def _pixels(size: int, cut: Cut, item: Item) -> list[UInt8Array] | Refused:
     """The file's images by the recipe, or why it has none."""
     try:
@@ -142,21 +143,6 @@ def _pixels(size: int, cut: Cut, item: Item) -> list[UInt8Array] | Refused:
             return cut(image, size)
     except UNREADABLE as error:
         return Refused(item.name, why_unreadable(error))
-
-
-def _fits(header: Header | Refused, size: int) -> bool:
-    return isinstance(header, Header) and min(header.width, header.height) >= size
-
-
-def _refused(items: Sequence[Item], headers: list[Header | Refused], size: int) -> list[Refused]:
-    """Unreadable files first, then those that are too small, the smallest ahead."""
-    broken = [header for header in headers if isinstance(header, Refused)]
-    small = [
-        (min(header.width, header.height), Refused(item.name, f"{header.size}{TOO_SMALL}{size}x{size}"))
-        for item, header in zip(items, headers, strict=True)
-        if isinstance(header, Header) and not _fits(header, size)
-    ]
-    return broken + [refused for _, refused in sorted(small, key=lambda pair: pair[0])]
 
 
 def _fail_if_asked(refused: list[Refused], total: int, place: str, on_error: OnError) -> None:
@@ -181,47 +167,28 @@ def _listed(refused: Sequence[Refused]) -> str:
 
 
 def _notes(headers: list[Header], size: int | None) -> list[str]:
-    """What mixed formats, and mixed sizes where images are reduced to one, will leave in the spectrum."""
-    notes = [_codec_note(headers)]
-    if size is not None:
-        notes += [_native_note(headers, size), _size_note(headers, size)]
-    return [note for note in notes if note]
-
-
-def _codec_note(headers: list[Header]) -> str:
+    """What mixed formats, and mixed sizes where images are reduced to ``size``, leave in the spectrum."""
+    notes = []
     codecs = Counter(header.codec for header in headers)
-    lossy = {codec for codec in codecs if codec in LOSSY}
-    if not lossy or len(codecs) == 1:
-        return ""
-    counts = ", ".join(f"{count} {codec}" for codec, count in codecs.most_common())
-    return (
-        f"files of several formats ({counts}): lossy compression leaves its own trace in the spectrum (JPEG: "
-        "8x8 blocks), so part of the set differs from the rest for a reason that is not the scene"
-    )
-
-
-def _native_note(headers: list[Header], size: int) -> str:
-    native = sum(min(header.width, header.height) == size for header in headers)
-    if native in (0, len(headers)):
-        return ""
-    return (
-        f"{native} of {len(headers)} images already have the size {size} and are copied, the others are "
-        "reduced: the two kinds differ in their high frequencies"
-    )
-
-
-def _size_note(headers: list[Header], size: int) -> str:
+    if len(codecs) > 1 and not LOSSY.isdisjoint(codecs):
+        counts = ", ".join(f"{count} {codec}" for codec, count in codecs.most_common())
+        notes.append(
+            f"files of several formats ({counts}): lossy compression leaves its own trace in the spectrum "
+            "(JPEG: 8x8 blocks), so part of the set differs from the rest for a reason that is not the scene"
+        )
     sides = sorted(min(header.width, header.height) for header in headers)
-    if not sides or sides[0] == sides[-1]:
-        return ""
-    return (
+    if size is None or not sides or sides[0] == sides[-1]:
+        return notes
+    if native := sides.count(size):
+        notes.append(
+            f"{native} of {len(headers)} images already have the size {size} and are copied, the others are "
+            "reduced: the two kinds differ in their high frequencies"
+        )
+    notes.append(
         f"images of several sizes: shorter sides {sides[0]} to {sides[-1]} px, so that each is reduced by "
         f"its own factor ({sides[0] / size:.2f} to {sides[-1] / size:.2f})"
     )
-
-
-def _open_binary(path: Path) -> IO[bytes]:
-    return path.open("rb")
+    return notes
 
 
 def folder_items(listing: Listing) -> list[Item]:
@@ -240,7 +207,7 @@ def folder_items(listing: Listing) -> list[Item]:
     return [
         Item(
             file.name,
-            partial(_open_binary, listing.root / file.name),
+            partial(open_regular, listing.root / file.name),
             number.get(file.class_name or ""),
             file.split,
         )
@@ -276,21 +243,16 @@ def pack_folder(
     listing = list_images(folder)
     items = folder_items(listing)
     if val_fraction is not None:
-        items = _with_split(items, val_fraction, seed, folder)
+        if not 0 < val_fraction < 1:
+            raise GanlabError(f"val_fraction is {val_fraction}; expected a part between 0 and 1")
+        if items[0].split is not None:
+            raise GanlabError(f"{folder} has train/ and held-out subfolders already; leave val_fraction out")
+        held_out = set(split_indices(len(items), None, val_fraction, seed)[1].tolist())
+        items = [replace(item, split=int(index in held_out)) for index, item in enumerate(items)]
     with PackWriter(out, size, overwrite=overwrite) as writer:
         if tiles:
             return _fill_from(writer, listing, items, on_error, tile_recipe(size), cut_tiles)
         return _fill_from(writer, listing, items, on_error)
-
-
-def _with_split(items: list[Item], val_fraction: float, seed: int, folder: Path) -> list[Item]:
-    """The items with a seeded split."""
-    if not 0 < val_fraction < 1:
-        raise GanlabError(f"val_fraction is {val_fraction}; expected a part between 0 and 1")
-    if items[0].split is not None:
-        raise GanlabError(f"{folder} has train/ and held-out subfolders already; leave val_fraction out")
-    held_out = set(split_indices(len(items), None, val_fraction, seed)[1].tolist())
-    return [replace(item, split=int(index in held_out)) for index, item in enumerate(items)]
 
 
 def _fill_from(
@@ -338,7 +300,9 @@ def folder_source(data: DataConfig, image_size: int) -> Pack:
 
 def packed_listing(listing: Listing, data: DataConfig, image_size: int, name: str) -> Pack:
     """The cached pack of a folder's files; made again when a name, a size or a time of change differs."""
-    key = {"recipe": resize_recipe(image_size), "on_error": data.on_error, "files": _state(listing)}
+    stats = [(file.name, (listing.root / file.name).stat()) for file in listing.files]
+    state = sha256_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+    key = {"recipe": resize_recipe(image_size), "on_error": data.on_error, "files": state}
 
     def build(path: Path) -> None:
         with PackWriter(path, image_size, yield_to_existing=True) as writer:
@@ -347,9 +311,3 @@ def packed_listing(listing: Listing, data: DataConfig, image_size: int, name: st
     pack = cached_pack(cache_folder(data.cache), f"{name}_{image_size}", key, build)
     warn_about(pack)
     return pack
-
-
-def _state(listing: Listing) -> str:
-    """Hash of names, sizes and times of change of the files."""
-    stats = [(file.name, (listing.root / file.name).stat()) for file in listing.files]
-    return sha256_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])

@@ -46,8 +46,7 @@ def compare_sets(real: ImageSet, fake: ImageSet, sample: int | None = SAMPLE) ->
     Returns:
         The findings, errors first; empty if the sets can be compared.
     """
-    found = [*_size(real, fake), *_channels(real, fake), *_codec(real, fake), *_quality(real, fake)]
-    found += _recipe(real, fake)
+    found = list(_differences(real, fake))
     if real.shape == fake.shape and sample != 0:
         found += _copies(real, fake, sample)
     return sorted(found, key=lambda one: one.severity != "error")
@@ -66,69 +65,47 @@ def require_comparable(real: ImageSet, fake: ImageSet, sample: int | None = SAMP
     return found
 
 
-def _both(real: ImageSet, fake: ImageSet) -> str:
-    return f"{real.name} and {fake.name}"
-
-
-def _size(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
-    """Different sizes: spectra have other frequencies, and a resize would put its own trace in."""
-    (h1, w1, _), (h2, w2, _) = real.shape, fake.shape
-    if (h1, w1) == (h2, w2):
-        return
-    yield SetWarning(
-        "size", "error",
-        f"{real.name} has images of {w1}x{h1}, {fake.name} of {w2}x{h2}: a detector finds the resampling",
-        "make both the same way at one size ('ganlab data pack FOLDER OUT --size N' for the originals)",
-    )  # fmt: skip
-
-
-def _channels(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
-    if real.shape[2] == fake.shape[2]:
-        return
-    yield SetWarning(
-        "channels", "error",
-        f"{real.name} has {real.shape[2]} channels and {fake.name} {fake.shape[2]}: colour tells them apart",
-        "convert both to RGB or both to grey",
-    )  # fmt: skip
-
-
-def _codec(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
-    """One side was through a lossy codec and the other was not, or through another one."""
-    lossy = [one.codecs & LOSSY for one in (real, fake)]
-    if lossy[0] == lossy[1]:
-        return
-    shown = [" and ".join(sorted(one.codecs)) for one in (real, fake)]
-    yield SetWarning(
-        "codec", "warning",
-        f"{real.name} is {shown[0]} and {fake.name} is {shown[1]}: lossy compression leaves its own trace in "
-        "the spectrum (JPEG: 8x8 blocks, weak high frequencies) and separates the sets whatever made them",
-        "save both sides losslessly by the same path, for example 'ganlab generate --with-real'",
-    )  # fmt: skip
-
-
-def _quality(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
-    """Both are JPEG, but of other quantisation."""
-    if not real.quantization or not fake.quantization or real.quantization == fake.quantization:
-        return
-    yield SetWarning(
-        "quality", "warning",
-        f"{_both(real, fake)} are JPEG of different quality (quantisation tables), which spectra show",
-        "save both sides losslessly, or with the same quality from lossless originals",
-    )  # fmt: skip
-
-
-def _recipe(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
-    """Both sides are packs that were made by different recipes."""
-    if not real.recipe or not fake.recipe:
-        return
-    names = sorted({*real.recipe, *fake.recipe} - {"seed"})
-    differing = [name for name in names if real.recipe.get(name) != fake.recipe.get(name)]
-    if differing:
+def _differences(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:
+    """What spectra and detectors see of how the files were made."""
+    both = f"{real.name} and {fake.name}"
+    (h1, w1, c1), (h2, w2, c2) = real.shape, fake.shape
+    if (h1, w1) != (h2, w2):
+        # Spectra have other frequencies, and a resize would put its own trace in.
         yield SetWarning(
-            "recipe", "warning",
-            f"{_both(real, fake)} were prepared differently ({', '.join(differing)}), and spectra show it",
-            "pack both with the same ganlab and options",
+            "size", "error",
+            f"{real.name} has images of {w1}x{h1}, {fake.name} of {w2}x{h2}: a detector finds the resampling",
+            "make both the same way at one size ('ganlab data pack FOLDER OUT --size N' for the originals)",
         )  # fmt: skip
+    if c1 != c2:
+        yield SetWarning(
+            "channels", "error",
+            f"{real.name} has {c1} channels and {fake.name} {c2}: colour tells them apart",
+            "convert both to RGB or both to grey",
+        )  # fmt: skip
+    if real.codecs & LOSSY != fake.codecs & LOSSY:
+        made, faked = (" and ".join(sorted(images.codecs)) for images in (real, fake))
+        yield SetWarning(
+            "codec", "warning",
+            f"{real.name} is {made} and {fake.name} is {faked}: lossy compression leaves its own trace "
+            "in the spectrum (JPEG: 8x8 blocks, weak high frequencies) and separates the sets whatever made "
+            "them",
+            "save both sides losslessly by the same path, for example 'ganlab generate --with-real'",
+        )  # fmt: skip
+    if real.quantization and fake.quantization and real.quantization != fake.quantization:
+        yield SetWarning(
+            "quality", "warning",
+            f"{both} are JPEG of different quality (quantisation tables), which spectra show",
+            "save both sides losslessly, or with the same quality from lossless originals",
+        )  # fmt: skip
+    if real.recipe and fake.recipe:
+        names = sorted({*real.recipe, *fake.recipe} - {"seed"})
+        differing = [name for name in names if real.recipe.get(name) != fake.recipe.get(name)]
+        if differing:
+            yield SetWarning(
+                "recipe", "warning",
+                f"{both} were prepared differently ({', '.join(differing)}), and spectra show it",
+                "pack both with the same ganlab and options",
+            )  # fmt: skip
 
 
 def _copies(real: ImageSet, fake: ImageSet, sample: int | None) -> Iterator[SetWarning]:
@@ -137,14 +114,15 @@ def _copies(real: ImageSet, fake: ImageSet, sample: int | None) -> Iterator[SetW
     common = first.keys() & second.keys()
     if not common:
         return
-    place = min(common, key=lambda one: first[one])
-    pair = f"{real.paths[first[place]]} = {fake.paths[second[place]]}"
+    earliest = min(common, key=lambda pixels: first[pixels])
+    pair = f"{real.paths[first[earliest]]} = {fake.paths[second[earliest]]}"
+    both = f"{real.name} and {fake.name}"
     if len(common) == len(first) == len(second):
         code: Literal["same_set", "duplicates"] = "same_set"
-        message = f"{_both(real, fake)} hold the same images"
+        message = f"{both} hold the same images"
     else:
         code = "duplicates"
-        message = f"{len(common)} images are in both {_both(real, fake)} (the first: {pair})"
+        message = f"{len(common)} images are in both {both} (the first: {pair})"
     yield SetWarning(
         code, "warning", f"{message}: what is measured between them is too small",
         "compare disjoint sets, for example PATH@train with PATH@val",

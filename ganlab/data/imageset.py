@@ -1,4 +1,4 @@
-"""A folder that ``ganlab generate`` made: which of the sets in it is meant."""
+"""Sets of images for analysis: folders, packs, arrays and zips opened by one function, read in batches."""
 
 from __future__ import annotations
 
@@ -41,32 +41,20 @@ def generated_part(folder: Path) -> Path:
     """
     if (folder / UNFINISHED).exists():
         raise GanlabError(f"{folder} is an unfinished set; the 'ganlab generate' that began it completes it")
-    parts, ending = _parts(folder)
-    if not parts or (not ending and _one_set_in_parts(parts)):
+    try:
+        plan = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["plan"]
+        parts, ending = [str(part["path"]) for part in plan["parts"]], ENDINGS[plan["format"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder
+    # train/NAME and test/NAME of one name are one set, a folder with a split.
+    split = [PurePosixPath(part).parts for part in parts]
+    one_name = len({part[1:] for part in split}) == 1 and all(part[0] in ("train", "test") for part in split)
+    if not parts or (not ending and len(parts) > 1 and one_name):
         return folder
     if len(parts) == 1:
         return folder / f"{parts[0]}{ending}"
     named = ", ".join(str(folder / f"{part}{ending}") for part in parts)
     raise GanlabError(f"{folder} holds {len(parts)} sets of images; name one of them: {named}")
-
-
-def _parts(folder: Path) -> tuple[list[str], str]:
-    """(relative paths of the sets, ending of their files) by the manifest; nothing where there is none."""
-    try:
-        plan = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["plan"]
-        return [str(part["path"]) for part in plan["parts"]], ENDINGS[plan["format"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return [], ""
-
-
-def _one_set_in_parts(parts: list[str]) -> bool:
-    """Whether the sets are train/NAME and test/NAME of one name: a folder with a split."""
-    split = [PurePosixPath(part).parts for part in parts]
-    return (
-        len(parts) > 1
-        and len({one[1:] for one in split}) == 1
-        and all(one[0] in ("train", "test") for one in split)
-    )
 
 
 Indices = npt.NDArray[np.int64]
@@ -163,7 +151,7 @@ class ImageSet:
 
         Taken from the pack's record, or from a pass that was made anyway, or else by reading the set once.
         """
-        if self._fingerprint is None and self._is_whole():
+        if self._fingerprint is None and np.array_equal(self._indices, np.arange(len(self._stored.names))):
             self._fingerprint = self._stored.pixels_sha256
         if self._fingerprint is None:
             for _ in self.batches():
@@ -190,10 +178,6 @@ class ImageSet:
         """Places of at most ``count`` images, evenly spaced over the set."""
         return _spaced(np.arange(self.num_images), count)
 
-    def _is_whole(self) -> bool:
-        """Whether the set is all of its storage, in the storage's order."""
-        return np.array_equal(self._indices, np.arange(len(self._stored.names)))
-
 
 def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> ImageSet:
     """Open a folder, pack, ``.npz``, ``.npy`` or StyleGAN zip for analysis. Nothing is resized or cropped.
@@ -214,7 +198,13 @@ def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> Im
     """
     place, part = _split_off(os.fspath(path))
     stored = _opened(place)
-    indices = _part_indices(place, stored, part)
+    indices = np.arange(len(stored.names))
+    if part is not None:
+        if stored.split is None:
+            raise GanlabError(f"{place} has no split, so that @{part} selects nothing; use {place} alone")
+        indices = np.flatnonzero(stored.split == (0 if part == TRAIN else 1))
+        if not len(indices):
+            raise GanlabError(f"{place}@{part}: no image is in this part of the set")
     return ImageSet(place.stem + (f"@{part}" if part else ""), place, stored, _spaced(indices, limit))
 
 
@@ -247,10 +237,15 @@ def _split_off(text: str) -> tuple[Path, str | None]:
 def _opened(path: Path) -> Stored:
     """The storage behind a path."""
     if path.is_dir():
-        return _opened_folder(path)
+        if is_pack(path):
+            return stored_pack(path)
+        meant = generated_part(path)
+        return stored_folder(path) if meant == path else _opened(meant)
     if not path.exists():
         nearby = sorted(entry.name for entry in path.parent.glob("*")) if path.parent.is_dir() else []
         raise GanlabError(f"{path}: no such file or folder{nearest_name(path.name, nearby)}")
+    if not path.is_file():
+        raise GanlabError(f"{path} is a pipe, a socket or a device; expected a file or a folder")
     ending = path.suffix.lower()
     if ending in image_suffixes():
         return stored_image(path)
@@ -262,14 +257,6 @@ def _opened(path: Path) -> Stored:
     return _OPENERS[ending](path)
 
 
-def _opened_folder(path: Path) -> Stored:
-    """A pack, a folder that ``ganlab generate`` made, or a folder of image files."""
-    if is_pack(path):
-        return stored_pack(path)
-    meant = generated_part(path)
-    return stored_folder(path) if meant == path else _opened(meant)
-
-
 def is_pack(path: Path) -> bool:
     """Whether a folder's meta.json says that it is a pack."""
     try:
@@ -277,15 +264,3 @@ def is_pack(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(meta, dict) and meta.get("format") == FORMAT
-
-
-def _part_indices(path: Path, stored: Stored, part: str | None) -> Indices:
-    """Indices of the images in a part."""
-    if part is None:
-        return np.arange(len(stored.names))
-    if stored.split is None:
-        raise GanlabError(f"{path} has no split, so that @{part} selects nothing; use {path} alone")
-    indices = np.flatnonzero(stored.split == (0 if part == TRAIN else 1))
-    if not len(indices):
-        raise GanlabError(f"{path}@{part}: no image is in this part of the set")
-    return indices

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import stat
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from PIL import Image
 
@@ -67,16 +68,6 @@ def list_images(root: Path) -> Listing:
     """
     if not root.is_dir():
         raise GanlabError(f"{root}: no such folder; expected a folder of images")
-    names, others = _walk(root)
-    if not names:
-        raise GanlabError(f"{root}: no image in this folder or below; {_instead(others)}")
-    split = _has_split(names)
-    files = tuple(_classified(name, split) for name in names)
-    return Listing(root, files, sum(others.values()))
-
-
-def _walk(root: Path) -> tuple[list[str], Counter[str]]:
-    """(sorted names of images, how many other files of each ending)."""
     suffixes, names, others = image_suffixes(), [], Counter[str]()
     for folder, below, files in os.walk(root):
         below[:] = [name for name in below if not name.startswith(".")]
@@ -87,30 +78,33 @@ def _walk(root: Path) -> tuple[list[str], Counter[str]]:
                 names.append((place / file).as_posix())
             elif not file.startswith("."):
                 others[ending or "(no ending)"] += 1
-    return sorted(names), others
+    if not names:
+        kinds = ", ".join(f"{count} {ending}" for ending, count in others.most_common(4))
+        held = f"{sum(others.values())} other files ({kinds}); expected files such as .png or .jpg"
+        raise GanlabError(
+            f"{root}: no image in this folder or below; it {f'holds {held}' if others else 'is empty'}"
+        )
+    # A split: all images lie below train/ and a held-out folder, with at least one in each.
+    tops = {PurePosixPath(name).parts[0].lower() if "/" in name else "" for name in names}
+    split = TRAIN in tops and len(tops) > 1 and tops <= {TRAIN, *HELD_OUT}
+    listed = []
+    for name in sorted(names):
+        folders = PurePosixPath(name).parts[:-1]
+        part = int(folders[0].lower() != TRAIN) if split else None
+        classes = folders[1:] if split else folders
+        listed.append(ImageFile(name, classes[0] if classes else None, part))
+    return Listing(root, tuple(listed), sum(others.values()))
 
 
-def _instead(others: Counter[str]) -> str:
-    """What a folder without images holds."""
-    if not others:
-        return "it is empty"
-    kinds = ", ".join(f"{count} {ending}" for ending, count in others.most_common(4))
-    return f"it holds {sum(others.values())} other files ({kinds}); expected files such as .png or .jpg"
+def open_regular(path: Path) -> IO[bytes]:
+    """A file's bytes, opened for reading.
 
-
-def _has_split(names: list[str]) -> bool:
-    """Whether all images lie below train/ and a held-out folder, with at least one in each."""
-    tops = {PurePosixPath(name).parts[0].lower() for name in names if "/" in name}
-    loose = any("/" not in name for name in names)
-    return not loose and TRAIN in tops and len(tops) > 1 and tops <= {TRAIN, *HELD_OUT}
-
-
-def _classified(name: str, split: bool) -> ImageFile:
-    """A file with its class and split read off its path."""
-    folders = PurePosixPath(name).parts[:-1]
-    part = int(folders[0].lower() != TRAIN) if split else None
-    below = folders[1:] if split else folders
-    return ImageFile(name, below[0] if below else None, part)
+    Raises:
+        OSError: it cannot be opened, or it is a pipe, a socket or a device, which may never end.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError("it is a pipe, a socket or a device, and no regular file")
+    return open(path, "rb")
 
 
 Item = TypeVar("Item")
@@ -139,25 +133,16 @@ def ordered_map(
     if threads == 1 or len(items) <= CHUNK:
         yield from map(work, items)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        yield from _in_order(pool, work, chunks, 2 * threads)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor,
-    work: Callable[[Item], Result],
-    chunks: Iterator[Sequence[Item]],
-    ahead: int,
-) -> Iterator[Result]:
-    """Results of the chunks in order, ``ahead`` chunks submitted before the first is waited for."""
     waiting: deque[Future[list[Result]]] = deque()
-    try:
-        for chunk in chunks:
-            waiting.append(pool.submit(lambda part: [work(item) for item in part], chunk))
-            if len(waiting) > ahead:
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(lambda part: [work(item) for item in part], chunk))
+                if len(waiting) > 2 * threads:
+                    yield from waiting.popleft().result()
+            while waiting:
                 yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
+        finally:
+            # A reader that stops early must not wait for what nobody will read.
+            for future in waiting:
+                future.cancel()

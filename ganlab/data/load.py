@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
-from ganlab.data.builtin import dead_leaves_source, pack_source
+from ganlab.data.dead_leaves import dead_leaves_source
 from ganlab.data.folder import folder_source
 from ganlab.data.official import (
     celeba_source,
@@ -23,9 +23,17 @@ from ganlab.data.official import (
     lsun_bedroom_source,
     stl10_source,
 )
-from ganlab.data.pack import Pack, pixels_sha256
+from ganlab.data.pack import Pack, pixels_sha256, read_pack
 from ganlab.data.split import limit_indices, split_indices
 from ganlab.errors import GanlabError, lookup
+
+
+def pack_source(data: DataConfig, image_size: int) -> Pack:
+    """A pack of ``ganlab data pack``, or an ``.npz`` with images, labels, split and class_names."""
+    if data.path is None:
+        raise GanlabError("data.source is pack: data.path must name the pack (an .npz or a folder .gpack)")
+    return read_pack(Path(data.path).expanduser())
+
 
 SOURCES: dict[str, Callable[[DataConfig, int], Pack]] = {
     "dead_leaves": dead_leaves_source,
@@ -76,44 +84,36 @@ def load_training_images(data: DataConfig, image_size: int) -> TrainingImages:
         GanlabError: unknown source, missing files, wrong size: with what would be right.
     """
     pack = lookup(SOURCES, data.source, "data source")(data, image_size)
-    _check_size(pack, image_size)
+    height, width = pack.images.shape[1:3]
+    if (height, width) != (image_size, image_size):
+        # Resizing in passing would put the resampling into the spectrum unseen.
+        raise GanlabError(
+            f"{pack.path}: images are {height}x{width}, but model.image_size is {image_size}; packs are "
+            f"never resized: pack the originals with 'ganlab data pack FOLDER OUT --size {image_size}', "
+            f"or set model.image_size to {height if height == width else 'the size of a square pack'}"
+        )
     count = len(pack.images)
     train, held_out = split_indices(count, pack.split, data.val_fraction, data.seed)
     # dead_leaves makes exactly num_images, so for it this keeps everything
     train, held_out = limit_indices(train, held_out, data.num_images, data.seed)
+    split = "the source's own" if pack.split is not None else f"seeded, {data.val_fraction} held out"
     return TrainingImages(
         images=pack.images,
         labels=None if pack.labels is None or pack.labels.min() < 0 else pack.labels,
         class_names=pack.class_names,
         train=train,
         val=held_out,
-        description=_describe(pack, data, len(train), len(held_out)),
+        description={
+            "source": data.source,
+            "path": str(Path(pack.path)),
+            "shape": list(pack.images.shape),
+            "num_train": len(train),
+            "num_val": len(held_out),
+            "split": split,
+            "class_names": list(pack.class_names),
+            "recipe": pack.meta.get("recipe"),
+            "skipped": len(pack.meta.get("skipped", ())),
+            "notes": list(pack.meta.get("notes", ())),
+            "pixels_sha256": pack.meta.get("images_sha256") or pixels_sha256(pack.images),
+        },
     )
-
-
-def _check_size(pack: Pack, image_size: int) -> None:
-    """Images are never resized in passing: that would put the resampling into the spectrum unseen."""
-    height, width = pack.images.shape[1:3]
-    if (height, width) != (image_size, image_size):
-        raise GanlabError(
-            f"{pack.path}: images are {height}x{width}, but model.image_size is {image_size}; packs are "
-            f"never resized: pack the originals with 'ganlab data pack FOLDER OUT --size {image_size}', "
-            f"or set model.image_size to {height if height == width else 'the size of a square pack'}"
-        )
-
-
-def _describe(pack: Pack, data: DataConfig, num_train: int, num_val: int) -> dict[str, Any]:
-    """What a run writes down about its images."""
-    return {
-        "source": data.source,
-        "path": str(Path(pack.path)),
-        "shape": list(pack.images.shape),
-        "num_train": num_train,
-        "num_val": num_val,
-        "split": "the source's own" if pack.split is not None else f"seeded, {data.val_fraction} held out",
-        "class_names": list(pack.class_names),
-        "recipe": pack.meta.get("recipe"),
-        "skipped": len(pack.meta.get("skipped", ())),
-        "notes": list(pack.meta.get("notes", ())),
-        "pixels_sha256": pack.meta.get("images_sha256") or pixels_sha256(pack.images),
-    }

@@ -12,7 +12,7 @@ import io
 import shutil
 import tarfile
 import urllib.error
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
 from ganlab.data.decode import prepare, resize_recipe
 from ganlab.data.folder import Item, pack_items, packed_listing, warn_about
-from ganlab.data.listing import list_images
+from ganlab.data.listing import list_images, open_regular
 from ganlab.data.pack import Pack, PackWriter, cache_folder, cached_pack
 from ganlab.errors import GanlabError
 from ganlab.util.progress import bar
@@ -84,20 +84,16 @@ def _pack_arrays(
     def build(path: Path) -> None:
         with PackWriter(path, size, yield_to_existing=True) as writer:
             writer.meta.update(recipe=resize_recipe(size), source={"kind": name})
-            for image, label, split in _rows(official(name, data, parts), name):
-                writer.add(prepare(Image.fromarray(image), size), label, split)
+            loaded: Sequence[Part] = official(name, data, parts)
+            with bar(total=sum(len(images) for images, _, _ in loaded), desc=name, unit="image") as progress:
+                for images, labels, split in loaded:
+                    for index, image in enumerate(images):
+                        label = None if labels is None else int(labels[index])
+                        writer.add(prepare(Image.fromarray(image), size), label, split)
+                        progress.update()
             writer.meta["class_names"] = class_names
 
     return cached_pack(cache_folder(data.cache), f"{name}_{size}", _key(name, size), build)
-
-
-def _rows(parts: Sequence[Part], name: str) -> Iterator[tuple[UInt8Array, int | None, int]]:
-    """(image, label, split) of every image, with a bar."""
-    with bar(total=sum(len(images) for images, _, _ in parts), desc=name, unit="image") as progress:
-        for images, labels, split in parts:
-            for index, image in enumerate(images):
-                yield image, None if labels is None else int(labels[index]), split
-                progress.update()
 
 
 def _key(name: str, size: int) -> dict[str, Any]:
@@ -163,16 +159,12 @@ def celeba_source(data: DataConfig, image_size: int) -> Pack:
             kind(root_folder(data), split, download=data.download) for split in ("train", "valid", "test")
         ]
         return [
-            Item(file, partial(_open_binary, folder / file), None, int(number > 0))
+            Item(file, partial(open_regular, folder / file), None, int(number > 0))
             for number, one in enumerate(sets)
             for file in one.filename
         ]
 
     return _pack_files("celeba", data, image_size, items, _key("celeba", image_size))
-
-
-def _open_binary(path: Path) -> IO[bytes]:
-    return path.open("rb")
 
 
 def _pack_files(
@@ -202,7 +194,10 @@ def _lsun_items(data: DataConfig) -> list[Item]:
 
     torchvision's LSUN class is not used: it writes and unpickles a list of keys in the working directory.
     """
-    lmdb = _lmdb()
+    try:
+        lmdb = importlib.import_module("lmdb")
+    except ImportError as error:
+        raise GanlabError("lsun_bedroom needs the package lmdb: pip install lmdb") from error
     items: list[Item] = []
     for split, folder in enumerate(LSUN_FOLDERS):
         path = root_folder(data) / folder
@@ -220,13 +215,6 @@ def _lsun_items(data: DataConfig) -> list[Item]:
             for key in chosen
         ]
     return items
-
-
-def _lmdb() -> Any:
-    try:
-        return importlib.import_module("lmdb")
-    except ImportError as error:
-        raise GanlabError("lsun_bedroom needs the package lmdb: pip install lmdb") from error
 
 
 def _lmdb_value(base: Any, key: bytes) -> IO[bytes]:

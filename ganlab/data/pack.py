@@ -119,15 +119,10 @@ def _read_folder(path: Path) -> Pack:
         for name in ("labels", "split")
         if (path / f"{name}.npy").is_file()
     }
-    return _checked(path, images, columns, _class_names(path, meta), meta)
-
-
-def _class_names(path: Path, meta: dict[str, Any]) -> tuple[str, ...]:
-    """The names of the classes in meta.json."""
     names = meta.get("class_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise GanlabError(f"{path}/meta.json: 'class_names' is {names!r}, expected a list of names")
-    return tuple(names)
+    return _checked(path, images, columns, tuple(names), meta)
 
 
 def read_npz(path: Path, channels: tuple[int, ...] = (3,)) -> Pack:
@@ -302,33 +297,24 @@ class PackWriter:
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
-            self._write_columns()
-            write_json(self._temporary / "meta.json", self._complete_meta())
+            if any(label != UNKNOWN for label in self._labels):
+                np.save(self._temporary / "labels.npy", np.array(self._labels, dtype=np.int64))
+            # A split says of every image where it belongs; half of one could not be used.
+            if all(part != UNKNOWN for part in self._split):
+                np.save(self._temporary / "split.npy", np.array(self._split, dtype=np.uint8))
+            if any(self._files):
+                write_json(self._temporary / "files.json", self._files)
+            versions = {"ganlab": ganlab.__version__, "numpy": np.__version__, "pillow": PIL.__version__}
+            meta = {
+                "format": FORMAT,
+                "version": VERSION,
+                "shape": [self.count, self.size, self.size, 3],
+                "images_sha256": self._digest.hexdigest(),
+                **self.meta,
+                "written_with": versions,
+            }
+            write_json(self._temporary / "meta.json", meta)
             self._move_in()
-
-    def _write_columns(self) -> None:
-        """labels, split and files, where they are known for at least one image (split: for all)."""
-        if any(label != UNKNOWN for label in self._labels):
-            np.save(self._temporary / "labels.npy", np.array(self._labels, dtype=np.int64))
-        if all(part != UNKNOWN for part in self._split):
-            np.save(self._temporary / "split.npy", np.array(self._split, dtype=np.uint8))
-        if any(self._files):
-            write_json(self._temporary / "files.json", self._files)
-
-    def _complete_meta(self) -> dict[str, Any]:
-        """What the caller said, with what the writer knows."""
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "shape": [self.count, self.size, self.size, 3],
-            "images_sha256": self._digest.hexdigest(),
-            **self.meta,
-            "written_with": {
-                "ganlab": ganlab.__version__,
-                "numpy": np.__version__,
-                "pillow": PIL.__version__,
-            },
-        }
 
     def _move_in(self) -> None:
         """Rename the finished folder over the target; an old pack is set aside first, then removed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ganlab.data.arrays import UInt8Array, guarded, integer_column, open_npy
 from ganlab.data.decode import UNREADABLE, Header, decode, probe, why_unreadable
-from ganlab.data.listing import image_suffixes, list_images, ordered_map
+from ganlab.data.listing import image_suffixes, list_images, open_regular, ordered_map
 from ganlab.data.pack import Pack, read_npz, read_pack
 from ganlab.errors import GanlabError
 from ganlab.util.progress import bar
@@ -106,22 +106,23 @@ class StoredFiles:
     quantization: frozenset[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        headers = list(self._headers())
-        self._refuse_mixed_sizes(headers)
+        names: Iterable[str] = self.names
+        if len(self.names) >= BAR_FROM:
+            names = bar(names, total=len(self.names), desc=f"reading {self.place.name}", unit="file")
+        headers: list[Header] = [self._guarded(name, probe) for name in names]
         first = headers[0]
+        odd = next((i for i, header in enumerate(headers) if header.size != first.size), None)
+        if odd is not None:
+            # An analysis never resizes: it would put the resampling into the spectrum.
+            sizes = len({header.size for header in headers})
+            raise GanlabError(
+                f"{self.place}: images of {sizes} sizes; {self.names[odd]} is {headers[odd].size}, the first "
+                f"({self.names[0]}) is {first.size}; analysis never resizes: bring them "
+                f"to one size first, with 'ganlab data pack {self.place} OUT --size N'"
+            )
         self.shape = (first.height, first.width, 1 if all(h.grey for h in headers) else 3)
         self.codecs = frozenset(h.codec for h in headers)
         self.quantization = frozenset(h.quantization for h in headers if h.quantization)
-
-    def _headers(self) -> Any:
-        found = (self._header(name) for name in self.names)
-        if len(self.names) < BAR_FROM:
-            return found
-        return bar(found, total=len(self.names), desc=f"reading {self.place.name}", unit="file")
-
-    def _header(self, name: str) -> Header:
-        header: Header = self._guarded(name, probe)
-        return header
 
     def _guarded(self, name: str, read: Callable[[Any], Any]) -> Any:
         """``read`` the file's stream; an unreadable file is named."""
@@ -130,19 +131,6 @@ class StoredFiles:
                 return read(stream)
         except UNREADABLE as error:
             raise GanlabError(f"{self.place}: {name} cannot be read: {why_unreadable(error)}") from error
-
-    def _refuse_mixed_sizes(self, headers: list[Header]) -> None:
-        """An analysis never resizes: it would put the resampling into the spectrum."""
-        first = headers[0].size
-        odd = next((i for i, header in enumerate(headers) if header.size != first), None)
-        if odd is None:
-            return
-        sizes = len({header.size for header in headers})
-        raise GanlabError(
-            f"{self.place}: images of {sizes} sizes; {self.names[odd]} is {headers[odd].size}, the first "
-            f"({self.names[0]}) is {first}; analysis never resizes: bring them to one size first, with "
-            f"'ganlab data pack {self.place} OUT --size N'"
-        )
 
     def _decode(self, index: int) -> UInt8Array:
         name = self.names[index]
@@ -169,12 +157,12 @@ def stored_folder(path: Path) -> StoredFiles:
     split = None
     if listing.files[0].split is not None:
         split = np.array([file.split for file in listing.files], dtype=np.int64)
-    return StoredFiles(path, names, lambda name: open(path / name, "rb"), labels, split, classes)
+    return StoredFiles(path, names, lambda name: open_regular(path / name), labels, split, classes)
 
 
 def stored_image(path: Path) -> StoredFiles:
     """One image file, a set of one."""
-    return StoredFiles(path.parent, [path.name], lambda name: open(path, "rb"))
+    return StoredFiles(path.parent, [path.name], lambda name: open_regular(path))
 
 
 def stored_zip(path: Path) -> StoredFiles:

@@ -12,8 +12,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from ganlab.data import BatchReader, DeadLeaves, open_image_set
-from ganlab.data.builtin import dead_leaves
-from ganlab.data.dead_leaves import render
+from ganlab.data.dead_leaves import dead_leaves, render
 from ganlab.images import to_float
 
 pytestmark = pytest.mark.benchmark

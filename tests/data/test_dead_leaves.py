@@ -7,8 +7,7 @@ import pytest
 
 from ganlab.config.schema import DataConfig
 from ganlab.data import DeadLeaves, load_training_images
-from ganlab.data.builtin import dead_leaves
-from ganlab.data.dead_leaves import _paint, bit_stream, draw_discs, radii, render
+from ganlab.data.dead_leaves import _paint, bit_stream, dead_leaves, draw_discs, radii, render
 from ganlab.errors import GanlabError
 
 

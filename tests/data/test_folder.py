@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ganlab.config.schema import DataConfig
-from ganlab.data import DataWarning, load_training_images, pack_folder, read_pack
+from ganlab.data import DataWarning, load_training_images, open_image_set, pack_folder, read_pack
 from ganlab.data.decode import prepare
 from ganlab.data.listing import list_images, ordered_map
 from ganlab.errors import GanlabError
@@ -380,3 +380,22 @@ def test_listing_is_sorted_and_leaves_hidden_folders_out(tmp_path, save):
 def test_meta_is_plain_json(class_folder):
     pack(class_folder)
     json.loads((class_folder.parent / "out.gpack" / "meta.json").read_text())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_among_the_images_is_named_and_not_waited_for(class_folder, tmp_path):
+    os.mkfifo(class_folder / "cat" / "pipe.png")
+    with pytest.raises(GanlabError, match=r"pipe\.png.*no regular file"):
+        pack_folder(class_folder, tmp_path / "o.gpack", 8)
+    report = pack_folder(class_folder, tmp_path / "o.gpack", 8, on_error="skip")
+    assert [refused.name for refused in report.skipped] == ["cat/pipe.png"]
+    with pytest.raises(GanlabError, match=r"pipe\.png cannot be read: it is a pipe"):
+        open_image_set(class_folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("ending", [".png", ".npz", ".npy", ".zip"])
+def test_a_pipe_as_a_set_is_refused(tmp_path, ending):
+    os.mkfifo(tmp_path / f"set{ending}")
+    with pytest.raises(GanlabError, match="is a pipe, a socket or a device"):
+        open_image_set(tmp_path / f"set{ending}")
