@@ -119,6 +119,12 @@ def measure(
     )  # fmt: skip
 
 
+def compare(reals: Floats, fakes: Floats, resamples: int, seed: int) -> dict[str, Interval]:
+    """All metrics of scores (probabilities of fake) of reals ``(R,)`` and of fakes ``(F,)``."""
+    labels = np.repeat([0, 1], [len(reals), len(fakes)])
+    return evaluate(labels, np.concatenate([reals, fakes]), resamples, seed=seed)
+
+
 def robustness(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
     """The detector's own source under every perturbation and severity; the first row is unperturbed.
 

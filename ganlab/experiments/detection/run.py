@@ -6,13 +6,10 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import ganlab
 from ganlab.data.imageset import ImageSet
-from ganlab.errors import GanlabError
 from ganlab.experiments.detection.figures import draw_all, draw_responses
 from ganlab.experiments.detection.measure import (
     POOLED,
@@ -40,16 +37,15 @@ from ganlab.experiments.detection.sources import (
     perturbed_sources,
 )
 from ganlab.experiments.detection.tables import report_text, write_maps, write_records, write_responses
-from ganlab.experiments.spectra.tables import write_csv
 from ganlab.forensics import NULL, Bench, SavedDetector, System, check, make_bench, save_detector
 from ganlab.forensics.protocol.split import save_splits
+from ganlab.results.folder import CACHE, RESULTS, ResultsFolder, describe_sets
 from ganlab.results.style import save_figure
+from ganlab.results.tables import write_csv
 from ganlab.util.atomic import write_json, write_text
 from ganlab.util.progress import bar
 
-FORMAT = "ganlab-detection-2"
-RESULTS = "results.json"
-LIBRARIES = ("torch", "numpy", "scikit-learn")
+REPORT = "report.md"
 EXTRAS = ("unseen", "attribution", "perturbed_sources")
 """What is kept beside the records."""
 
@@ -96,85 +92,64 @@ def detect(
             holds something else. Nothing was written then.
     """
     options = options or DetectionOptions()
-    folder = Path(out)
-    check_unseen(real, unseen)
-    checked = check(real, fakes, options.allow, unseen)
-    benches = [
-        make_bench(checked, seed, options.fractions, options.allow, folder / "cache")
-        for seed in range(options.seeds)
-    ]
-    systems = options.chosen_systems()
-    check_feasible(benches[0], systems)
     identity = {
-        "format": FORMAT,
         "sets": {one.name: one.fingerprint() for one in (real, *fakes, *unseen)},
-        "options": json.loads(json.dumps(options.as_json())),
+        "options": options.as_json(),
     }
-    if _finished(folder, identity):
-        content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-        records = tuple(map(Record.from_json, content["records"]))
-        text = (folder / "report.md").read_text(encoding="utf-8")
-        return DetectionReport(folder, records, text, was_complete=True)
-    write_json(folder / "plan.json", {"format": FORMAT, "identity": identity, "command": command})
-    parts: list[dict[str, Any]] = []
-    for seed, bench in enumerate(benches):
-        save_splits(folder / f"splits_{seed}.json", bench.splits)
-        for index, system in enumerate(bar(systems, desc=f"seed {seed}", unit="system")):
-            file = folder / "parts" / f"{seed}_{index}.json"
-            if not file.is_file():
-                write_json(file, _measured(folder, options, unseen, bench, system, index, seed))
-            parts.append(json.loads(file.read_text(encoding="utf-8")))
-        bench.forget()
-    findings = [f"{one.guard}: {one.message}" for one in checked.findings]
-    maps = map_features(benches[0], systems, options.tsne, 0)
-    return _write(folder, options, {"identity": identity, "findings": findings}, parts, maps, command)
+    folder = ResultsFolder(out, "detect", identity, inputs=describe_sets([real, *fakes, *unseen]))
+    with folder.open(command) as place:
+        if folder.is_complete:
+            content = json.loads((place / RESULTS).read_text(encoding="utf-8"))
+            records = tuple(map(Record.from_json, content["records"]))
+            text = (place / REPORT).read_text(encoding="utf-8")
+            return DetectionReport(place, records, text, was_complete=True)
+        check_unseen(real, unseen)
+        checked = check(real, fakes, options.allow, unseen)
+        benches = [
+            make_bench(checked, seed, options.fractions, options.allow, place / CACHE)
+            for seed in range(options.seeds)
+        ]
+        systems = options.chosen_systems()
+        check_feasible(benches[0], systems)
+        parts: list[dict[str, Any]] = []
+        for seed, bench in enumerate(benches):
+            save_splits(place / f"splits_{seed}.json", bench.splits)
+            for index, system in enumerate(bar(systems, desc=f"seed {seed}", unit="system")):
+                file = place / "parts" / f"{seed}_{index}.json"
+                if not file.is_file():
+                    write_json(file, _measured(place, options, unseen, bench, system, index, seed))
+                parts.append(json.loads(file.read_text(encoding="utf-8")))
+            bench.forget()
+        maps = map_features(benches[0], systems, options.tsne, 0)
+        findings = [f"{one.guard}: {one.message}" for one in checked.findings]
+        return _write(folder, options, parts, maps, findings, command)
 
 
 def _write(
-    folder: Path,
+    folder: ResultsFolder,
     options: DetectionOptions,
-    head: dict[str, Any],
     parts: list[dict[str, Any]],
     maps: list[Map],
+    findings: list[str],
     command: str,
 ) -> DetectionReport:
-    """Tables, figures and the report; results.json last, since it says that all others are there."""
+    """Tables, figures and the report, from what was kept of every system and seed."""
+    place = folder.path
     records = tuple(Record.from_json(entry) for part in parts for entry in part["records"])
     extra = {name: [entry for part in parts for entry in part[name]] for name in EXTRAS}
-    write_records(folder / "records.csv", records)
+    write_records(place / "records.csv", records)
     if maps:
-        write_maps(folder / "tsne.csv", maps)
-    figures = draw_all(folder, records, maps)
-    text = report_text(records, extra, head["findings"], figures, command, options.systems)
-    write_text(folder / "report.md", text)
-    versions = {"ganlab": ganlab.__version__, **{name: metadata.version(name) for name in LIBRARIES}}
+        write_maps(place / "tsne.csv", maps)
+    figures = draw_all(place, records, maps)
+    text = report_text(records, extra, findings, figures, command, options.systems)
+    write_text(place / REPORT, text)
     content = {
-        **head, "versions": versions, **extra,
+        "findings": findings, **extra,
         "chosen": [part["chosen"] for part in parts],
         "records": [one.as_json() for one in records],
     }  # fmt: skip
-    write_json(folder / RESULTS, content)
-    return DetectionReport(folder, records, text)
-
-
-def _finished(folder: Path, identity: dict[str, Any]) -> bool:
-    """Whether the folder holds exactly these results.
-
-    Raises:
-        GanlabError: it holds something else.
-    """
-    if not folder.exists() or not any(folder.iterdir()):
-        return False
-    try:
-        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-        same = plan["identity"] == identity
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GanlabError(
-            f"{folder} exists and is no result of 'ganlab detect': choose another --out"
-        ) from error
-    if not same:
-        raise GanlabError(f"{folder} holds another detection experiment: choose another --out")
-    return (folder / RESULTS).is_file()
+    folder.finish(content, findings)
+    return DetectionReport(place, records, text)
 
 
 def _measured(

@@ -11,8 +11,8 @@ from scipy.stats import binom
 
 from ganlab.experiments.detection.measure import POOLED, Floats, Record
 from ganlab.experiments.detection.sources import Map, Responses
-from ganlab.experiments.spectra.tables import write_csv
 from ganlab.forensics import METRICS, NULL, Interval, find_preset
+from ganlab.results.tables import markdown, with_interval, write_csv
 
 Entries = Sequence[Mapping[str, Any]]
 """JSON values of what is kept beside the records: false alarms, source names, immunisation."""
@@ -69,7 +69,7 @@ def over_seeds(intervals: Sequence[Interval]) -> Interval:
 
 def shown(interval: Interval) -> str:
     """``0.912 [0.880, 0.940]``."""
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    return with_interval(*interval.as_list(), digits=3)
 
 
 def cell(records: Sequence[Record], metric: str) -> str:
@@ -87,14 +87,6 @@ def matrix(records: Sequence[Record], metric: str) -> tuple[list[str], list[str]
             if own:
                 values[i, j] = np.mean([one.metrics[metric].value for one in own])
     return rows, columns, values
-
-
-def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """A table whose first line is its head."""
-    head, *body = lines
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (head, rule, *body)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in escaped)
 
 
 # ---------------------------------------------------------------------------------------------------- words
@@ -279,12 +271,12 @@ def report_text(
 def generator_table(records: Sequence[Record]) -> str:
     """Each system on each source it was fitted on, the null control included."""
     own = [r for r in records if r.kind == "transfer" and r.trained_on == r.tested_on]
-    lines = [["system", "source", *SHOWN.values()]]
+    lines = []
     for system in unique(own, "system"):
         for source in unique(own, "tested_on"):
             seeds = select(own, system=system, tested_on=source)
             lines.append([system, source, *(cell(seeds, name) for name in SHOWN)])
-    return markdown(lines)
+    return markdown(["system", "source", *SHOWN.values()], lines)
 
 
 def transfer_table(records: Sequence[Record], system: str) -> str:
@@ -292,21 +284,22 @@ def transfer_table(records: Sequence[Record], system: str) -> str:
     chosen = select(records, kind="transfer", system=system)
     rows, columns, accuracy = matrix(chosen, "balanced_accuracy")
     _, _, area = matrix(chosen, "roc_auc")
-    lines = [["trained on \\ tested on", *columns]]
-    for k, row in enumerate(rows):
-        lines.append([row, *(f"{a:.3f} / {b:.3f}" for a, b in zip(accuracy[k], area[k], strict=True))])
-    return markdown(lines)
+    lines = [
+        [row, *(f"{a:.3f} / {b:.3f}" for a, b in zip(accuracy[k], area[k], strict=True))]
+        for k, row in enumerate(rows)
+    ]
+    return markdown(["trained on \\ tested on", *columns], lines)
 
 
 def setting_table(records: Sequence[Record], kind: str, metric: str) -> str:
     """A column for each system, a row for each setting, averaged over sources and seeds."""
     chosen = select(records, kind=kind)
     systems = unique(chosen, "system")
-    lines = [["setting", *systems]]
-    for setting in unique(chosen, "setting"):
-        row = [cell(select(chosen, system=system, setting=setting), metric) for system in systems]
-        lines.append([setting, *row])
-    return markdown(lines)
+    lines = [
+        [setting, *(cell(select(chosen, system=system, setting=setting), metric) for system in systems)]
+        for setting in unique(chosen, "setting")
+    ]
+    return markdown(["setting", *systems], lines)
 
 
 def extra_tables(extra: Mapping[str, Entries]) -> Iterator[str]:
@@ -314,21 +307,22 @@ def extra_tables(extra: Mapping[str, Entries]) -> Iterator[str]:
     unseen, named, perturbed = (extra[name] for name in ("unseen", "attribution", "perturbed_sources"))
     if unseen:
         sets = [name for (name,) in grouped(unseen, "tested_on")]
-        lines = [["system", "trained on", *sets]]
+        lines = []
         for key, own in grouped(unseen, "system", "trained_on").items():
             by_set = grouped(own, "tested_on")
             lines.append([*key, *(shown(over_seeds(_intervals(by_set[(name,)], "rate"))) for name in sets)])
         yield "## False alarms on reals never seen\n\nShare called fake.\n"
-        yield markdown(lines)
+        yield markdown(["system", "trained on", *sets], lines)
     if named:
-        lines = [["system", "seed", "balanced accuracy", "chance"]]
-        for one in named:
-            accuracy = shown(Interval(*one["balanced_accuracy"]))
-            lines.append([one["system"], str(one["seed"]), accuracy, f"{one['chance']:.3f}"])
+        rows = (
+            [one["system"], one["seed"], with_interval(*one["balanced_accuracy"], digits=3),
+             f"{one['chance']:.3f}"]
+            for one in named
+        )  # fmt: skip
         yield "## Naming the source\n"
-        yield markdown(lines)
+        yield markdown(["system", "seed", "balanced accuracy", "chance"], rows)
     if perturbed:
-        lines = [["system", "perturbation", "before", "immunised", "immunised, clean images"]]
+        lines = []
         for key, own in grouped(perturbed, "system", "setting").items():
             measured = [_intervals(own, name) for name in ("before", "after", "clean_after")]
             lines.append([*key, *(shown(over_seeds(seeds)) if seeds else "" for seeds in measured)])
@@ -338,7 +332,8 @@ def extra_tables(extra: Mapping[str, Entries]) -> Iterator[str]:
             "training on with images under the same perturbation (networks on pixels alone); last, the "
             "immunised one on clean images.\n"
         )
-        yield markdown(lines)
+        head = ["system", "perturbation", "before", "immunised", "immunised, clean images"]
+        yield markdown(head, lines)
 
 
 # ------------------------------------------------------------------------------------------------------ CSV
@@ -346,13 +341,16 @@ def extra_tables(extra: Mapping[str, Entries]) -> Iterator[str]:
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Every measurement, a row each; every metric with the ends of its interval."""
-    ends = [f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")]
-    lines = (
-        [*(getattr(one, name) for name in HEAD),
-         *(f"{value:.6f}" for name in METRICS for value in one.metrics[name].as_list())]
-        for one in records
-    )  # fmt: skip
-    write_csv(path, [*HEAD, *ends], lines)
+    lines = ([*(getattr(one, name) for name in HEAD), *metric_cells(one.metrics)] for one in records)
+    write_csv(path, [*HEAD, *METRIC_COLUMNS], lines)
+
+
+METRIC_COLUMNS = tuple(f"{name}{end}" for name in METRICS for end in ("", "_low", "_high"))
+
+
+def metric_cells(metrics: Mapping[str, Interval]) -> list[str]:
+    """The texts of `METRIC_COLUMNS`."""
+    return [f"{value:.6f}" for name in METRICS for value in metrics[name].as_list()]
 
 
 def write_responses(path: Path, measured: Responses) -> None:

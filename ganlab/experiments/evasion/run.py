@@ -5,43 +5,41 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ganlab.data import open_image_set
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
-from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.tables import write_records
 from ganlab.experiments.evasion.figures import draw_detectors, draw_evasion, draw_pairs
-from ganlab.experiments.evasion.fresh import (
+from ganlab.experiments.evasion.measure import (
     AFTER,
     BEFORE,
+    Evasion,
     Trio,
     compare_spectra,
     fresh_systems,
     frozen_records,
-    frozen_scores,
     train_fresh,
     wasserstein_draws,
 )
-from ganlab.experiments.evasion.report import Evasion, evade_results, evade_text, write_tables
-from ganlab.experiments.evasion.tuning import tune, tuned_generator
-from ganlab.experiments.patches.folder import REPORT, ResultsFolder
+from ganlab.experiments.evasion.options import EvadeOptions
+from ganlab.experiments.evasion.tables import evade_results, evade_text, write_tables
+from ganlab.experiments.evasion.tuning import TUNED, tune
 from ganlab.experiments.patches.measure import held_out
-from ganlab.experiments.patches.options import EvadeOptions
-from ganlab.forensics import NetDetector, SavedDetector, load_detector
+from ganlab.experiments.patches.run import check_shape
+from ganlab.forensics import NetDetector, SavedDetector, load_detector, score_images
 from ganlab.forensics.protocol.near import identities, look
 from ganlab.generation import generate_images
-from ganlab.images import UInt8Array
 from ganlab.models import Generator, load_generator
 from ganlab.models.store import generator_file
+from ganlab.results.folder import ResultsFolder, describe_sets
 from ganlab.results.style import save_figure
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.hashing import derive_seed, sha256_file
 
-FORMAT = "ganlab-evade-1"
+REPORT = "report.md"
 
 
 @dataclass(frozen=True)
@@ -87,17 +85,38 @@ def evade(
     options = options or EvadeOptions()
     saved, detector = load_pixel_network(Path(model))
     generator = load_generator(run, options.weights)
-    _check_sizes(saved, real, generator)
+    check_shape(saved, (real.name, real.shape), ("the generator", (generator.image_size,) * 2 + (3,)))
     identity = {
-        "format": FORMAT, "generator": sha256_file(generator_file(run)), "detector": sha256_file(model),
-        "real": real.fingerprint(), "options": dict(options.as_json()),
+        "generator": sha256_file(generator_file(run)), "detector": sha256_file(model),
+        "real": real.fingerprint(), "options": options.as_json(),
     }  # fmt: skip
-    folder = ResultsFolder(Path(out), "evade", identity)
+    folder = ResultsFolder(out, "evade", identity, inputs=describe_sets([real]))
     with folder.open(command) as place:
         if folder.is_complete:
-            return EvadeReport(place, folder.text(), was_complete=True)
-        experiment = _Experiment(folder, saved, detector, options)
-        return experiment.run(Path(run), Path(model), generator, real, command)
+            return EvadeReport(place, (place / REPORT).read_text(encoding="utf-8"), was_complete=True)
+        curve = tune(place, Path(run), detector, Path(model), options)
+        fakes = {name: _fakes(place / "fakes" / f"{name}.npy", made, options) for name, made in
+                 ((BEFORE, generator), (AFTER, load_generator(place / TUNED)))}  # fmt: skip
+        chosen = real.subset(real.spaced(options.num))
+        trio = Trio(chosen, fakes[BEFORE], fakes[AFTER], options.allow)
+        kept = held_out(Path(model), real, identities([look(real)])[0], options.num)
+        scores = {
+            name: np.clip(score_images(saved, images).fake, 0, 1)
+            for name, images in {"real": kept.images, **fakes}.items()
+        }
+        name = str(saved.record.get("system", detector.network))
+        systems = fresh_systems(detector, options)
+        records = frozen_records(scores, name, options)
+        records += train_fresh(place / "parts", trio, systems, options)
+        reals, before, after = (one.read(np.arange(len(one))) for one in (chosen, fakes[BEFORE], fakes[AFTER]))
+        measured = Evasion(
+            frozen=name, systems=tuple(one.name for one in systems), curve=curve, records=records,
+            scores=scores, held_out=kept, images=(reals, before, after),
+            wasserstein=wasserstein_draws(reals, before, after, options.seed),
+            spectra=compare_spectra(reals, before, after, options.resamples, options.seed),
+            options=options,
+        )  # fmt: skip
+        return _write(folder, measured, [f"{one.guard}: {one.message}" for one in trio.findings], command)
 
 
 def load_pixel_network(file: Path) -> tuple[SavedDetector, NetDetector]:
@@ -118,72 +137,24 @@ def load_pixel_network(file: Path) -> tuple[SavedDetector, NetDetector]:
     return saved, saved.detector
 
 
-def _check_sizes(saved: SavedDetector, real: ImageSet, generator: Generator) -> None:
-    height, width, channels = saved.image_shape
-    made = (generator.image_size, generator.image_size, 3)
-    for name, shape in ((real.name, real.shape), ("the generator", made)):
-        if shape != saved.image_shape:
-            raise GanlabError(
-                f"{name} has images of {shape[1]}x{shape[0]}x{shape[2]}; the detector was fitted on "
-                f"{width}x{height}x{channels}: train one on this size with 'ganlab detect'"
-            )
+def _fakes(file: Path, generator: Generator, options: EvadeOptions) -> ImageSet:
+    """The same latents before and after, none of them those of ``ganlab generate``; an earlier call's stay."""
+    if not file.is_file():
+        images = generate_images(generator, derive_seed(options.seed, "evade/fakes"), 0, options.num)
+        with atomic_path(file) as temporary, temporary.open("wb") as stream:
+            np.save(stream, images)
+    return open_image_set(file)
 
 
-class _Experiment:
-    """The steps of the experiment; each finds on disk what an earlier call finished."""
-
-    def __init__(
-        self, folder: ResultsFolder, saved: SavedDetector, detector: NetDetector, options: EvadeOptions
-    ) -> None:
-        self.folder, self.place = folder, folder.path
-        self.saved, self.detector, self.options = saved, detector, options
-
-    def run(self, run: Path, model: Path, generator: Generator, real: ImageSet, command: str) -> EvadeReport:
-        """All of it, results.json last."""
-        options = self.options
-        curve = tune(self.place, run, self.detector, model, options)
-        before = self._fakes(BEFORE, generator)
-        after = self._fakes(AFTER, tuned_generator(self.place))
-        chosen = real.subset(real.spaced(options.num))
-        trio = Trio(chosen, before, after, options.allow)
-        kept = held_out(model, real, identities([look(real)])[0], options.num)
-        scores = frozen_scores(self.saved, kept.images, before, after)
-        name = str(self.saved.record.get("system", self.detector.network))
-        systems = fresh_systems(self.detector, options)
-        records: list[Record] = frozen_records(scores, name, options)
-        records += train_fresh(self.place / "parts", trio, systems, options)
-        pixels = [one.read(np.arange(len(one))) for one in (chosen, before, after)]
-        found = Evasion(
-            frozen=name, systems=tuple(one.name for one in systems), curve=curve, records=records,
-            scores=scores, held_out=kept, images=(pixels[0], pixels[1], pixels[2]),
-            wasserstein=wasserstein_draws(pixels[0], pixels[1], pixels[2], options.seed),
-            spectra=compare_spectra(pixels[0], pixels[1], pixels[2], options.resamples, options.seed),
-            options=options,
-        )  # fmt: skip
-        return self._write(found, [f"{one.guard}: {one.message}" for one in trio.findings], command)
-
-    def _fakes(self, name: str, generator: Generator) -> ImageSet:
-        """The same latents before and after, none of them those of ``ganlab generate``."""
-        file = self.place / "fakes" / f"{name}.npy"
-        if not file.is_file():
-            seed = derive_seed(self.options.seed, "evade/fakes")
-            _save_array(file, generate_images(generator, seed, 0, self.options.num))
-        return open_image_set(file)
-
-    def _write(self, found: Evasion, findings: list[str], command: str) -> EvadeReport:
-        write_records(self.place / "records.csv", found.records)
-        write_tables(self.place, found)
-        figures: dict[str, Any] = {
-            "evasion": draw_evasion(found), "detectors": draw_detectors(found), "pairs": draw_pairs(found),
-        }  # fmt: skip
-        for name, figure in figures.items():
-            save_figure(figure, self.place / name)
-        text = evade_text(found, findings, command)
-        write_text(self.place / REPORT, text)
-        self.folder.finish({"findings": findings, **evade_results(found)})
-        return EvadeReport(self.place, text)
-
-
-def _save_array(path: Path, images: UInt8Array) -> None:
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, images)
+def _write(folder: ResultsFolder, measured: Evasion, findings: list[str], command: str) -> EvadeReport:
+    """Tables, figures and the report."""
+    place = folder.path
+    write_records(place / "records.csv", measured.records)
+    write_tables(place, measured)
+    save_figure(draw_evasion(measured), place / "evasion")
+    save_figure(draw_detectors(measured), place / "detectors")
+    save_figure(draw_pairs(measured), place / "pairs")
+    text = evade_text(measured, findings, command)
+    write_text(place / REPORT, text)
+    folder.finish({"findings": findings, **evade_results(measured)}, findings)
+    return EvadeReport(place, text)

@@ -6,17 +6,16 @@ import csv
 import shutil
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ganlab.errors import GanlabError
-from ganlab.experiments.patches.options import EvadeOptions
-from ganlab.experiments.spectra.tables import number, write_csv
+from ganlab.experiments.evasion.options import EvadeOptions
 from ganlab.forensics import NetDetector
 from ganlab.forensics.nets.adversarial import Finetuning, TuneStep
-from ganlab.models import Generator, load_generator
+from ganlab.models import load_generator
 from ganlab.models.store import FILE_NAME, generator_file, read_generator, save_generator
+from ganlab.results.tables import write_csv
 from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, prune, save_checkpoint, saved_steps
 from ganlab.util.atomic import remove_leftovers, write_json
 from ganlab.util.hashing import sha256_file
@@ -24,6 +23,7 @@ from ganlab.util.progress import bar
 
 CURVE, STAGING, TUNED = "tuning.csv", "tuning", "tuned"
 CHECKPOINT_EVERY = 50
+RECORDED = ("weights", "steps", "batch", "rate", "closeness", "seed")
 COLUMNS = tuple(field.name for field in fields(TuneStep))
 
 
@@ -48,72 +48,47 @@ def tune(
     Raises:
         GanlabError: the generator cannot be read, does not fit the detector, or the loss is not finite.
     """
-    if (folder / TUNED / FILE_NAME).is_file():
-        return _read_curve(folder / CURVE)
-    generator = load_generator(run, options.weights)
-    tuning = Finetuning(generator, detector, options.batch, options.rate, options.closeness, options.seed)
-    history = _steps(tuning, folder / STAGING, options.steps)
-    _write_curve(folder / CURVE, history)
-    record = {
-        "generator_sha256": sha256_file(generator_file(run)),
-        "detector_sha256": sha256_file(detector_file),
-        **{
-            name: getattr(options, name)
-            for name in ("weights", "steps", "batch", "rate", "closeness", "seed")
-        },
-    }
-    write_json(folder / TUNED / "finetune.json", record)
-    config, _, step = read_generator(run, options.weights)
-    weights = tuning.tuned.state_dict()
-    save_generator(folder / TUNED / FILE_NAME, weights, weights, config, step)
-    shutil.rmtree(folder / STAGING, ignore_errors=True)
+    if not (folder / TUNED / FILE_NAME).is_file():
+        generator = load_generator(run, options.weights)
+        tuning = Finetuning(
+            generator, detector, options.batch, options.rate, options.closeness, options.seed
+        )
+        history = _steps(tuning, folder / STAGING, options.steps)
+        lines = ([step, *astuple(one)] for step, one in enumerate(history))
+        write_csv(folder / CURVE, ("step", *COLUMNS), lines)
+        record = {
+            "generator_sha256": sha256_file(generator_file(run)),
+            "detector_sha256": sha256_file(detector_file),
+            **{name: getattr(options, name) for name in RECORDED},
+        }
+        write_json(folder / TUNED / "finetune.json", record)
+        config, _, step = read_generator(run, options.weights)
+        weights = tuning.tuned.state_dict()
+        save_generator(folder / TUNED / FILE_NAME, weights, weights, config, step)
+        shutil.rmtree(folder / STAGING, ignore_errors=True)
     # As the file has it: a call that finds it finished must say the same to the last digit.
-    return _read_curve(folder / CURVE)
-
-
-def tuned_generator(folder: Path) -> Generator:
-    """The generator that `tune` left in an experiment's folder."""
-    return load_generator(folder / TUNED)
+    try:
+        with (folder / CURVE).open(encoding="utf-8", newline="") as stream:
+            return [TuneStep(*(float(row[name]) for name in COLUMNS)) for row in csv.DictReader(stream)]
+    except (OSError, KeyError, ValueError) as error:
+        raise GanlabError(f"{folder / CURVE} is damaged ({error}); remove {folder} to start again") from error
 
 
 def _steps(tuning: Finetuning, staging: Path, steps: int) -> list[TuneStep]:
     """All steps, from the last state that was stored."""
     staging.mkdir(parents=True, exist_ok=True)
     remove_leftovers(staging)
-    done, history = _restored(tuning, staging)
+    done, history = max(saved_steps(staging), default=0), []
+    if done:
+        state = load_checkpoint(checkpoint_path(staging, done), torch.device("cpu"))
+        tuning.load_state(state["tuning"])
+        history = [TuneStep(*map(float, row)) for row in state["history"]]
     with bar(total=steps, initial=done, desc="fine-tuning", unit="step") as line:
         for index in range(done, steps):
             history.append(tuning.step(index))
             line.update()
             if (index + 1) % CHECKPOINT_EVERY == 0 or index + 1 == steps:
-                save_checkpoint(staging, index + 1, _state(tuning, history))
+                numbers = torch.tensor([astuple(one) for one in history], dtype=torch.float64)
+                save_checkpoint(staging, index + 1, {"tuning": tuning.state(), "history": numbers})
                 prune(staging, 1, None)
     return history
-
-
-def _state(tuning: Finetuning, history: list[TuneStep]) -> dict[str, Any]:
-    numbers = torch.tensor([astuple(step) for step in history], dtype=torch.float64)
-    return {"tuning": tuning.state(), "history": numbers}
-
-
-def _restored(tuning: Finetuning, staging: Path) -> tuple[int, list[TuneStep]]:
-    """Steps done and what they saw; nothing done without a stored state."""
-    done = max(saved_steps(staging), default=0)
-    if not done:
-        return 0, []
-    state = load_checkpoint(checkpoint_path(staging, done), torch.device("cpu"))
-    tuning.load_state(state["tuning"])
-    return done, [TuneStep(*map(float, row)) for row in state["history"]]
-
-
-def _write_curve(path: Path, history: list[TuneStep]) -> None:
-    lines = ([step, *(number(value) for value in astuple(one))] for step, one in enumerate(history))
-    write_csv(path, ("step", *COLUMNS), lines)
-
-
-def _read_curve(path: Path) -> list[TuneStep]:
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return [TuneStep(*(float(row[name]) for name in COLUMNS)) for row in csv.DictReader(stream)]
-    except (OSError, KeyError, ValueError) as error:
-        raise GanlabError(f"{path} is damaged ({error}); remove {path.parent} to start again") from error

@@ -1,9 +1,9 @@
-"""Which images of a set a saved detector was not trained on, as far as its results folder says."""
+"""What a patch detector says about sets: of images it was not trained on, patch by patch, and moved by it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,22 @@ import torch
 
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
-from ganlab.forensics import NULL, Interval, NetDetector, Patch, Split, evaluate, load_splits
+from ganlab.experiments.detection.measure import compare
+from ganlab.forensics import NULL, Interval, NetDetector, Patch, exaggerate, load_splits
 from ganlab.forensics.nets.patch import ENSEMBLES, ensemble
 from ganlab.forensics.nets.patch_maps import extreme_patches, fake_probability, patch_field, patch_logits
 from ganlab.forensics.protocol.near import Hashes
-from ganlab.images import to_float
+from ganlab.images import UInt8Array, to_float, to_uint8
 from ganlab.util.progress import bar
 
 PLAN, SPLITS = "plan.json", "splits_0.json"
 """`ganlab detect` keeps the detectors of its first seed in detectors/; their plan and split lie beside it."""
+BATCH = 128
+TOWARDS = {"real": False, "fake": True}
+"""Directions of an exaggeration, and whether they make an image more fake."""
+
+Floats = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -66,51 +73,27 @@ def held_out(model: Path, images: ImageSet, identities: Hashes, limit: int | Non
     Raises:
         GanlabError: plan or split are damaged, or nothing is left.
     """
-    split = _split_of(model.absolute().parent.parent, images)
-    if split is None:
-        return _limited(HeldOut(images, identities, 0, known=False), limit)
-    seen = identities[images.spaced(_count(split))][np.concatenate([split.train, split.val])]
-    kept = np.flatnonzero(~np.isin(identities, seen))
+    folder, kept, known = model.absolute().parent.parent, np.arange(len(images)), False
+    if (folder / PLAN).is_file() and (folder / SPLITS).is_file():
+        splits = load_splits(folder / SPLITS)
+        try:
+            plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+            pixels = {str(name): str(value) for name, value in plan["identity"]["sets"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise GanlabError(f"{folder / PLAN} is no plan of 'ganlab detect': {error}") from error
+        for name, split in splits.items():
+            count = len(split.train) + len(split.val) + len(split.test)
+            thinned = images.spaced(count)  # as --limit does
+            if count > len(images) or images.subset(thinned).fingerprint() != pixels.get(name):
+                continue
+            seen = identities[thinned][np.concatenate([split.train, split.val])]
+            kept, known = np.flatnonzero(~np.isin(identities, seen)), True
+            break
     if not len(kept):
         raise GanlabError(f"{images.name}: the detector was trained on all of these images; give others")
-    found = HeldOut(images.subset(kept), identities[kept], len(identities) - len(kept), known=True)
-    return _limited(found, limit)
-
-
-def _limited(found: HeldOut, limit: int | None) -> HeldOut:
-    chosen = found.images.spaced(limit)
-    return HeldOut(found.images.subset(chosen), found.hashes[chosen], found.left_out, found.known)
-
-
-def _count(split: Split) -> int:
-    return len(split.train) + len(split.val) + len(split.test)
-
-
-def _split_of(folder: Path, images: ImageSet) -> Split | None:
-    """The split of this set, whole or evenly thinned out as ``--limit`` does; None where there is none.
-
-    Raises:
-        GanlabError: plan or split are damaged.
-    """
-    if not ((folder / PLAN).is_file() and (folder / SPLITS).is_file()):
-        return None
-    splits = load_splits(folder / SPLITS)
-    try:
-        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        pixels = {str(name): str(value) for name, value in plan["identity"]["sets"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GanlabError(f"{folder / PLAN} is no plan of 'ganlab detect': {error}") from error
-    for name, split in splits.items():
-        count = _count(split)
-        if count <= len(images) and images.subset(images.spaced(count)).fingerprint() == pixels.get(name):
-            return split
-    return None
-
-
-BATCH = 128
-
-Floats = npt.NDArray[np.float32]
-Scores = npt.NDArray[np.float64]
+    left_out = len(images) - len(kept)
+    kept = kept[images.subset(kept).spaced(limit)]
+    return HeldOut(images.subset(kept), identities[kept], left_out, known)
 
 
 @dataclass(frozen=True)
@@ -142,7 +125,7 @@ def measure_set(detector: NetDetector, images: ImageSet) -> Measured:
     scores: dict[str, list[Scores]] = {rule: [] for rule in ENSEMBLES}
     high: list[Patch] = []
     low: list[Patch] = []
-    total: Scores | None = None
+    total: Scores = np.zeros(())
     with bar(total=len(images), desc=images.name, unit="image") as line:
         for batch in images.batches(BATCH):
             logits = patch_logits(detector, to_float(batch).numpy())
@@ -150,42 +133,71 @@ def measure_set(detector: NetDetector, images: ImageSet) -> Measured:
                 parts.append(ensemble(torch.from_numpy(logits), rule)[:, 1].double().numpy())
             high += extreme_patches(logits, field, fake=True, first=len(high))
             low += extreme_patches(logits, field, fake=False, first=len(low))
-            summed = fake_probability(logits).sum(0, dtype=np.float64)
-            total = summed if total is None else total + summed
+            total = total + fake_probability(logits).sum(0, dtype=np.float64)
             line.update(len(batch))
-    assert total is not None
     joined = {rule: np.clip(np.concatenate(parts), 0, 1) for rule, parts in scores.items()}
     mean = (total / len(images)).astype(np.float32)
     return Measured(images, joined, tuple(high), tuple(low), mean)
 
 
-@dataclass(frozen=True)
-class RuleRecord:
-    """How well one ensembling rule does.
-
-    Attributes:
-        rule: its name.
-        tested_on: the fake set, or the null control.
-        reals: number of reals.
-        fakes: number of fakes.
-        metrics: with intervals.
-    """
-
-    rule: str
-    tested_on: str
-    reals: int
-    fakes: int
-    metrics: dict[str, Interval]
+Rules = dict[tuple[str, str], tuple[int, int, dict[str, Interval]]]
+"""By ensembling rule and test set: number of reals, number of fakes, metrics."""
 
 
-def compare_rules(real: Measured, fake: Measured, resamples: int, seed: int) -> list[RuleRecord]:
+def compare_rules(real: Measured, fake: Measured, resamples: int, seed: int) -> Rules:
     """Every rule on the fakes, and on one half of the reals against the other, where all is chance."""
-    records = []
+    rules: Rules = {}
     for rule in ENSEMBLES:
         reals, fakes = real.scores[rule], fake.scores[rule]
         pairs = {fake.images.name: (reals, fakes), NULL: (reals[::2], reals[1::2])}
         for name, (left, right) in pairs.items():
-            labels = np.repeat([0, 1], [len(left), len(right)])
-            metrics = evaluate(labels, np.concatenate([left, right]), resamples, seed=seed)
-            records.append(RuleRecord(rule, name, len(left), len(right), metrics))
-    return records
+            rules[rule, name] = len(left), len(right), compare(left, right, resamples, seed)
+    return rules
+
+
+@dataclass(frozen=True)
+class Exaggerated:
+    """Images of one set, moved along what the detector sees.
+
+    Attributes:
+        label: "real" or "fake".
+        places: of the images in their set.
+        images: uint8 ``(n, H, W, C)`` as they were and as they became: "original", "real", "fake".
+        p_fake: probability of fake of each of these, after rounding to bytes.
+        log_odds: of fake, likewise: mean over the patches.
+        rms: root mean square change in grey levels; of "original" none.
+    """
+
+    label: str
+    places: Sequence[int]
+    images: dict[str, UInt8Array]
+    p_fake: dict[str, Scores]
+    log_odds: dict[str, Floats]
+    rms: dict[str, Scores]
+
+
+def exaggerate_set(
+    detector: NetDetector, label: str, images: ImageSet, count: int, strength: float, steps: int
+) -> Exaggerated:
+    """Evenly spaced images of a set, amplified towards real and towards fake."""
+    places = [int(place) for place in images.spaced(count)]
+    original = images.read(places)
+    moved = {"original": original}
+    for name, fake in TOWARDS.items():
+        pixels = exaggerate(detector, to_float(original).numpy(), strength, steps, fake)
+        moved[name] = to_uint8(torch.from_numpy(pixels))
+    p_fake, log_odds, rms = {}, {}, {}
+    for name, own in moved.items():
+        pixels = to_float(own).numpy()
+        p_fake[name] = np.asarray(detector.predict_proba(pixels)[:, 1], np.float64)
+        logits = patch_logits(detector, pixels)
+        log_odds[name] = (logits[:, 1] - logits[:, 0]).mean((1, 2))
+        rms[name] = grey_levels(own, original)
+    return Exaggerated(label, places, moved, p_fake, log_odds, rms)
+
+
+def grey_levels(images: UInt8Array, others: UInt8Array) -> Scores:
+    """Root mean square difference of every image, in grey levels of 0 to 255, ``(N,)``."""
+    apart = images.astype(np.float64) - others
+    rms: Scores = np.sqrt((apart**2).mean((1, 2, 3)))
+    return rms
