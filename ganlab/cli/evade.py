@@ -36,8 +36,8 @@ def evade(
     generate'. Without --system, both+logistic (axis spectra) is tried beside the frozen detector's kind.
     """
     from ganlab.data import open_image_set
+    from ganlab.experiments.evasion.options import EvadeOptions
     from ganlab.experiments.evasion.run import evade as experiment
-    from ganlab.experiments.patches.options import EvadeOptions
 
     further: dict[str, Any] = {"systems": tuple(systems)} if systems else {}
     options = EvadeOptions(

@@ -148,7 +148,7 @@ def test_the_same_call_reads_and_another_is_refused(report, sets):
     again = detect(real, fakes, report.out, OPTIONS, unseen, "ganlab detect ...")
     assert again.was_complete
     assert again.records == report.records
-    with pytest.raises(GanlabError, match="another detection experiment"):
+    with pytest.raises(GanlabError, match="holds other results of 'ganlab detect'"):
         detect(real, fakes[:1], report.out, OPTIONS, unseen)
     foreign = report.out.parent / "foreign"
     foreign.mkdir()

@@ -156,8 +156,8 @@ def test_opaque_rgba_is_rgb_and_transparency_lies_on_white(tmp_path, images, det
     for number, place in enumerate((plain, opaque, veiled)):
         result = detect(real, place)
         assert result.code == 0, result.output
-        content = json.loads((tmp_path / "out" / "results.json").read_text())
-        found.append(content["identity"]["sets"]["fake"])
+        plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+        found.append(plan["identity"]["sets"]["fake"])
         (tmp_path / "out").rename(tmp_path / f"out{number}")
     assert found[0] == found[1] != found[2]
 

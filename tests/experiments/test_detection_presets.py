@@ -80,7 +80,7 @@ def test_every_preset_finds_what_is_there_and_nothing_else(name, tmp_path, ganla
 
 
 def durall_settings(out, content):
-    options = content["identity"]["options"]
+    options = json.loads((out / "plan.json").read_text())["identity"]["options"]
     assert options["fractions"] == [0.8, 0.0, 0.2]
     assert {one["images"] for one in content["records"] if one["kind"] == "size"} == {16, 80, 144}
 

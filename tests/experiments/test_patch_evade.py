@@ -13,10 +13,10 @@ from PIL import Image
 from ganlab.config import load
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
-from ganlab.experiments.evasion import fresh as patch_fresh
+from ganlab.experiments.evasion import measure as evasion_measure
 from ganlab.experiments.evasion import run as patch_evade
 from ganlab.experiments.evasion import tuning as patch_tuning
-from ganlab.experiments.evasion.fresh import (
+from ganlab.experiments.evasion.measure import (
     AFTER,
     BEFORE,
     DRAWS,
@@ -28,8 +28,8 @@ from ganlab.experiments.evasion.fresh import (
     joined,
     wasserstein_draws,
 )
+from ganlab.experiments.evasion.options import EvadeOptions
 from ganlab.experiments.evasion.run import evade
-from ganlab.experiments.patches.options import EvadeOptions
 from ganlab.forensics import NULL, load_detector
 from ganlab.forensics.nets.adversarial import Finetuning
 from ganlab.generation import generate_images
@@ -181,9 +181,9 @@ def test_the_same_question_reads_and_others_are_refused(report, run, model, real
     assert again.was_complete
     assert again.text == report.text
     assert evade(run, model, real, report.out, replace(OPTIONS, allow=())).was_complete
-    with pytest.raises(GanlabError, match="steps 24 there, 25 asked for"):
+    with pytest.raises(GanlabError, match=r"options.steps 24 there, 25 asked for"):
         evade(run, model, real, report.out, replace(OPTIONS, steps=25))
-    with pytest.raises(GanlabError, match="another generator"):
+    with pytest.raises(GanlabError, match=r"holds other results.*generator '"):
         evade(report.out / "tuned", model, real, report.out, OPTIONS)
 
 
@@ -202,7 +202,7 @@ def test_an_interrupted_experiment_goes_on(report, run, model, real, tmp_path, m
     out = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):
         evade(run, model, real, out, OPTIONS)
-    fit, fitted = patch_fresh.fit, []
+    fit, fitted = evasion_measure.fit, []
 
     def few(*arguments):
         fitted.append(arguments[2])
@@ -210,7 +210,7 @@ def test_an_interrupted_experiment_goes_on(report, run, model, real, tmp_path, m
             raise KeyboardInterrupt
         return fit(*arguments)
 
-    monkeypatch.setattr(patch_fresh, "fit", few)
+    monkeypatch.setattr(evasion_measure, "fit", few)
     with pytest.raises(KeyboardInterrupt):
         evade(run, model, real, out, OPTIONS)
     assert taken == [*range(14), *range(10, 24)]

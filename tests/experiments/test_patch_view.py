@@ -14,8 +14,8 @@ from ganlab.errors import GanlabError
 from ganlab.experiments.patches.figures import BEYOND, cut, difference_image, gain
 from ganlab.experiments.patches.measure import Measured, compare_rules, held_out, measure_set
 from ganlab.experiments.patches.options import PatchOptions
-from ganlab.experiments.patches.report import fields_table
 from ganlab.experiments.patches.run import view_patches
+from ganlab.experiments.patches.tables import fields_table
 from ganlab.forensics import NULL, Patch, load_detector, load_splits, patch_maps
 from ganlab.forensics.nets.patch import ENSEMBLES, PUBLISHED_SIDE, receptive_table
 from ganlab.forensics.nets.patch_maps import patch_field
@@ -164,9 +164,9 @@ def test_the_same_question_reads_and_others_are_refused(report, sets, model, mon
     assert again.was_complete
     assert again.text == report.text
     other = PatchOptions(shown=2, allow=ALLOW)
-    with pytest.raises(GanlabError, match=r"shown 3 there, 2 asked for.*choose another --out"):
+    with pytest.raises(GanlabError, match=r"options.shown 3 there, 2 asked for.*choose another --out"):
         view_patches(model, *sets, report.out, other)
-    with pytest.raises(GanlabError, match="another fake"):
+    with pytest.raises(GanlabError, match=r"holds other results.*fake '"):
         view_patches(model, sets[0], array_image_set(natural(30, 32, seed=5), "x"), report.out, OPTIONS)
     assert (report.out / "results.json").stat().st_mtime_ns == stamp
     foreign = report.out.parent / "foreign"
@@ -245,8 +245,8 @@ def test_rules_are_compared_by_their_own_scores():
 
     real = measured(mean_probability=np.full(8, 0.1), mean_logit=np.full(8, 0.6), vote=np.linspace(0, 1, 8))
     fake = measured(mean_probability=np.full(8, 0.9), mean_logit=np.full(8, 0.4), vote=np.linspace(0, 1, 8))
-    found = {(one.rule, one.tested_on): one.metrics["balanced_accuracy"].value
-             for one in compare_rules(real, fake, 0, 0)}  # fmt: skip
+    found = {key: metrics["balanced_accuracy"].value
+             for key, (_, _, metrics) in compare_rules(real, fake, 0, 0).items()}  # fmt: skip
     assert found["mean_probability", "x"] == 1
     assert found["mean_logit", "x"] == 0
     assert found["vote", "x"] == found["mean_probability", NULL] == 0.5

@@ -17,7 +17,6 @@ from ganlab.errors import GanlabError
 from ganlab.util.atomic import write_text
 
 REPORT = "report.md"
-FORMATS = ("ganlab-detection-",)
 SCALE = 0.72
 """Of the figures' pixels, so that one column of a paper takes half the page."""
 
@@ -41,7 +40,7 @@ def is_detection(folder: str | Path) -> bool:
     """Whether a folder was written by ``ganlab detect``."""
     try:
         plan = json.loads((Path(folder) / "plan.json").read_text(encoding="utf-8"))
-        return str(plan["format"]).startswith(FORMATS)
+        return bool(plan["verb"] == "detect")
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

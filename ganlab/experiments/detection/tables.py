@@ -67,9 +67,9 @@ def over_seeds(intervals: Sequence[Interval]) -> Interval:
     return Interval(mean, min(one.low for one in intervals), max(one.high for one in intervals))
 
 
-def shown(interval: Interval) -> str:
+def shown(interval: Interval, digits: int = 3) -> str:
     """``0.912 [0.880, 0.940]``."""
-    return with_interval(*interval.as_list(), digits=3)
+    return with_interval(interval.value, interval.low, interval.high, digits)
 
 
 def cell(records: Sequence[Record], metric: str) -> str:
@@ -315,7 +315,7 @@ def extra_tables(extra: Mapping[str, Entries]) -> Iterator[str]:
         yield markdown(["system", "trained on", *sets], lines)
     if named:
         rows = (
-            [one["system"], one["seed"], with_interval(*one["balanced_accuracy"], digits=3),
+            [one["system"], one["seed"], shown(Interval(*one["balanced_accuracy"])),
              f"{one['chance']:.3f}"]
             for one in named
         )  # fmt: skip

@@ -46,8 +46,8 @@ def draw_evasion(measured: Evasion) -> Figure:
     change.set_ylabel("change, grey levels (dashed)", color=STYLES[BEFORE].color)
 
     for k, (name, values) in enumerate(measured.spectra.difference.items()):
-        style = STYLES[name].line(len(values), k)
-        spectra.plot(measured.spectra.frequencies, values, label=name, **style)
+        line = STYLES[name].line(len(values), k)
+        spectra.plot(measured.spectra.frequencies, values, label=name, **line)
     spectra.axhline(0, color=REAL.color, linewidth=0.6)
     spectra.set(xlim=(0, 0.5), xlabel="radial frequency (cycles per pixel)",
                 ylabel="power over the reals (dB)",

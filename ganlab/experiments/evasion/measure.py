@@ -156,7 +156,9 @@ def frozen_records(scores: dict[str, Floats], name: str, options: EvadeOptions) 
     real = scores["real"]
     pairs = {BEFORE: (real, scores[BEFORE]), AFTER: (real, scores[AFTER]), NULL: (real[::2], real[1::2])}
     return [
-        Record(FROZEN, name, FROZEN, test, options.seed, 0, "", compare(*pair, options.resamples, options.seed))
+        Record(
+            FROZEN, name, FROZEN, test, options.seed, 0, "", compare(*pair, options.resamples, options.seed)
+        )
         for test, pair in pairs.items()
     ]
 

@@ -108,7 +108,9 @@ def evade(
         systems = fresh_systems(detector, options)
         records = frozen_records(scores, name, options)
         records += train_fresh(place / "parts", trio, systems, options)
-        reals, before, after = (one.read(np.arange(len(one))) for one in (chosen, fakes[BEFORE], fakes[AFTER]))
+        reals, before, after = (
+            one.read(np.arange(len(one))) for one in (chosen, fakes[BEFORE], fakes[AFTER])
+        )
         measured = Evasion(
             frozen=name, systems=tuple(one.name for one in systems), curve=curve, records=records,
             scores=scores, held_out=kept, images=(reals, before, after),
@@ -138,7 +140,7 @@ def load_pixel_network(file: Path) -> tuple[SavedDetector, NetDetector]:
 
 
 def _fakes(file: Path, generator: Generator, options: EvadeOptions) -> ImageSet:
-    """The same latents before and after, none of them those of ``ganlab generate``; an earlier call's stay."""
+    """The same latents before and after, none of them those of ``ganlab generate``; made once."""
     if not file.is_file():
         images = generate_images(generator, derive_seed(options.seed, "evade/fakes"), 0, options.num)
         with atomic_path(file) as temporary, temporary.open("wb") as stream:

@@ -47,7 +47,8 @@ def evade_results(measured: Evasion) -> dict[str, Any]:
         "sliced_wasserstein": measured.wasserstein,
         "deviations": plain(measured.spectra.deviations),
         "verdicts": {
-            "frozen": frozen_verdict(measured), **{one: fresh_verdict(measured, one) for one in measured.systems},
+            "frozen": frozen_verdict(measured),
+            **{system: fresh_verdict(measured, system) for system in measured.systems},
         },
     }  # fmt: skip
 
@@ -146,8 +147,8 @@ def image_words(measured: Evasion) -> list[str]:
         overlap = new.low <= old.high and old.low <= new.high
         apart = "; the intervals overlap" if overlap else "; the intervals do not overlap"
     return [
-        f"Image quality is {said}: sliced Wasserstein distance {with_interval(*before.as_list(), digits=1)} "
-        f"before, {with_interval(*after.as_list(), digits=1)} after; reals against reals {null.value:.1f}.",
+        f"Image quality is {said}: sliced Wasserstein distance {shown(before, 1)} "
+        f"before, {shown(after, 1)} after; reals against reals {null.value:.1f}.",
         f"Log-spectral distance of the radial profiles to the reals: {old.value:.2f} dB before, "
         f"{new.value:.2f} dB after{apart}.",
     ]
@@ -166,7 +167,7 @@ def detector_table(measured: Evasion) -> str:
 
 def image_table(measured: Evasion) -> str:
     """Quality and spectral deviation before, after, and of reals against reals."""
-    distances = (with_interval(*measured.swd(name).as_list(), digits=1) for name in (BEFORE, AFTER, NULL))
+    distances = (shown(measured.swd(name), 1) for name in (BEFORE, AFTER, NULL))
     lines = [["sliced Wasserstein", *distances]]
     for name in SHOWN:
         before, after = (measured.spectra.deviations[one].get(name) for one in (BEFORE, AFTER))
@@ -188,7 +189,8 @@ def write_tables(folder: Path, measured: Evasion) -> None:
                for name, draws in measured.wasserstein.items() for draw, one in enumerate(draws))  # fmt: skip
     write_csv(folder / "quality.csv", ("set", "draw", *levels), quality)
     deviations = ((name, key, *(getattr(one, c) for c in COLUMNS), one.unit, one.summary)
-                  for name, own in measured.spectra.deviations.items() for key, one in own.items())  # fmt: skip
+                  for name, own in measured.spectra.deviations.items()
+                  for key, one in own.items())  # fmt: skip
     write_csv(folder / "deviations.csv", ("set", "deviation", *COLUMNS, "unit", "meaning"), deviations)
     spectra = measured.spectra
     profiles = ((name, number(float(frequency), 6), number(float(value), 6))

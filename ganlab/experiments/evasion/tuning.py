@@ -50,9 +50,7 @@ def tune(
     """
     if not (folder / TUNED / FILE_NAME).is_file():
         generator = load_generator(run, options.weights)
-        tuning = Finetuning(
-            generator, detector, options.batch, options.rate, options.closeness, options.seed
-        )
+        tuning = Finetuning(generator, detector, options.batch, options.rate, options.closeness, options.seed)
         history = _steps(tuning, folder / STAGING, options.steps)
         lines = ([step, *astuple(one)] for step, one in enumerate(history))
         write_csv(folder / CURVE, ("step", *COLUMNS), lines)

@@ -55,7 +55,9 @@ def draw_heat_maps(
             draw_picture(axes, image)
             draw_map(below, values, field, size)
             _caption(below, f"#{place}: {one.scores[rule][place]:.2f}")
-    figure.colorbar(mappable, ax=list(grid.flat), label="probability of fake", shrink=0.6, pad=0.015, aspect=30)
+    figure.colorbar(
+        mappable, ax=list(grid.flat), label="probability of fake", shrink=0.6, pad=0.015, aspect=30
+    )
     figure.suptitle(
         f"each cell: the patch of {field.size}x{field.size} pixels around it; grey: no patch has its middle "
         f"there; below: image, its probability of fake ({rule.replace('_', ' ')})",
@@ -170,7 +172,9 @@ def difference_image(image: UInt8Array, other: UInt8Array, factor: int) -> UInt8
 def draw_exaggeration(sets: Sequence[Exaggerated], strength: float, steps: int) -> Figure:
     """A row an image: more real, as it is, more fake, and both changes."""
     rows = sum(len(one.places) for one in sets)
-    changes = [one.images[name].astype(np.float64) - one.images["original"] for one in sets for name in TOWARDS]
+    changes = [
+        one.images[name].astype(np.float64) - one.images["original"] for one in sets for name in TOWARDS
+    ]
     factor = gain(np.concatenate([change.ravel() for change in changes]))
     # One row would be taller than wide pictures need; many must still fit a page.
     side = min((PAGE - 1.0) / 5, 1.05)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ganlab.experiments.detection.tables import METRIC_COLUMNS, SHOWN, metric_cells
+from ganlab.experiments.detection.tables import METRIC_COLUMNS, SHOWN, metric_cells, shown
 from ganlab.experiments.patches.measure import TOWARDS, Exaggerated, Floats, HeldOut, Measured, Rules
 from ganlab.experiments.patches.options import PatchOptions
-from ganlab.forensics import NULL, Patch, ReceptiveField
+from ganlab.forensics import NULL, Interval, Patch, ReceptiveField
 from ganlab.forensics.nets.patch import ENSEMBLES, PUBLISHED_SIDE, TableRow
-from ganlab.results.tables import markdown, number, with_interval, write_csv
+from ganlab.results.tables import markdown, number, write_csv
 
 DIGITS = 6
 ROWS = {
@@ -48,7 +48,9 @@ def write_image_scores(path: Path, sets: Mapping[str, Measured]) -> None:
 
 def write_rules(path: Path, rules: Rules) -> None:
     """A line for every rule and test: every metric with the ends of its interval."""
-    lines = ([*names, reals, fakes, *metric_cells(metrics)] for names, (reals, fakes, metrics) in rules.items())
+    lines = (
+        [*names, reals, fakes, *metric_cells(metrics)] for names, (reals, fakes, metrics) in rules.items()
+    )
     write_csv(path, ["rule", "tested_on", "reals", "fakes", *METRIC_COLUMNS], lines)
 
 
@@ -225,7 +227,11 @@ def _plain(rule: str) -> str:
 def rules_table(records: Sequence[Mapping[str, Any]]) -> str:
     """A line for every rule and test set."""
     lines = (
-        [_plain(one["rule"]), one["tested_on"], *(with_interval(*one["metrics"][name], digits=3) for name in SHOWN)]
+        [
+            _plain(one["rule"]),
+            one["tested_on"],
+            *(shown(Interval(*one["metrics"][name])) for name in SHOWN),
+        ]
         for one in records
     )
     return markdown(["rule", "tested on", *SHOWN.values()], lines)
