@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -122,8 +123,11 @@ def parallel(module: nn.Module, world: World, device: torch.device) -> nn.Module
     """The module as DDP sees it. Buffers are not broadcast: two forwards before one backward would fail."""
     if world.size == 1:
         return module
-    ids = [device.index] if device.type == "cuda" else None
-    return DistributedDataParallel(module, device_ids=ids, broadcast_buffers=False)
+    options: dict[str, Any] = {"device_ids": [device.index] if device.type == "cuda" else None}
+    # Newer versions of torch warn of the old name of this switch, older ones lack the new name.
+    known = inspect.signature(DistributedDataParallel).parameters
+    options["forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"] = False
+    return DistributedDataParallel(module, **options)
 
 
 def synchronised(module: Module, world: World) -> Module:

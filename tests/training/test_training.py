@@ -26,7 +26,8 @@ from ganlab.losses import ADVERSARIAL
 from ganlab.training import train
 from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint, saved_steps
 from ganlab.training.distributed import World, place
-from ganlab.training.loop import make_reader
+from ganlab.training.loop import StopRequest, make_reader
+from ganlab.training.monitor import Monitor
 from ganlab.training.players import MovingAverage, make_players, set_learning_rates
 from ganlab.training.step import Trainer
 from ganlab.upsampling import UPSAMPLERS
@@ -132,17 +133,30 @@ def test_events_of_a_run_resumed_in_the_same_second_are_read_last(tiny, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_save_and_leave(tiny, tmp_path, number):
-    config = tiny("training.steps=2000", "logging.checkpoint_every=2000", "logging.samples_every=2000")
-    process = start(tmp_path / "run", config)
-    wait_for_step(process, tmp_path / "run", 3)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert "stopped; the same command resumes" in out
+def test_signals_save_and_leave(tiny, ganlab, tmp_path, monkeypatch, number):
+    path, honest = tmp_path / "config.yaml", Monitor.scalars
+    path.write_text(dump(tiny("training.steps=20", "logging.checkpoint_every=20")))
+
+    def signalled(self, step, values):
+        honest(self, step, values)
+        if step == 3:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Monitor, "scalars", signalled)
+    before = signal.getsignal(number)
+    code, out, err = ganlab("train", path, f"out={tmp_path / 'run'}")
+    assert code == 128 + number
+    assert "3 of 20 steps, stopped; the same command resumes" in out
     assert "Traceback" not in err
-    logged = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert saved_steps(tmp_path / "run" / "checkpoints") == [json.loads(logged[-1])["step"]]
+    assert signal.getsignal(number) is before
+    assert saved_steps(tmp_path / "run" / "checkpoints") == [3]
+
+
+def test_a_second_interrupt_does_not_ask():
+    with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.number == signal.SIGINT
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_a_finished_run_says_so(tiny, tmp_path, capsys):
