@@ -6,15 +6,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from commands import Done
 
 # Before anything loads torch, and for every process that a test starts: networks this small only lose time to
 # a second thread, and sums over several threads may round in another order.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-ROOT = Path(__file__).parent.parent
 TINY = [
     "model.image_size=16", "model.generator.width=8", "model.discriminator.width=8",
     "model.generator.z_dim=8", "data.num_images=64", "training.batch_size=8", "training.steps=8",
@@ -22,19 +21,6 @@ TINY = [
     "logging.checkpoint_every=2",
 ]  # fmt: skip
 """Overrides of ``dcgan32`` for a run that trains in a second."""
-
-
-class Done(NamedTuple):
-    """How a command ended: exit status, standard output, standard error."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def output(self):
-        """Both, standard output first."""
-        return self.stdout + self.stderr
 
 
 @pytest.fixture(autouse=True)
@@ -52,12 +38,6 @@ def cache_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANLAB_CACHE", str(folder))
         yield folder
-
-
-@pytest.fixture(scope="session")
-def root():
-    """The repository's folder."""
-    return ROOT
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, Done
+from commands import ROOT, Done
 from PIL import Image
 
 import ganlab
