@@ -25,6 +25,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampl
 )
 count = st.integers(1, 2**31 - 1)
 width = st.integers(1, 2**16)
+path = text.filter(lambda value: "\0" not in value)
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 beta = st.floats(0, 1, exclude_max=True)
 odd = st.integers(0, 4).map(lambda n: 2 * n + 1)
@@ -39,10 +40,10 @@ network = st.fixed_dictionaries(
 )
 sections = {
     "seed": st.integers(0, 2**31 - 1),
-    "out": st.none() | text,
+    "out": st.none() | path,
     "data": st.fixed_dictionaries(
         {},
-        optional={"path": text, "flip": st.booleans(), "val_fraction": st.floats(0.01, 0.99), "source": text},
+        optional={"path": path, "flip": st.booleans(), "val_fraction": st.floats(0.01, 0.99), "source": text},
     ),
     "loss": st.fixed_dictionaries({}, optional={"penalty_weight": st.none() | positive}),
     "optimizer": st.fixed_dictionaries({}, optional={"lr": positive, "betas": st.tuples(beta, beta)}),
