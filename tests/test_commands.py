@@ -8,6 +8,8 @@ inside the tests: ``.ci/run`` takes that line from the README and runs it.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import re
 import runpy
@@ -156,3 +158,25 @@ def test_links_and_pictures_of_the_pages_exist():
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name of the package is a module or something inside one."""
+    parts = name.split(".")
+    for depth in range(len(parts), 0, -1):
+        with contextlib.suppress(ImportError):
+            found = importlib.import_module(".".join(parts[:depth]))
+            return all((found := getattr(found, part, None)) is not None for part in parts[depth:])
+    return False
+
+
+def test_what_the_pages_name_exists():
+    files = [
+        path.as_posix() for folder in ("ganlab", "tests", "configs") for path in (ROOT / folder).rglob("*")
+    ]
+    for page in PAGES:
+        text = page.read_text()
+        names = set(re.findall(r"`(ganlab(?:\.[A-Za-z_]\w*)+)\b", text))
+        assert not [name for name in names if not exists(name)], page.name
+        paths = set(re.findall(r"`((?:ganlab|tests|configs)/[\w./-]*\w\.\w+)`", text))
+        assert not [path for path in paths if not any(file.endswith(f"/{path}") for file in files)], page.name
