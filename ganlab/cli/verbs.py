@@ -42,11 +42,11 @@ class Verb:
     def load(self, name: str) -> Any:
         """Import the file and make the command (a group for a ``typer.Typer``)."""
         module, _, attribute = self.target.partition(":")
-        found = getattr(importlib.import_module(f"ganlab.cli.{module}"), attribute)
-        if isinstance(found, typer.Typer):
-            return typer.main.get_group(found)
+        function = getattr(importlib.import_module(f"ganlab.cli.{module}"), attribute)
+        if isinstance(function, typer.Typer):
+            return typer.main.get_group(function)
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        single.command(name, help=(inspect.getdoc(found) or "").replace("``", ""))(found)
+        single.command(name, help=(inspect.getdoc(function) or "").replace("``", ""))(function)
         return typer.main.get_command(single)
 
 

@@ -68,11 +68,11 @@ def shape(model: ModelConfig) -> Shape | None:
 
 
 def _known(model: ModelConfig) -> Shape:
-    found = shape(model)
-    if found is None:
+    published = shape(model)
+    if published is None:
         sizes = ", ".join(map(str, PUBLISHED.get(model.architecture, {})))
         raise ValueError(f"no {model.architecture} for {model.image_size} px; expected one of {sizes}")
-    return found
+    return published
 
 
 def stage_names(model: ModelConfig) -> tuple[str, ...]:
@@ -92,8 +92,8 @@ def stage_sides(model: ModelConfig) -> tuple[int, ...]:
     Raises:
         ValueError: the architecture has no such image size.
     """
-    found = _known(model)
-    return tuple(found.base * 2**stage for stage in range(found.stages + 1))
+    published = _known(model)
+    return tuple(published.base * 2**stage for stage in range(published.stages + 1))
 
 
 def generator_widths(model: ModelConfig) -> tuple[int, ...]:
@@ -104,11 +104,11 @@ def generator_widths(model: ModelConfig) -> tuple[int, ...]:
     Raises:
         ValueError: the architecture has no such image size.
     """
-    found, options = _known(model), model.generator
+    published, options = _known(model), model.generator
     if options.widths is not None:
         return options.widths
-    width = options.width or found.generator_width
-    return tuple(min(width * multiple, options.max_width) for multiple in found.generator)
+    width = options.width or published.generator_width
+    return tuple(min(width * multiple, options.max_width) for multiple in published.generator)
 
 
 def discriminator_widths(model: ModelConfig) -> tuple[int, ...]:
@@ -117,11 +117,11 @@ def discriminator_widths(model: ModelConfig) -> tuple[int, ...]:
     Raises:
         ValueError: the architecture has no such image size.
     """
-    found, options = _known(model), model.discriminator
+    published, options = _known(model), model.discriminator
     if options.widths is not None:
         return options.widths
-    width = options.width or found.discriminator_width
-    return tuple(min(width * multiple, options.max_width) for multiple in found.discriminator)
+    width = options.width or published.discriminator_width
+    return tuple(min(width * multiple, options.max_width) for multiple in published.discriminator)
 
 
 def uses_spectral_norm(model: ModelConfig) -> bool:

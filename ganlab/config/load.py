@@ -124,18 +124,18 @@ def validate(document: Document) -> tuple[Config | None, list[Fault], list[KeyPa
         return Config.model_validate(document.value), [], []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    found: dict[KeyPath, str] = {}
+    text_at: dict[KeyPath, str] = {}
     tagged: set[KeyPath] = set()
     for detail in details:
         path = schema_path(detail["loc"])
         if len(path) < len(detail["loc"]):
             tagged.add(path)
-        if path not in found:
-            found[path] = _words(path, dict(detail))
+        if path not in text_at:
+            text_at[path] = _words(path, dict(detail))
     # Unions report each of their alternatives; only the deepest finding is of use.
-    around = {path[:length] for path in found for length in range(len(path))}
-    wrong = [path for path in found if path not in tagged or path not in around]
-    faults = [Fault(origin_of(document.origins, path), dotted(path), found[path]) for path in wrong]
+    around = {path[:length] for path in text_at for length in range(len(path))}
+    wrong = [path for path in text_at if path not in tagged or path not in around]
+    faults = [Fault(origin_of(document.origins, path), dotted(path), text_at[path]) for path in wrong]
     return None, faults, wrong
 
 

@@ -62,8 +62,8 @@ def entries(kind: str) -> dict[str, str]:
 
 @functools.cache
 def _table() -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = json.loads(TABLE.read_text(encoding="utf-8"))
-    return found
+    table: dict[str, dict[str, str]] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return table
 
 
 def summary(value: Any) -> str:

@@ -221,8 +221,8 @@ def with_parents(document: Document, path: Path | None, seen: tuple[Path, ...] =
         text = f"got {shown(parent)}; expected one preset name or the path of one YAML file"
         raise ConfigError([*document.faults, Fault(origin, "extends", text)])
     chain = (*seen, *([path.resolve()] if path else []))
-    found = locate(parent, path.parent if path else None, origin).resolve()
-    if found in chain:
-        loop = " -> ".join(label(file) for file in (*chain[chain.index(found) :], found))
+    parent_path = locate(parent, path.parent if path else None, origin).resolve()
+    if parent_path in chain:
+        loop = " -> ".join(label(file) for file in (*chain[chain.index(parent_path) :], parent_path))
         raise ConfigError([Fault(origin, "extends", f"goes round in a circle: {loop}")])
-    return overlay(with_parents(read(found), found, chain), document)
+    return overlay(with_parents(read(parent_path), parent_path, chain), document)

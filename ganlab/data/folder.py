@@ -77,7 +77,7 @@ class PackReport:
 def pack_items(
     writer: PackWriter,
     items: Sequence[Item],
-    place: str,
+    origin: str,
     on_error: OnError = "fail",
     cut: Cut = one_square,
 ) -> PackReport:
@@ -88,7 +88,7 @@ def pack_items(
     Args:
         writer: the open pack; its ``size`` is the target.
         items: the files.
-        place: the folder's name, for messages.
+        origin: where the files come from, for messages.
         on_error: ``fail``: the first unreadable or too small file stops; ``skip``: it is counted.
         cut: what is made of a file.
 
@@ -109,20 +109,20 @@ def pack_items(
                 what = f"{header.size}{TOO_SMALL}{writer.size}x{writer.size}"
                 small.append((side, Refused(item.name, what)))
     refused += [too_small for _, too_small in sorted(small, key=lambda pair: pair[0])]
-    _fail_if_asked(refused, len(items), place, on_error)
+    _fail_if_asked(refused, len(items), origin, on_error)
     notes = _notes([header for _, header in kept], writer.size if cut is one_square else None)
     files = [item for item, _ in kept]
     results = bar(ordered_map(partial(_pixels, writer.size, cut), files), len(files), "packing", "image")
     for item, result in zip(files, results, strict=True):
         if isinstance(result, Refused):
             refused.append(result)
-            _fail_if_asked([result], len(items), place, on_error)
+            _fail_if_asked([result], len(items), origin, on_error)
         else:
             for number, pixels in enumerate(result):
                 writer.add(pixels, item.label, item.split, f"{item.name}#{number}" if number else item.name)
     if not writer.count:
-        raise GanlabError(f"{place}: none of {len(items)} images could be used; {_listed(refused)}")
-    writer.meta["skipped"] = [[one.name, one.reason] for one in refused]
+        raise GanlabError(f"{origin}: none of {len(items)} images could be used; {_listed(refused)}")
+    writer.meta["skipped"] = [[file.name, file.reason] for file in refused]
     writer.meta["notes"] = notes
     return PackReport(writer.path, writer.count, tuple(refused), tuple(notes))
 
@@ -145,24 +145,24 @@ def _pixels(size: int, cut: Cut, item: Item) -> list[UInt8Array] | Refused:
         return Refused(item.name, why_unreadable(error))
 
 
-def _fail_if_asked(refused: list[Refused], total: int, place: str, on_error: OnError) -> None:
+def _fail_if_asked(refused: list[Refused], total: int, origin: str, on_error: OnError) -> None:
     """Under ``fail`` the refused files become one error: unreadable ones and too small ones apart."""
     if not refused or on_error != "fail":
         return
-    small = [one for one in refused if TOO_SMALL in one.reason]
-    broken = [one for one in refused if TOO_SMALL not in one.reason]
+    small = [file for file in refused if TOO_SMALL in file.reason]
+    broken = [file for file in refused if TOO_SMALL not in file.reason]
     parts = []
     if broken:
         parts.append(f"{len(broken)} of {total} images cannot be read: {_listed(broken)}")
     if small:
         what = "images are too small and are never enlarged; the smallest"
         parts.append(f"{len(small)} of {total} {what}: {_listed(small)}")
-    raise GanlabError(f"{place}: {'; '.join(parts)}. on_error: skip (--on-error skip) leaves them out")
+    raise GanlabError(f"{origin}: {'; '.join(parts)}. on_error: skip (--on-error skip) leaves them out")
 
 
 def _listed(refused: Sequence[Refused]) -> str:
     """The first few files with their reasons, and how many more."""
-    shown = ", ".join(f"{one.name} ({one.reason})" for one in refused[:SHOWN])
+    shown = ", ".join(f"{file.name} ({file.reason})" for file in refused[:SHOWN])
     return shown + (f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else "")
 
 
@@ -281,7 +281,7 @@ def warn_about(pack: Pack) -> None:
     """Say once more what was noted and left out when the pack was made."""
     for note in pack.meta.get("notes", ()):
         warnings.warn(f"{pack.path.name}: {note}", DataWarning, stacklevel=2)
-    skipped = [Refused(*one) for one in pack.meta.get("skipped", ())]
+    skipped = [Refused(*entry) for entry in pack.meta.get("skipped", ())]
     if skipped:
         warnings.warn(
             f"{pack.path.name}: {len(skipped)} images were left out: {_listed(skipped)}",

@@ -46,10 +46,10 @@ def compare_sets(real: ImageSet, fake: ImageSet, sample: int | None = SAMPLE) ->
     Returns:
         The findings, errors first; empty if the sets can be compared.
     """
-    found = list(_differences(real, fake))
+    findings = list(_differences(real, fake))
     if real.shape == fake.shape and sample != 0:
-        found += _copies(real, fake, sample)
-    return sorted(found, key=lambda one: one.severity != "error")
+        findings += _copies(real, fake, sample)
+    return sorted(findings, key=lambda finding: finding.severity != "error")
 
 
 def require_comparable(real: ImageSet, fake: ImageSet, sample: int | None = SAMPLE) -> list[SetWarning]:
@@ -58,11 +58,11 @@ def require_comparable(real: ImageSet, fake: ImageSet, sample: int | None = SAMP
     Raises:
         GanlabError: the sets cannot be compared (all errors in one message).
     """
-    found = compare_sets(real, fake, sample)
-    errors = [str(one) for one in found if one.severity == "error"]
+    findings = compare_sets(real, fake, sample)
+    errors = [str(finding) for finding in findings if finding.severity == "error"]
     if errors:
         raise GanlabError("; ".join(errors))
-    return found
+    return findings
 
 
 def _differences(real: ImageSet, fake: ImageSet) -> Iterator[SetWarning]:

@@ -166,12 +166,12 @@ class ImageSet:
             sample: only so many images, evenly spaced; None: all.
         """
         if sample not in self._hashes:
-            places = self.spaced(sample)
-            found: dict[bytes, int] = {}
-            images = (image for batch in self.subset(places).batches() for image in batch)
-            for place, image in zip(places.tolist(), images, strict=True):
-                found.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), place)
-            self._hashes[sample] = found
+            positions = self.spaced(sample)
+            place_of: dict[bytes, int] = {}
+            images = (image for batch in self.subset(positions).batches() for image in batch)
+            for position, image in zip(positions.tolist(), images, strict=True):
+                place_of.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), position)
+            self._hashes[sample] = place_of
         return self._hashes[sample]
 
     def spaced(self, count: int | None) -> Indices:
@@ -196,16 +196,18 @@ def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> Im
     Raises:
         GanlabError: nothing there, no images, damaged, several image sizes: says which file and what to do.
     """
-    place, part = _split_off(os.fspath(path))
-    stored = _opened(place)
+    location, part = _split_off(os.fspath(path))
+    stored = _opened(location)
     indices = np.arange(len(stored.names))
     if part is not None:
         if stored.split is None:
-            raise GanlabError(f"{place} has no split, so that @{part} selects nothing; use {place} alone")
+            raise GanlabError(
+                f"{location} has no split, so that @{part} selects nothing; use {location} alone"
+            )
         indices = np.flatnonzero(stored.split == (0 if part == TRAIN else 1))
         if not len(indices):
-            raise GanlabError(f"{place}@{part}: no image is in this part of the set")
-    return ImageSet(place.stem + (f"@{part}" if part else ""), place, stored, _spaced(indices, limit))
+            raise GanlabError(f"{location}@{part}: no image is in this part of the set")
+    return ImageSet(location.stem + (f"@{part}" if part else ""), location, stored, _spaced(indices, limit))
 
 
 def _spaced(indices: Indices, count: int | None) -> Indices:

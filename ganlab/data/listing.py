@@ -71,11 +71,11 @@ def list_images(root: Path) -> Listing:
     suffixes, names, others = image_suffixes(), [], Counter[str]()
     for folder, below, files in os.walk(root):
         below[:] = [name for name in below if not name.startswith(".")]
-        place = Path(folder).relative_to(root)
+        below_root = Path(folder).relative_to(root)
         for file in files:
             ending = os.path.splitext(file)[1].lower()
             if ending in suffixes and not file.startswith("."):
-                names.append((place / file).as_posix())
+                names.append((below_root / file).as_posix())
             elif not file.startswith("."):
                 others[ending or "(no ending)"] += 1
     if not names:

@@ -110,7 +110,7 @@ def _cifar(name: str, class_name: str, data: DataConfig, size: int) -> Pack:
         kind = getattr(import_torchvision("datasets"), class_name)
         sets = [kind(root_folder(data), train=train, download=data.download) for train in (True, False)]
         names.extend(sets[0].classes)
-        return [(one.data, np.array(one.targets), split) for split, one in enumerate(sets)]
+        return [(part.data, np.array(part.targets), split) for split, part in enumerate(sets)]
 
     return _pack_arrays(name, data, size, parts, names)
 
@@ -134,7 +134,7 @@ def stl10_source(data: DataConfig, image_size: int) -> Pack:
         sets = [
             kind(root_folder(data), split, download=data.download) for split in ("train+unlabeled", "test")
         ]
-        return [(one.data.transpose(0, 2, 3, 1), None, split) for split, one in enumerate(sets)]
+        return [(part.data.transpose(0, 2, 3, 1), None, split) for split, part in enumerate(sets)]
 
     return _pack_arrays("stl10", data, image_size, parts, [])
 
@@ -160,8 +160,8 @@ def celeba_source(data: DataConfig, image_size: int) -> Pack:
         ]
         return [
             Item(file, partial(open_regular, folder / file), None, int(number > 0))
-            for number, one in enumerate(sets)
-            for file in one.filename
+            for number, part in enumerate(sets)
+            for file in part.filename
         ]
 
     return _pack_files("celeba", data, image_size, items, _key("celeba", image_size))
@@ -231,8 +231,8 @@ def imagenette_source(data: DataConfig, image_size: int) -> Pack:
         kind = import_torchvision("datasets").Imagenette
         return kind(root, split="train", size=size, download=data.download)
 
-    found = official("imagenette", data, fetch)
-    names = {wnid: names[0] for wnid, names in zip(found.wnids, found.classes, strict=True)}
+    dataset = official("imagenette", data, fetch)
+    names = {wnid: names[0] for wnid, names in zip(dataset.wnids, dataset.classes, strict=True)}
     folder = root / ("imagenette2-320" if size == "320px" else "imagenette2")
     return _pack_extracted(folder, data, image_size, "imagenette", names)
 
@@ -288,11 +288,11 @@ def _pack_extracted(
         GanlabError: the folder does not have that structure.
     """
     listing = list_images(folder)
-    found = set(listing.class_names)
-    if listing.files[0].split is None or found != set(class_names):
+    codes = set(listing.class_names)
+    if listing.files[0].split is None or codes != set(class_names):
         raise GanlabError(
             f"{folder}: expected train/ and val/ with the class folders {', '.join(sorted(class_names))}; "
-            f"found {', '.join(sorted(found)) or 'none'}; remove the folder and set data.download=true"
+            f"found {', '.join(sorted(codes)) or 'none'}; remove the folder and set data.download=true"
         )
     pack = packed_listing(listing, data, size, name)
     return replace(pack, class_names=tuple(class_names[code] for code in listing.class_names))

@@ -87,12 +87,12 @@ def read_pack(path: str | os.PathLike[str]) -> Pack:
     Raises:
         GanlabError: missing, damaged, pickled, or not a pack; names the file and what is expected.
     """
-    place = Path(path)
-    if place.is_dir():
-        return _read_folder(place)
-    if not place.is_file():
-        raise GanlabError(f"{place}: no such pack; expected an .npz file or a folder {SUFFIX}")
-    return read_npz(place)
+    location = Path(path)
+    if location.is_dir():
+        return _read_folder(location)
+    if not location.is_file():
+        raise GanlabError(f"{location}: no such pack; expected an .npz file or a folder {SUFFIX}")
+    return read_npz(location)
 
 
 def _read_folder(path: Path) -> Pack:
@@ -136,8 +136,8 @@ def read_npz(path: Path, channels: tuple[int, ...] = (3,)) -> Pack:
         with zipfile.ZipFile(path) as archive:
             check_images(path, *npz_member(path, archive, "images"), channels)
             with np.load(path, allow_pickle=False) as arrays:
-                wanted = [k for k in ("images", "labels", "split", "class_names") if k in arrays.files]
-                return {name: arrays[name] for name in wanted}
+                present = [k for k in ("images", "labels", "split", "class_names") if k in arrays.files]
+                return {name: arrays[name] for name in present}
 
     arrays = guarded(path, "the .npz", read)
     images = arrays.pop("images")
@@ -169,8 +169,8 @@ def _checked(
     """The pack, once labels and split lie in their ranges."""
     labels, split = columns.get("labels"), columns.get("split")
     if split is not None and not np.isin(split, (0, 1)).all():
-        found = sorted(set(split.tolist()))
-        raise GanlabError(f"{path}: 'split' holds {found}, expected 0 (train) and 1 (held out) only")
+        values = sorted(set(split.tolist()))
+        raise GanlabError(f"{path}: 'split' holds {values}, expected 0 (train) and 1 (held out) only")
     if labels is not None and labels.min() < -1:
         raise GanlabError(f"{path}: 'labels' holds {labels.min()}, expected 0, 1, ... (or -1 for unknown)")
     if labels is not None and class_names and labels.max() >= len(class_names):

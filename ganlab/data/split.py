@@ -49,13 +49,13 @@ def split_indices(
         if not len(train):
             raise GanlabError(f"all {count} images are held out (split = 1); none is left to train on")
         return train, held_out
-    wanted = min(max(round(val_fraction * count), 1), count - 1)
+    num_held_out = min(max(round(val_fraction * count), 1), count - 1)
     order = permutation(seed, "split", 0, count)
-    return np.sort(order[wanted:]), np.sort(order[:wanted])
+    return np.sort(order[num_held_out:]), np.sort(order[:num_held_out])
 
 
 def limit_indices(
-    train: Indices, held_out: Indices, wanted: int | None, seed: int
+    train: Indices, held_out: Indices, num_images: int | None, seed: int
 ) -> tuple[Indices, Indices]:
     """A seeded choice of ``wanted`` images, both parts in proportion; a larger choice contains a smaller.
 
@@ -65,11 +65,11 @@ def limit_indices(
         GanlabError: there are fewer images.
     """
     total = len(train) + len(held_out)
-    if wanted is None or wanted == total:
+    if num_images is None or num_images == total:
         return train, held_out
-    if wanted > total:
-        raise GanlabError(f"data.num_images is {wanted}, but there are only {total} images")
-    of_train = min(max(round(wanted * len(train) / total), 1), wanted)
+    if num_images > total:
+        raise GanlabError(f"data.num_images is {num_images}, but there are only {total} images")
+    of_train = min(max(round(num_images * len(train) / total), 1), num_images)
     first = permutation(seed, "limit_train", 0, len(train))[:of_train]
-    second = permutation(seed, "limit_val", 0, len(held_out))[: wanted - of_train]
+    second = permutation(seed, "limit_val", 0, len(held_out))[: num_images - of_train]
     return np.sort(train[first]), np.sort(held_out[second])

@@ -93,7 +93,7 @@ class StoredArray:
 class StoredFiles:
     """Images in files, opened by name; their headers are read at once, their pixels when asked for."""
 
-    place: Path
+    path: Path
     names: Sequence[str]
     open_file: Callable[[str], Any]
     """Name -> binary stream."""
@@ -108,7 +108,7 @@ class StoredFiles:
     def __post_init__(self) -> None:
         names: Iterable[str] = self.names
         if len(self.names) >= BAR_FROM:
-            names = bar(names, total=len(self.names), desc=f"reading {self.place.name}", unit="file")
+            names = bar(names, total=len(self.names), desc=f"reading {self.path.name}", unit="file")
         headers: list[Header] = [self._guarded(name, probe) for name in names]
         first = headers[0]
         odd = next((i for i, header in enumerate(headers) if header.size != first.size), None)
@@ -116,9 +116,9 @@ class StoredFiles:
             # An analysis never resizes: it would put the resampling into the spectrum.
             sizes = len({header.size for header in headers})
             raise GanlabError(
-                f"{self.place}: images of {sizes} sizes; {self.names[odd]} is {headers[odd].size}, the first "
+                f"{self.path}: images of {sizes} sizes; {self.names[odd]} is {headers[odd].size}, the first "
                 f"({self.names[0]}) is {first.size}; analysis never resizes: bring them "
-                f"to one size first, with 'ganlab data pack {self.place} OUT --size N'"
+                f"to one size first, with 'ganlab data pack {self.path} OUT --size N'"
             )
         self.shape = (first.height, first.width, 1 if all(h.grey for h in headers) else 3)
         self.codecs = frozenset(h.codec for h in headers)
@@ -130,13 +130,13 @@ class StoredFiles:
             with self.open_file(name) as stream:
                 return read(stream)
         except UNREADABLE as error:
-            raise GanlabError(f"{self.place}: {name} cannot be read: {why_unreadable(error)}") from error
+            raise GanlabError(f"{self.path}: {name} cannot be read: {why_unreadable(error)}") from error
 
     def _decode(self, index: int) -> UInt8Array:
         name = self.names[index]
         pixels: UInt8Array = self._guarded(name, partial(decode, channels=self.shape[2]))
         if pixels.shape != self.shape:
-            raise GanlabError(f"{self.place}: {name} decodes to {pixels.shape}, its header says {self.shape}")
+            raise GanlabError(f"{self.path}: {name} decodes to {pixels.shape}, its header says {self.shape}")
         return pixels
 
     def batches(self, indices: npt.NDArray[np.int64], size: int) -> Iterator[UInt8Array]:

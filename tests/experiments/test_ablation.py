@@ -336,7 +336,7 @@ def test_a_finished_seed_tells_what_the_others_cost(plan, serial, tmp_path):
 
 
 def start(path, out):
-    command = [sys.executable, "-m", "ganlab.cli", "ablate", str(path), "--out", str(out), "--at-once", "2"]
+    command = [sys.executable, "-m", "ganlab", "ablate", str(path), "--out", str(out), "--at-once", "2"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -165,7 +165,7 @@ def test_a_killed_generation_continues_to_the_same_bytes(tiny_runs, tmp_path):
     request = Request(tiny_runs, 1500)
     expected = generate(request, tmp_path / "whole")
     command = [
-        sys.executable, "-m", "ganlab.cli", "generate", *map(str, tiny_runs), "--num", "1500",
+        sys.executable, "-m", "ganlab", "generate", *map(str, tiny_runs), "--num", "1500",
         "--out", str(tmp_path / "set"),
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

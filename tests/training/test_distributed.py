@@ -168,7 +168,7 @@ def test_the_command_under_torchrun(tmp_path, two_processes):
     """One voice, no warning, and the numbers of the same run above."""
     path = tmp_path / "config.yaml"
     path.write_text(dump(config_of(RUNS["plain"])))
-    done = torchrun("-m", "ganlab.cli", "train", path, f"out={tmp_path / 'run'}")
+    done = torchrun("-m", "ganlab", "train", path, f"out={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr
     assert "processes 2" in done.stdout
     assert done.stdout.count("4 of 4 steps, finished") == 1

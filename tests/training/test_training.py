@@ -92,7 +92,7 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(tiny, tmp_path, variant)
 def start(folder, config, *overrides):
     path = folder.with_suffix(".yaml")
     path.write_text(dump(config))
-    command = [sys.executable, "-m", "ganlab.cli", "train", str(path), f"out={folder}", *overrides]
+    command = [sys.executable, "-m", "ganlab", "train", str(path), f"out={folder}", *overrides]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -66,8 +66,8 @@ def problems(config: Config, ignore: Sequence[KeyPath] = ()) -> list[Problem]:
         Errors and warnings, in the order of `CHECKS`.
     """
     chosen = [check for check, reads in CHECKS.items() if not _touches(reads, ignore)]
-    found = [problem for check in chosen for problem in check(config)]
-    return [problem for problem in found if not _touches((problem.key,), ignore)]
+    findings = [problem for check in chosen for problem in check(config)]
+    return [problem for problem in findings if not _touches((problem.key,), ignore)]
 
 
 def _touches(reads: Sequence[str], wrong: Sequence[KeyPath]) -> bool:

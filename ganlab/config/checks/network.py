@@ -78,17 +78,18 @@ def odd_size(config: Config) -> Iterator[Problem]:
 
 def stage_list(config: Config) -> Iterator[Problem]:
     """One upsampler name, or exactly one per stage."""
-    name, found = config.model.upsampling.name, shape(config.model)
+    name, published = config.model.upsampling.name, shape(config.model)
     if isinstance(name, str):
         return
     if config.model.upsampling.last is not None:
         text = "stands beside a list with one name per stage; expected either the list or name and last"
         yield error("model.upsampling.last", text)
-    if found is not None and len(name) != found.stages:
+    if published is not None and len(name) != published.stages:
         sides = " -> ".join(map(str, stage_sides(config.model)))
         yield error(
             "model.upsampling.name",
-            f"{len(name)} names for {found.stages} stages ({sides} px); expected one name or {found.stages}",
+            f"{len(name)} names for {published.stages} stages ({sides} px); expected one name or "
+            f"{published.stages}",
         )
 
 
@@ -108,23 +109,22 @@ def odd_kernels(config: Config) -> Iterator[Problem]:
 
 def widths_length(config: Config) -> Iterator[Problem]:
     """A list of widths has one entry per feature map."""
-    found = shape(config.model)
-    if found is None:
+    published = shape(config.model)
+    if published is None:
         return
-    for side, wanted in (("generator", found.generator), ("discriminator", found.discriminator)):
+    for side, multiples in (("generator", published.generator), ("discriminator", published.discriminator)):
         widths = getattr(config.model, side).widths
-        if widths is not None and len(widths) != len(wanted):
+        if widths is not None and len(widths) != len(multiples):
             what = f"{config.model.architecture} at {config.model.image_size} px"
-            text = (
-                f"{len(widths)} widths; {what} has {len(wanted)} feature maps, expected {len(wanted)} widths"
-            )
+            number = len(multiples)
+            text = f"{len(widths)} widths; {what} has {number} feature maps, expected {number} widths"
             yield error(f"model.{side}.widths", text)
 
 
 def shuffle_channels(config: Config) -> Iterator[Problem]:
     """Shuffling first turns C channels into C/4, so C is divisible by 4."""
-    model, found = config.model, shape(config.model)
-    if found is None or not model.upsampling.shuffle_first:
+    model, published = config.model, shape(config.model)
+    if published is None or not model.upsampling.shuffle_first:
         return
     for stage, (name, width) in enumerate(zip(stage_names(model), generator_widths(model), strict=False)):
         if name == "pixel_shuffle" and width % 4:

@@ -44,33 +44,31 @@ def path(config: Config) -> Iterator[Problem]:
     if facts is None:
         return
     if facts.path == "needed" and data.path is None:
-        wanted = {"pack": "the .npz or the pack", "folder": "the image folder"}[data.source]
-        yield error("data.path", f"missing; with source: {data.source} expected {wanted} here")
+        missing = {"pack": "the .npz or the pack", "folder": "the image folder"}[data.source]
+        yield error("data.path", f"missing; with source: {data.source} expected {missing} here")
     if facts.path == "unused" and data.path is not None:
         yield no_effect("data.path", f"{data.source} makes its images and reads no files")
 
 
 def native_size(config: Config) -> Iterator[Problem]:
     """Images are never enlarged: interpolation would leave its own trace in the spectrum."""
-    facts, wanted = FACTS.get(config.data.source), config.model.image_size
-    if facts is not None and facts.native is not None and wanted > facts.native:
+    facts, side = FACTS.get(config.data.source), config.model.image_size
+    if facts is not None and facts.native is not None and side > facts.native:
         source, native = config.data.source, facts.native
-        text = (
-            f"got {wanted}; {source} has {native}x{native} and is never enlarged; expected {native} or less"
-        )
+        text = f"got {side}; {source} has {native}x{native} and is never enlarged; expected {native} or less"
         yield error("model.image_size", text)
 
 
 def classes(config: Config) -> Iterator[Problem]:
     """Class-conditional networks need as many classes as the source has labels for."""
-    facts, wanted = FACTS.get(config.data.source), config.model.num_classes
-    if facts is None or facts.classes is None or wanted == 0:
+    facts, num_classes = FACTS.get(config.data.source), config.model.num_classes
+    if facts is None or facts.classes is None or num_classes == 0:
         return
     if facts.classes == 0:
         text = f"{config.data.source} has no labels; expected 0 (unconditional) or a source with classes"
         yield error("model.num_classes", text)
-    elif wanted != facts.classes:
-        text = f"got {wanted}; {config.data.source} has {facts.classes} classes; expected that or 0"
+    elif num_classes != facts.classes:
+        text = f"got {num_classes}; {config.data.source} has {facts.classes} classes; expected that or 0"
         yield error("model.num_classes", text)
 
 

@@ -175,7 +175,7 @@ def _start(job: Job, line: int) -> _Running:
     plan, output = (job.folder.with_name(job.folder.name + end) for end in (".yaml", ".out"))
     write_text(plan, dump(job.config))
     output.unlink(missing_ok=True)
-    child = Child("ganlab.cli", ["train", str(plan), f"out={job.folder}"], output, threads=1)
+    child = Child("ganlab", ["train", str(plan), f"out={job.folder}"], output, threads=1)
     shown = bar(total=job.config.training.steps, desc=f"{job.folder.name:<12}", unit="step", position=line)
     return job, child, shown
 
