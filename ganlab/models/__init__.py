@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from ganlab.models.build import build_discriminator, build_generator, count_parameters
-from ganlab.models.discriminator import Discriminator
-from ganlab.models.generator import Generator
-from ganlab.models.registry import DISCRIMINATORS, GENERATORS, SPECTRAL_INPUTS
-from ganlab.models.spectral_discriminator import SpectralDiscriminator, build_spectral_discriminator
+from ganlab.models.base import Discriminator, Generator
+from ganlab.models.registry import (
+    DISCRIMINATORS,
+    GENERATORS,
+    build_discriminator,
+    build_generator,
+    count_parameters,
+)
+from ganlab.models.spectral_discriminator import (
+    SPECTRAL_INPUTS,
+    SpectralDiscriminator,
+    build_spectral_discriminator,
+)
 from ganlab.models.store import load_generator, save_generator
 
 __all__ = [

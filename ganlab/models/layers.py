@@ -1,4 +1,4 @@
-"""How a discriminator halves its feature maps: by stride, by averaging, or by blurring first."""
+"""Layers that the architectures share: how a discriminator halves, norms, initial weights."""
 
 from __future__ import annotations
 
@@ -113,12 +113,6 @@ def has_batch_norm(module: nn.Module) -> bool:
     return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
 
 
-def standard_normal_gain_(module: nn.Module) -> None:
-    """DCGAN's initial batch-norm gain, N(1, 0.02)."""
-    if isinstance(module, nn.BatchNorm2d) and module.affine:
-        torch.nn.init.normal_(module.weight, 1.0, 0.02)
-
-
 Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
@@ -128,7 +122,8 @@ def dcgan_init(network: nn.Module) -> None:
         if isinstance(module, Layer):
             nn.init.normal_(module.weight, 0.0, 0.02)
             _zero_bias(module)
-        standard_normal_gain_(module)
+        elif isinstance(module, nn.BatchNorm2d) and module.affine:
+            nn.init.normal_(module.weight, 1.0, 0.02)
     _finish(network)
 
 
@@ -143,17 +138,13 @@ def glorot_init(network: nn.Module, residual_gain: float = math.sqrt(2.0)) -> No
         if isinstance(module, Layer):
             gain = residual_gain if "residual" in name else 1.0
             upsampler = inside.get(id(module))
-            fan_in, fan_out = upsampler.fans if upsampler else _fans(module.weight)
+            taps = module.weight[0, 0].numel() if module.weight.ndim > 2 else 1
+            plain = module.weight.shape[1] * taps, module.weight.shape[0] * taps
+            fan_in, fan_out = upsampler.fans if upsampler else plain
             bound = gain * math.sqrt(6.0 / (fan_in + fan_out))
             nn.init.uniform_(module.weight, -bound, bound)
             _zero_bias(module)
     _finish(network)
-
-
-def _fans(weight: Tensor) -> tuple[float, float]:
-    """Fan-in and fan-out of a plain layer."""
-    taps = weight[0, 0].numel() if weight.ndim > 2 else 1
-    return weight.shape[1] * taps, weight.shape[0] * taps
 
 
 def _zero_bias(layer: Layer) -> None:

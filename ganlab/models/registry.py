@@ -1,13 +1,23 @@
-"""Name of an architecture -> its generator, its discriminator; inputs of the spectral discriminator."""
+"""Architectures by name, and networks from a configuration."""
 
 from __future__ import annotations
 
-from ganlab.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from ganlab.models.discriminator import Discriminator
-from ganlab.models.generator import Generator
-from ganlab.models.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ganlab.config import from_mapping, load
+from ganlab.config.architecture import discriminator_norm, shape, uses_spectral_norm
+from ganlab.config.schema import Config, LossConfig, ModelConfig
+from ganlab.errors import GanlabError, lookup
+from ganlab.models.base import Discriminator, Generator
+from ganlab.models.dcgan import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    SNDCGANDiscriminator,
+    SNDCGANGenerator,
+)
 from ganlab.models.sngan import SNGANDiscriminator, SNGANGenerator
-from ganlab.models.spectral_inputs import AxisInput, PlaneInput, RadialInput, SpectralInput
 
 GENERATORS: dict[str, type[Generator]] = {
     "dcgan": DCGANGenerator,
@@ -21,8 +31,62 @@ DISCRIMINATORS: dict[str, type[Discriminator]] = {
     "sngan": SNGANDiscriminator,
 }
 
-SPECTRAL_INPUTS: dict[str, type[SpectralInput]] = {
-    "radial": RadialInput,
-    "axis": AxisInput,
-    "plane": PlaneInput,
-}
+ANY_DATA = {"source": "pack", "path": "-"}
+
+ConfigLike = Config | ModelConfig | Mapping[str, Any] | str | os.PathLike[str]
+
+
+def build_generator(config: ConfigLike) -> Generator:
+    """A freshly initialised generator, in training mode.
+
+    Args:
+        config: a whole configuration, its ``model`` section, either of them as a mapping, or what
+            ``ganlab.config.load`` takes (a preset name, a YAML file, a run folder).
+
+    Returns:
+        A module ``(N, z_dim)`` latents -> ``(N, 3, S, S)`` images in [-1, 1]. Weights come from torch's
+        global generator: seed it for a reproducible start.
+
+    Raises:
+        GanlabError: an invalid configuration, or no such architecture at this size.
+    """
+    model, _ = _sections(config)
+    return lookup(GENERATORS, model.architecture, "architecture")(_possible(model))
+
+
+def build_discriminator(config: ConfigLike) -> Discriminator:
+    """A freshly initialised discriminator, in training mode: ``(N, 3, S, S)`` images -> logits ``(N,)``.
+
+    Args:
+        config: as for `build_generator`. With the ``model`` section alone, a norm of "auto" knows of no
+            gradient penalty.
+
+    Raises:
+        GanlabError: an invalid configuration, or no such architecture at this size.
+    """
+    model, loss = _sections(config)
+    network = lookup(DISCRIMINATORS, model.architecture, "architecture")
+    return network(_possible(model), discriminator_norm(model, loss), uses_spectral_norm(model))
+
+
+def count_parameters(module: Any) -> int:
+    """Number of trainable scalars."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def _sections(config: ConfigLike) -> tuple[ModelConfig, LossConfig]:
+    if isinstance(config, ModelConfig):
+        return config, LossConfig()
+    if isinstance(config, Mapping):
+        # A model alone says nothing of data; a pack may have classes, which the default source has not.
+        whole = config if "model" in config else {"model": dict(config), "data": ANY_DATA}
+        config = from_mapping(whole)
+    elif not isinstance(config, Config):
+        config = load(config)
+    return config.model, config.loss
+
+
+def _possible(model: ModelConfig) -> ModelConfig:
+    if shape(model) is None:
+        raise GanlabError(f"no {model.architecture} of {model.image_size} pixels; see `ganlab list`")
+    return model

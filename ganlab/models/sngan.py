@@ -14,10 +14,9 @@ from ganlab.config.architecture import (
     stage_sides,
 )
 from ganlab.config.schema import ModelConfig
-from ganlab.models.discriminator import Discriminator
-from ganlab.models.generator import Generator, as_image, tail_convs, upsampler_for
+from ganlab.models.base import Discriminator, Generator, as_image, tail_convs, upsampler_for
 from ganlab.models.layers import Halve, batch_norm, glorot_init, normalise
-from ganlab.upsampling.base import same_conv
+from ganlab.upsampling.layers import same_conv
 
 
 class UpBlock(nn.Module):

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ganlab.config import Config, from_mapping
 from ganlab.errors import GanlabError
-from ganlab.models.build import build_generator
-from ganlab.models.generator import Generator
+from ganlab.models.base import Generator
+from ganlab.models.registry import build_generator
 from ganlab.util.atomic import write_bytes
 
 FILE_NAME = "generator.safetensors"

@@ -1,4 +1,4 @@
-"""What every generator shares: latent in, stages that double, images out; a probe can stop anywhere."""
+"""What every generator and every discriminator shares; a generator's stages can be stopped at anywhere."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from ganlab.config.schema import ModelConfig, UpsamplingConfig
 from ganlab.errors import GanlabError
-from ganlab.upsampling import UPSAMPLERS, Upsampler, interpolate2x, make_upsampler
-from ganlab.upsampling.base import FixedUpsampler, same_conv
+from ganlab.upsampling import UPSAMPLERS, FixedUpsampler, Upsampler, interpolate2x, make_upsampler
+from ganlab.upsampling.layers import same_conv
 
 
 class Generator(nn.Module):
@@ -47,21 +48,82 @@ class Generator(nn.Module):
         Raises:
             GanlabError: latents of another length; labels missing, not integers, or of another number.
         """
-        self._check(z, labels)
+        if z.ndim != 2 or z.shape[1] != self.z_dim:
+            raise GanlabError(f"latents are (N, {self.z_dim}); got {tuple(z.shape)}")
+        integers = labels is not None and labels.dtype in (torch.int64, torch.int32)
+        if self.num_classes and (labels is None or not integers or labels.shape != z.shape[:1]):
+            raise GanlabError(
+                f"this generator is conditional on {self.num_classes} classes: give integer labels (N,)"
+            )
         x = self.start(z, labels)
         for index in range(len(self.stages)):
             x = self.stage(index, x, labels)
         return self.finish(x, labels)
 
-    def _check(self, z: Tensor, labels: Tensor | None) -> None:
-        if z.ndim != 2 or z.shape[1] != self.z_dim:
-            raise GanlabError(f"latents are (N, {self.z_dim}); got {tuple(z.shape)}")
-        if not self.num_classes:
-            return
-        if labels is None or labels.shape != z.shape[:1] or labels.dtype not in (torch.int64, torch.int32):
+
+class Discriminator(nn.Module):
+    """Images ``(N, 3, S, S)`` in [-1, 1] -> logits ``(N,)``."""
+
+    projection: nn.Embedding | None
+
+    def __init__(self, config: ModelConfig, norm: str, spectral: bool) -> None:
+        super().__init__()
+        self.config = config
+        self.num_classes = config.num_classes
+        self.norm, self.spectral = norm, spectral
+        self.projection = None
+
+    def add_projection(self, features: int) -> None:
+        """Create the class embedding of a projection discriminator (Miyato and Koyama 2018)."""
+        if self.num_classes:
+            self.projection = nn.Embedding(self.num_classes, features)
+            nn.init.xavier_uniform_(self.projection.weight)
+
+    def projected(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        """Inner product of pooled features ``(N, F)`` with the class embedding; zeros without classes.
+
+        Raises:
+            GanlabError: a conditional discriminator called without labels.
+        """
+        if self.projection is None:
+            return features.new_zeros(len(features))
+        if labels is None:
             raise GanlabError(
-                f"this generator is conditional on {self.num_classes} classes: give integer labels (N,)"
+                f"this discriminator is conditional on {self.num_classes} classes: give labels (N,)"
             )
+        out: Tensor = (self.projection(labels) * features).sum(1)
+        return out
+
+    def checked(self, images: Tensor) -> Tensor:
+        """The images, if they have the size the network was built for.
+
+        Raises:
+            GanlabError: another shape.
+        """
+        side = self.config.image_size
+        if tuple(images.shape[1:]) != (3, side, side):
+            raise GanlabError(f"this discriminator takes (N, 3, {side}, {side}); got {tuple(images.shape)}")
+        return images
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images ``(N, 3, S, S)``, and labels ``(N,)`` when conditional, -> logits ``(N,)``."""
+        features, logits = self.features_and_logits(self.checked(images))
+        return logits + self.projected(features, labels)
+
+    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features ``(N, F)`` summed over pixels, and the unconditional logits ``(N,)``."""
+        raise GanlabError(f"{type(self).__name__} does not define features_and_logits")
+
+    def finish_init(self) -> None:
+        """Put torch's spectral-norm parametrisation on every layer with weights (Miyato et al. 2018).
+
+        Last, because initialisers write to weights, which a parametrised layer computes anew in each call.
+        """
+        if not self.spectral:
+            return
+        for module in [*self.modules()]:
+            if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
+                spectral_norm(module)
 
 
 class BareOperator(nn.Module):
@@ -81,8 +143,8 @@ def upsampler_for(
     bias: bool = True,
 ) -> Upsampler:  # fmt: skip
     """The configured upsampler; options that another one of the stages needs are left out where unknown."""
-    wanted: dict[str, Any] = {"icnr": config.icnr, "shuffle_first": config.shuffle_first}
-    options = {key: wanted[key] for key in UPSAMPLERS[name].OPTIONS if key in wanted}
+    given: dict[str, Any] = {"icnr": config.icnr, "shuffle_first": config.shuffle_first}
+    options = {key: given[key] for key in UPSAMPLERS[name].OPTIONS if key in given}
     side = config.kernel if kernel is None else kernel
     return make_upsampler(name, in_channels, out_channels, side, border=config.border, bias=bias, **options)
 
