@@ -8,19 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import Done
+from shared import TINY, Done
 
 # Before anything loads torch, and for every process that a test starts: networks this small only lose time to
 # a second thread, and sums over several threads may round in another order.
 os.environ["OMP_NUM_THREADS"] = "1"
-
-TINY = [
-    "model.image_size=16", "model.generator.width=8", "model.discriminator.width=8",
-    "model.generator.z_dim=8", "data.num_images=64", "training.batch_size=8", "training.steps=8",
-    "training.threads=1", "training.device=cpu", "logging.log_every=1", "logging.samples_every=4",
-    "logging.checkpoint_every=2",
-]  # fmt: skip
-"""Overrides of ``dcgan32`` for a run that trains in a second."""
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, Done
 from PIL import Image
+from shared import ROOT, Done
 
 import ganlab
 

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 import torch
-from conftest import TINY
+from shared import TINY
 
 from ganlab.config import dump, load
 from ganlab.data import load_training_images
