@@ -52,6 +52,9 @@ def detect(
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a set, once for each of REAL FAKE ..., in order.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make all anew, also in the place of another.")
+    ] = False,
 ) -> None:
     """Train and test detectors of fake images, or score images with a saved one.
 
@@ -70,7 +73,7 @@ def detect(
         "immunise": immunise, "tsne": tsne, "epochs": epochs, "changes": changes,
         "optimize": optimize, "allow": allow,
     }  # fmt: skip
-    _run(sets, unseen or [], out, preset, given, limit, name)
+    _run(sets, unseen or [], out, preset, given, limit, name, force)
 
 
 def _run(
@@ -81,6 +84,7 @@ def _run(
     given: dict[str, Any],
     limit: int | None,
     names: list[str] | None,
+    force: bool,
 ) -> None:
     """Open the sets, run the experiment, print its report."""
     from ganlab.data import open_image_set
@@ -92,9 +96,9 @@ def _run(
     opened = [open_image_set(path, limit) for path in (*sets, *unseen)]
     real, *others = named_sets(opened, names)
     fakes, held = others[: len(sets) - 1], others[len(sets) - 1 :]
-    report = run(real, fakes, out, options, held, shlex.join(["ganlab", *sys.argv[1:]]))
+    report = run(real, fakes, out, options, held, shlex.join(["ganlab", *sys.argv[1:]]), force)
     print(report.text)
-    print(f"{'already in' if report.was_complete else 'written to'} {out}")
+    print(f"{'already in' if report.was_complete else 'written to'} {out}; the page is {out / 'index.html'}")
 
 
 def _score(model: Path, sets: list[str], out: Path | None) -> None:

@@ -29,6 +29,9 @@ def evade(
     resamples: Annotated[int, typer.Option(help="Bootstrap draws of every interval.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of latents, splits and draws.")] = 0,
     allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make all anew, also in the place of another.")
+    ] = False,
 ) -> None:
     """Fine-tune a generator against a frozen detector, and look for its images with fresh detectors.
 
@@ -44,6 +47,8 @@ def evade(
         num=num, steps=steps, batch=batch, rate=rate, closeness=closeness, weights=weights, seeds=seeds,
         epochs=epochs, resamples=resamples, seed=seed, allow=tuple(allow or ()), **further,
     )  # fmt: skip
-    report = experiment(run, model, open_image_set(real), out, options, shlex.join(["ganlab", *sys.argv[1:]]))
+    report = experiment(
+        run, model, open_image_set(real), out, options, shlex.join(["ganlab", *sys.argv[1:]]), force
+    )
     print(report.text)
-    print(f"{'already in' if report.was_complete else 'written to'} {out}")
+    print(f"{'already in' if report.was_complete else 'written to'} {out}; the page is {out / 'index.html'}")

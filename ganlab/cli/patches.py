@@ -24,6 +24,9 @@ def patches(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many images of each set.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make all anew, also in the place of another.")
+    ] = False,
 ) -> None:
     """Show what a patch detector sees: heat maps, telling patches, exaggerated images, ensembling rules.
 
@@ -36,6 +39,6 @@ def patches(
 
     options = PatchOptions(shown, gallery, pairs, strength, steps, resamples, seed, tuple(allow or ()), limit)
     sets = [open_image_set(path) for path in (real, fake)]
-    report = view_patches(model, sets[0], sets[1], out, options, shlex.join(["ganlab", *sys.argv[1:]]))
+    report = view_patches(model, sets[0], sets[1], out, options, shlex.join(["ganlab", *sys.argv[1:]]), force)
     print(report.text)
-    print(f"{'already in' if report.was_complete else 'written to'} {out}")
+    print(f"{'already in' if report.was_complete else 'written to'} {out}; the page is {out / 'index.html'}")

@@ -1,23 +1,70 @@
-"""``ganlab report DIR``."""
+"""``ganlab report FOLDER``."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ganlab.errors import GanlabError
+
+if TYPE_CHECKING:
+    from ganlab.results.page import Page
+
+PAGES = {
+    "detect": "ganlab.experiments.detection.page:page",
+    "patches": "ganlab.experiments.patches.page:page",
+    "evade": "ganlab.experiments.evasion.page:page",
+}
+"""Verb that made the folder -> ``module:function`` that says what its page shows."""
+
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Results folder of ganlab ablate or ganlab detect.")],
-    out: Annotated[Path | None, typer.Option(help="The page; DIR/report.html when absent.")] = None,
+    folder: Annotated[Path, typer.Argument(help="What any verb with --out made, or a run folder of train.")],
+    out: Annotated[Path | None, typer.Option(help="The page; FOLDER/index.html when absent.")] = None,
 ) -> None:
-    """Write one self-contained HTML page about a results folder.
+    """Write one self-contained HTML page about a results folder, finished or not.
 
-    It needs no network and no server. Of an ablation: tables that sort, profiles that overlay, images and
-    spectra side by side, training curves, the plan. Of a detection experiment: its report with all figures.
+    It needs no network and no server: summary, tables that sort, figures with their numbers, and what made
+    them. Light and dark, for screens, phones and paper.
     """
     from ganlab.experiments.ablation.page import write_report
-    from ganlab.experiments.detection.page import is_detection, write_detection_page
+    from ganlab.results.page import write_page
 
-    print((write_detection_page if is_detection(folder) else write_report)(folder, out))
+    if not (folder / "plan.json").is_file() or (folder / "plan.yaml").is_file():
+        print(write_report(folder, out))
+        return
+    print(write_page(folder, page_of(folder), out))
+
+
+def page_of(folder: Path) -> Page:
+    """What the page of a folder shows, by the verb that made the folder.
+
+    Raises:
+        GanlabError: no verb's folder, or its files cannot be read.
+    """
+    module, _, function = PAGES[verb_of(folder)].partition(":")
+    page: Page = getattr(importlib.import_module(module), function)(folder)
+    return page
+
+
+def verb_of(folder: Path) -> str:
+    """The verb that made a folder.
+
+    Raises:
+        GanlabError: none did; the message says what was expected.
+    """
+    from ganlab.results.folder import PLAN, read_folder
+
+    if (folder / PLAN).is_file():
+        verb = read_folder(folder).verb
+        if verb in PAGES:
+            return verb
+        raise GanlabError(f"{folder} holds results of 'ganlab {verb}', which have no page: {_EXPECTED}")
+    missing = "is no results folder" if folder.is_dir() else "is no folder"
+    raise GanlabError(f"{folder} {missing}: {_EXPECTED}")
+
+
+_EXPECTED = f"expected what {', '.join(f'ganlab {verb}' for verb in PAGES)} made"

@@ -16,6 +16,7 @@ from ganlab.experiments.detection.run import detect
 from ganlab.experiments.detection.sources import fit_sources, measure_sources
 from ganlab.experiments.detection.tables import matrix, select
 from ganlab.forensics import DETECTORS, NULL, PRESETS, System, check, load_detector, make_bench, make_detector
+from ganlab.util.lock import FileLock
 
 ALLOW = ("jpeg_grid", "resampling")
 
@@ -155,6 +156,19 @@ def test_the_same_call_reads_and_another_is_refused(report, sets):
     (foreign / "notes.txt").write_text("mine")
     with pytest.raises(GanlabError, match="no result of"):
         detect(real, fakes, foreign, OPTIONS)
+
+
+def test_of_two_at_once_one_wins_and_the_other_is_told(report, sets, tmp_path):
+    """The second takes no lock; what the first has written stays."""
+    real, fakes = sets
+    for folder in (report.out, tmp_path / "new"):
+        before = sorted(folder.iterdir()) if folder.exists() else []
+        with (
+            FileLock(folder / ".lock"),
+            pytest.raises(GanlabError, match=r"in use by another process \(pid \d+\)"),
+        ):
+            detect(real, fakes, folder, OPTIONS)
+        assert [path.name for path in sorted(folder.iterdir()) if path not in before] in ([], [".lock"])
 
 
 def test_an_interrupted_experiment_goes_on(sets, tmp_path, monkeypatch):
@@ -301,6 +315,8 @@ def test_the_verb_detects_and_scores(tmp_path, ganlab):
     result = ganlab(*line)
     assert result.code == 0, result.output
     assert "Each generator" in result.output
+    assert result.stdout.splitlines()[-1] == f"written to {out}; the page is {out / 'index.html'}"
+    assert (out / "index.html").is_file()
     table = tmp_path / "scores.csv"
     model = str(out / "detectors" / "0.safetensors")
     scored = ganlab("detect", "--model", model, fake, "--out", table)

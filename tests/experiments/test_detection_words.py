@@ -1,8 +1,7 @@
 """What a report says in words, and the page made of it."""
 
-import re
-from html.parser import HTMLParser
-from pathlib import Path
+import json
+import shutil
 
 import pytest
 from forensics_images import natural, striped
@@ -11,7 +10,7 @@ from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
 from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.options import DetectionOptions
-from ganlab.experiments.detection.page import is_detection, render, write_detection_page
+from ganlab.experiments.detection.page import page
 from ganlab.experiments.detection.run import detect
 from ganlab.experiments.detection.tables import AT_CHANCE, summary, transfer_table
 from ganlab.forensics import METRICS, NULL, Interval
@@ -105,32 +104,6 @@ def test_sources_immunity_and_false_alarms():
 # ---------------------------------------------------------------------------------------------------- page
 
 
-class Reader(HTMLParser):
-    """Tags, texts of cells, and the addresses a page asks for."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.cells, self.addresses, self.anchors = [], [], [], set()
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.addresses += [found[key] for key in ("src", "href") if key in found]
-        self.anchors |= {found["id"]} if "id" in found else set()
-        if tag in ("th", "td"):
-            self.cells.append("")
-        if tag not in ("meta", "link", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] in ("th", "td"):
-            self.cells[-1] += data
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     out = tmp_path_factory.mktemp("page") / "out"
@@ -140,45 +113,42 @@ def results(tmp_path_factory):
     return detect(*sets, out, options).out
 
 
-def test_the_page_holds_everything_and_asks_for_nothing(results, ganlab):
-    result = ganlab("report", results)
-    assert result.code == 0, result.output
-    assert result.output.strip() == str(results / "report.html")
-    text = (results / "report.html").read_text()
-    page = Reader(text)
-    assert "a|<b>" in page.cells
-    assert "real (null)" in page.cells
-    figures = list(results.glob("*.png"))
-    assert sum(one.startswith("data:image/png;base64,") for one in page.addresses) == len(figures) == 2
-    assert all(one.startswith(("data:", "#")) for one in page.addresses)
-    assert {one[1:] for one in page.addresses if one.startswith("#")} <= page.anchors
-    assert not re.search(r"https?:|<script", text)
-    assert "**" not in text
-    numbers = [cell for cell in page.cells if re.match(r"\d\.\d{3} \[", cell)]
-    assert len(numbers) == len(re.findall(r"\d\.\d{3} \[[^]]*\] (?=\|)", (results / "report.md").read_text()))
+def test_the_page_says_what_the_report_says(results):
+    made, text = page(results), (results / "report.md").read_text()
+    assert (made.title, made.verb) == ("Detection", "detect")
+    assert [f"- {line}" for line in made.summary] == [
+        line.replace("**", "")
+        for line in text.splitlines()
+        if line.startswith("- **") or "Real against" in line
+    ]
+    assert made.warnings == [line[2:] for line in text.splitlines() if line.startswith("- resampling:")]
+    titles = [section.title for section in made.sections]
+    assert titles == [
+        "Each generator",
+        "Transfer: both+logistic",
+        "Frequency bands",
+        "Figures",
+        "How to read this",
+    ]
+    generators = made.sections[0].tables[0]
+    assert [row[1] for row in generators.rows] == ["a|<b>", NULL]
+    assert generators.left == [0, 1]
+    stored = json.loads((results / "results.json").read_text())["records"][0]["metrics"]["roc_auc"]
+    assert generators.rows[0][3].sort == round(stored[0], 3)
+    assert {one.image.name for one in made.sections[3].figures} == {"transfer_0.png", "bands_0.svg"}
+    assert all(one.csv.name == "records.csv" and one.alt for one in made.sections[3].figures)
 
 
-def test_another_place_for_the_page(results, tmp_path):
-    assert write_detection_page(results, tmp_path / "page.html").read_text().startswith("<!doctype html>")
+def test_the_page_lies_in_the_folder_and_is_made_again_by_report(results, tmp_path, ganlab):
+    text = (results / "index.html").read_text()
+    assert "a|&lt;b&gt;" in text
+    assert "a|<b>" not in text
+    again = ganlab("report", results, "--out", tmp_path / "page.html")
+    assert again.code == 0, again.output
+    assert (tmp_path / "page.html").read_text() == text
 
 
-def test_unfinished_or_damaged_results_are_explained(results, tmp_path):
-    assert is_detection(results)
-    assert not is_detection(tmp_path)
-    (tmp_path / "plan.json").write_text("[1]")
-    assert not is_detection(tmp_path)
-    with pytest.raises(GanlabError, match="not finished"):
-        write_detection_page(tmp_path)
-    (tmp_path / "report.md").write_text("# R\n\n![a figure](gone.png)\n")
-    with pytest.raises(GanlabError, match=r"gone\.png cannot be read"):
-        write_detection_page(tmp_path)
-
-
-def test_markdown_of_the_report():
-    text = "# T & U\n\n- one `x<y`\n- **two**\n\n## A b\n\nwords\nmore\n\n"
-    text += "| h | i |\n| --- | ---: |\n| 1 | \\| |\n"
-    page = render(text, Path())
-    assert "<title>T &amp; U</title>" in page
-    assert "<ul><li>one <code>x&lt;y</code></li><li><b>two</b></li></ul>" in page
-    assert '<h2 id="a-b">A b</h2>\n<p>words more</p>' in page
-    assert Reader(page).cells == ["h", "i", "1", "|"]
+def test_unfinished_results_are_explained(results, tmp_path):
+    shutil.copy(results / "plan.json", tmp_path)
+    with pytest.raises(GanlabError, match="not finished; run the same 'ganlab detect' again"):
+        page(tmp_path)

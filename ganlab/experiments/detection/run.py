@@ -28,6 +28,7 @@ from ganlab.experiments.detection.measure import (
     unseen_rates,
 )
 from ganlab.experiments.detection.options import DetectionOptions
+from ganlab.experiments.detection.page import page
 from ganlab.experiments.detection.sources import (
     Map,
     fit_sources,
@@ -40,12 +41,13 @@ from ganlab.experiments.detection.tables import report_text, write_maps, write_r
 from ganlab.forensics import NULL, Bench, SavedDetector, System, check, make_bench, save_detector
 from ganlab.forensics.protocol.split import save_splits
 from ganlab.results.folder import CACHE, RESULTS, ResultsFolder, describe_sets
+from ganlab.results.page import write_page
+from ganlab.results.report import REPORT
 from ganlab.results.style import save_figure
 from ganlab.results.tables import write_csv
 from ganlab.util.atomic import write_json, write_text
 from ganlab.util.progress import bar
 
-REPORT = "report.md"
 EXTRAS = ("unseen", "attribution", "perturbed_sources")
 """What is kept beside the records."""
 
@@ -74,6 +76,7 @@ def detect(
     options: DetectionOptions | None = None,
     unseen: Sequence[ImageSet] = (),
     command: str = "",
+    force: bool = False,
 ) -> DetectionReport:
     """Run the protocol: guards, splits, every system on every source, tables, figures, saved detectors.
 
@@ -86,6 +89,7 @@ def detect(
         options: what to do.
         unseen: further real sets; the detectors' false alarms on them are reported.
         command: what the user typed, for the record.
+        force: make all anew, also in the place of another experiment of this verb.
 
     Raises:
         GanlabError: an unfair comparison, too few images, a system that does not fit them, or a folder that
@@ -97,7 +101,7 @@ def detect(
         "options": options.as_json(),
     }
     folder = ResultsFolder(out, "detect", identity, inputs=describe_sets([real, *fakes, *unseen]))
-    with folder.open(command) as place:
+    with folder.open(command, force) as place:
         if folder.is_complete:
             content = json.loads((place / RESULTS).read_text(encoding="utf-8"))
             records = tuple(map(Record.from_json, content["records"]))
@@ -149,6 +153,7 @@ def _write(
         "records": [one.as_json() for one in records],
     }  # fmt: skip
     folder.finish(content, findings)
+    write_page(place, page(place))
     return DetectionReport(place, records, text)
 
 

@@ -25,6 +25,7 @@ from ganlab.experiments.evasion.measure import (
     wasserstein_draws,
 )
 from ganlab.experiments.evasion.options import EvadeOptions
+from ganlab.experiments.evasion.page import page
 from ganlab.experiments.evasion.tables import evade_results, evade_text, write_tables
 from ganlab.experiments.evasion.tuning import TUNED, tune
 from ganlab.experiments.patches.measure import held_out
@@ -35,11 +36,11 @@ from ganlab.generation import generate_images
 from ganlab.models import Generator, load_generator
 from ganlab.models.store import generator_file
 from ganlab.results.folder import ResultsFolder, describe_sets
+from ganlab.results.page import write_page
+from ganlab.results.report import REPORT
 from ganlab.results.style import save_figure
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.hashing import derive_seed, sha256_file
-
-REPORT = "report.md"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def evade(
     out: str | os.PathLike[str],
     options: EvadeOptions | None = None,
     command: str = "",
+    force: bool = False,
 ) -> EvadeReport:
     """Tune a generator until a frozen detector calls its images real; look for them with fresh detectors.
 
@@ -77,6 +79,7 @@ def evade(
         out: results folder.
         options: how long and how thoroughly.
         command: what the user typed, for the record.
+        force: make all anew, also in the place of another experiment of this verb.
 
     Raises:
         GanlabError: no such detector or generator, other image sizes, an unfair comparison, or a folder that
@@ -91,7 +94,7 @@ def evade(
         "real": real.fingerprint(), "options": options.as_json(),
     }  # fmt: skip
     folder = ResultsFolder(out, "evade", identity, inputs=describe_sets([real]))
-    with folder.open(command) as place:
+    with folder.open(command, force) as place:
         if folder.is_complete:
             return EvadeReport(place, (place / REPORT).read_text(encoding="utf-8"), was_complete=True)
         curve = tune(place, Path(run), detector, Path(model), options)
@@ -159,4 +162,5 @@ def _write(folder: ResultsFolder, measured: Evasion, findings: list[str], comman
     text = evade_text(measured, findings, command)
     write_text(place / REPORT, text)
     folder.finish({"findings": findings, **evade_results(measured)}, findings)
+    write_page(place, page(place))
     return EvadeReport(place, text)

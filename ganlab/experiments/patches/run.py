@@ -23,6 +23,7 @@ from ganlab.experiments.patches.measure import (
     measure_set,
 )
 from ganlab.experiments.patches.options import PatchOptions
+from ganlab.experiments.patches.page import page
 from ganlab.experiments.patches.tables import (
     ROWS,
     view_results,
@@ -39,11 +40,11 @@ from ganlab.forensics.nets.patch import PUBLISHED_SIDE, receptive_table
 from ganlab.forensics.nets.patch_maps import most_telling, patch_field, patch_maps, patch_network
 from ganlab.images import to_float
 from ganlab.results.folder import ResultsFolder, describe_sets
+from ganlab.results.page import write_page
+from ganlab.results.report import REPORT
 from ganlab.results.style import save_figure
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.hashing import sha256_file
-
-REPORT = "report.md"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def view_patches(
     out: str | os.PathLike[str],
     options: PatchOptions | None = None,
     command: str = "",
+    force: bool = False,
 ) -> ViewReport:
     """Heat maps, telling patches, exaggerated pairs, receptive fields, and the ensembling rules compared.
 
@@ -78,6 +80,7 @@ def view_patches(
         out: results folder; the same question again leaves finished results alone.
         options: how much is shown.
         command: what the user typed, for the record.
+        force: make all anew, also in the place of another experiment of this verb.
 
     Raises:
         GanlabError: no patch detector, other image sizes, an unfair comparison, or a folder that holds
@@ -92,7 +95,7 @@ def view_patches(
         "options": options.as_json(),
     }  # fmt: skip
     folder = ResultsFolder(out, "patches", identity, inputs=describe_sets([real, fake]))
-    with folder.open(command) as place:
+    with folder.open(command, force) as place:
         if folder.is_complete:
             return ViewReport(place, (place / REPORT).read_text(encoding="utf-8"), was_complete=True)
         checked = check(real, [fake], options.allow)
@@ -202,4 +205,5 @@ def _view(
     text = view_text(results, table, side, findings, command)
     write_text(place / REPORT, text)
     folder.finish({"findings": findings, **results}, findings)
+    write_page(place, page(place))
     return ViewReport(place, text)
