@@ -17,7 +17,9 @@ def spectra(
     convention: Annotated[
         str, typer.Option(help="Radial profile drawn; see 'ganlab list conventions'.")
     ] = "ganlab",
-    window: Annotated[str, typer.Option(help="none, hann or kaiser.")] = "none",
+    window: Annotated[
+        str, typer.Option(help="hann, kaiser or none (as published; also draws what theory predicts).")
+    ] = "hann",
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many images of each set.")] = None,
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a set, once for each, the reals' first.")
@@ -28,6 +30,10 @@ def spectra(
     stages: Annotated[
         list[str] | None, typer.Option(help="A run whose generator is measured stage by stage; repeatable.")
     ] = None,
+    published: Annotated[
+        list[str] | None,
+        typer.Option(help="A paper's figure as well: corvi2023, stylegan3, wang2020, frank2020; repeatable."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the results of another comparison.")
     ] = False,
@@ -37,14 +43,22 @@ def spectra(
     Nothing is resized; sets of different image sizes are refused. The same command again leaves a finished
     results folder alone.
     """
+    from ganlab.data.guards import require_comparable
     from ganlab.data.imageset import open_image_set
+
+    first, *others = (open_image_set(path, limit) for path in (real, *fakes))
+    for images in others:
+        # Sizes and channels alone: what cannot be compared is refused before torch is imported.
+        require_comparable(first, images, sample=0)
+
     from ganlab.experiments.spectra.options import SpectraOptions
     from ganlab.experiments.spectra.run import compare_spectra
 
-    command = shlex.join(["ganlab", *sys.argv[1:]])
-    options = SpectraOptions(convention, window, bootstrap, metrics, seed, force, command)
-    opened = [open_image_set(path, limit) for path in (real, *fakes)]
-    report = compare_spectra(opened[0], opened[1:], out, options, name, stages or ())
+    options = SpectraOptions(
+        convention, window, bootstrap, metrics, seed, tuple(dict.fromkeys(published or ())), force,
+        shlex.join(["ganlab", *sys.argv[1:]]),
+    )  # fmt: skip
+    report = compare_spectra(first, others, out, options, name, stages or ())
     print(report.summary, end="")
     print(
         f"\n{out} "

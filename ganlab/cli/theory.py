@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,6 @@ def theory(
     if out is None:
         print(table_text(operator_rows()), end="")
         return
-    rows, was_complete = write_theory(out, size)
+    rows, was_complete = write_theory(out, size, shlex.join(["ganlab", *sys.argv[1:]]))
     print(table_text(rows), end="")
     print(f"\n{out} " + ("already holds this; nothing was written" if was_complete else "written"))

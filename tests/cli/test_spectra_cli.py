@@ -1,6 +1,8 @@
 """ganlab spectra and ganlab theory as a user types them."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -39,13 +41,19 @@ def test_from_files_to_results_and_again(ganlab, sets, tmp_path):
     assert "warning: photos has only 10 images" in first.stdout
     about = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert about["command"] == "ganlab " + " ".join(command)
-    assert about["identity"]["sets"] == [[name, 10, [16, 16, 3]] for name in ("photos", "one", "two")]
+    assert [(one["name"], one["images"]) for one in about["identity"]["sets"]] == [
+        (name, 10) for name in ("photos", "one", "two")
+    ]
+    assert about["identity"]["options"]["window"] == "hann"
+    assert "window hann" in first.stdout
     again = ganlab(*command)
     assert again.code == 0
     assert again.stdout.splitlines()[-1].startswith("out already holds this comparison")
-    other = ganlab(*command, "--window", "hann")
+    other = ganlab(*command, "--window", "none")
     assert other.code == 2
-    assert other.stderr.startswith("error: out holds another comparison (window 'none', now 'hann')")
+    assert other.stderr.startswith(
+        "error: out holds other results of 'ganlab spectra' (options.window 'hann' there"
+    )
 
 
 def test_errors_are_one_line(ganlab, sets, tmp_path):
@@ -70,7 +78,7 @@ def test_stages_join_the_results(ganlab, sets, tiny_runs, tmp_path):
     assert (tmp_path / "out" / "stages-nearest-layers.csv").is_file()
     assert "stages-nearest.png" in made.stdout
     assert "already holds" in ganlab(*command, "--stages", tiny_runs[0]).stdout
-    assert "holds another comparison (stages of ['nearest']" in ganlab(*command).stderr
+    assert "(stages.nearest " in ganlab(*command).stderr
 
 
 def test_theory_prints_and_draws(ganlab, tmp_path):
@@ -82,3 +90,35 @@ def test_theory_prints_and_draws(ganlab, tmp_path):
     assert drawn.stdout.splitlines()[-1] == "theory written"
     assert (tmp_path / "theory" / "replica-maps.svg").is_file()
     assert ganlab("theory", "--out", "theory", "--size", "40").code == 2
+
+
+def test_sizes_are_refused_before_torch_is_imported(sets, tmp_path):
+    """In a process of its own: this one has long imported torch."""
+    code = (
+        "import sys\n"
+        "from ganlab.cli import app\n"
+        "try:\n"
+        "    app(['spectra', 'photos.npz', 'large.npy', '--out', 'out'])\n"
+        "except BaseException as error:\n"
+        "    print(type(error).__name__)\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False"
+    assert "large of 32x32" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_published_figures_join_the_results(ganlab, sets, tmp_path):
+    names = ("corvi2023", "stylegan3", "wang2020", "frank2020")
+    chosen = [word for name in names for word in ("--published", name)]
+    command = ("spectra", "photos.npz", "array.npy", "--out", "out", "--bootstrap", "0", "--metrics", "basic")
+    made = ganlab(*command, *chosen)
+    assert made.code == 0, made.stderr
+    for name in names:
+        for ending in ("csv", "png", "svg"):
+            assert (tmp_path / "out" / f"published-{name}.{ending}").is_file()
+        assert "window" in (tmp_path / "out" / f"published-{name}.csv").read_text()
+    assert "did you mean 'wang2020'" in ganlab(*command, "--published", "wang202").stderr

@@ -63,7 +63,7 @@ def test_every_figure_is_there_thrice_and_parses(full):
         root = xml.etree.ElementTree.parse(full.out / f"{stem}.svg").getroot()
         assert root.tag.endswith("svg")
         assert len(read_csv(full.out / f"{stem}.csv")) > 4
-    assert sorted(full.files) == sorted(path.name for path in full.out.iterdir())
+    assert {*full.files, "plan.json", ".lock"} == {path.name for path in full.out.iterdir()}
 
 
 def test_the_report_is_what_the_files_say(full):
@@ -99,13 +99,15 @@ def test_the_null_control_is_small_and_the_fakes_are_beyond_it(full):
 
 def test_provenance_names_everything(full, sets):
     about = json.loads((full.out / "provenance.json").read_text())
-    assert about["fingerprints"] == [one.fingerprint() for one in sets]
+    assert [one["sha256"] for one in about["inputs"]] == [one.fingerprint() for one in sets]
     assert about["identity"]["options"] == {
         "convention": "ganlab", "window": "none", "bootstrap": 40, "metrics": "all", "seed": 0,
+        "published": [],
     }  # fmt: skip
-    assert about["identity"]["sets"][1] == ["steep", 40, [16, 16, 3]]
-    assert set(about["versions"]) == {"ganlab", "python", "torch", "numpy", "matplotlib"}
-    assert set(about["files"]) == set(full.files) - {"provenance.json"}
+    steep = {"name": "steep", "images": 40, "shape": [16, 16, 3], "sha256": sets[1].fingerprint()}
+    assert about["identity"]["sets"][1] == steep
+    assert set(about["versions"]) == {"ganlab", "python", "torch", "numpy", "scikit-learn", "matplotlib"}
+    assert set(about["files"]) == {*full.files, "plan.json"} - {"provenance.json"}
 
 
 # The numbers
@@ -279,23 +281,24 @@ def made(sets, tmp_path, plain):
 
 
 def test_a_finished_comparison_is_left_alone(made, sets):
-    before = {path: path.stat().st_mtime_ns for path in made.out.iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in made.out.iterdir() if path.name != ".lock"}
     again = compare_spectra(sets[0], sets[1:2], made.out, QUICK)
     assert again.was_complete
     assert again.rows == made.rows
     assert again.summary == made.summary
-    assert {path: path.stat().st_mtime_ns for path in made.out.iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert set(made.out.iterdir()) == {*before, made.out / ".lock"}
 
 
 def test_another_comparison_needs_force(made, sets):
-    with pytest.raises(GanlabError, match=r"window 'none', now 'hann'.*--force"):
+    with pytest.raises(GanlabError, match=r"options\.window 'none' there, 'hann' asked for.*--force"):
         compare_spectra(
             sets[0], sets[1:2], made.out, SpectraOptions(bootstrap=40, metrics="basic", window="hann")
         )
-    with pytest.raises(GanlabError, match=r"steep.*now.*double"):
+    with pytest.raises(GanlabError, match=r"'steep' there, 'double' asked for"):
         compare_spectra(sets[0], sets[2:], made.out, QUICK)
     changed = array_image_set(coloured(40, seed=9), "steep")
-    with pytest.raises(GanlabError, match="images of steep have changed"):
+    with pytest.raises(GanlabError, match=r"sets\[1\]\.sha256"):
         compare_spectra(sets[0], [changed], made.out, QUICK)
     forced = SpectraOptions(bootstrap=40, metrics="basic", force=True)
     replaced = compare_spectra(sets[0], [changed], made.out, forced)

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from ganlab.experiments.ablation.plan import Cell, Plan
-from ganlab.experiments.spectra.tables import write_csv
 from ganlab.generation.quality import QUALITY_NAMES
+from ganlab.results.tables import write_csv
 from ganlab.spectra import DEVIATIONS
 from ganlab.util.atomic import write_json
 

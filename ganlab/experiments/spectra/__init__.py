@@ -1,1 +1,1 @@
-"""spectra."""
+"""``ganlab spectra``: mean spectra of real and fake sets; figures, numbers and deviations."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ganlab.experiments.spectra.measure import Map, Maps
 from ganlab.experiments.spectra.profiles import Curve, Profiles
-from ganlab.experiments.spectra.tables import TITLES, DeviationRow
+from ganlab.experiments.spectra.tables import SHOWN, TITLES, DeviationRow
 from ganlab.results.style import (
     BLACK,
     COLUMN,
@@ -225,15 +225,12 @@ def _symmetric(maps: Maps) -> tuple[float, float]:
     return -bound, bound
 
 
-CHART_METRICS = ("mean_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db")
-
-
 @styled()
 def draw_rows(rows: Sequence[DeviationRow], window: str) -> Figure:
     """The table as a chart: a panel a metric, a line a set, intervals, and the null control as a grey bar."""
     figure = new_figure(PAGE, 0.95 + 0.27 * len(rows))
-    panels = figure.subplots(1, len(CHART_METRICS), sharey=True)
-    for axes, name in zip(panels, CHART_METRICS, strict=True):
+    panels = figure.subplots(1, len(SHOWN), sharey=True)
+    for axes, name in zip(panels, SHOWN, strict=True):
         fakes = iter(range(len(rows)))
         for place, row in enumerate(rows):
             style = NULL if row.role == "null" else series_style(next(fakes))

@@ -9,6 +9,13 @@ from ganlab.errors import GanlabError, lookup
 from ganlab.spectra import CONVENTIONS, WINDOWS
 
 METRICS = ("all", "basic")
+PUBLISHED = {
+    "corvi2023": "shares of the power by radius and by direction, autocorrelation of median residuals",
+    "stylegan3": "whitened spectra on a padded grid, and their slices at 0 and 45 degrees",
+    "wang2020": "mean spectrum of median residuals, averaged as complex numbers",
+    "frank2020": "logarithm of the mean DCT coefficients of images in 0..255",
+}
+"""Published figures that can be drawn beside ganlab's own: name -> what they show."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +25,13 @@ class SpectraOptions:
     Attributes:
         convention: a key of ``ganlab.spectra.CONVENTIONS`` for the radial figure. Deviations are always those
             of the "ganlab" convention, in dB.
-        window: a key of ``ganlab.spectra.WINDOWS``, applied to every image before its FFT.
+        window: a key of ``ganlab.spectra.WINDOWS``, applied to every image before its FFT. The command
+            ``ganlab spectra`` has "hann" as its default, this class, like the library, "none".
         bootstrap: resamples for the intervals, the null control and the permutation tests; 0 for none.
         metrics: "all" deviations of ``ganlab.spectra``, or the "basic" ones, which take a few seconds less a
             set: differences of the power profiles and peaks at the replica frequencies.
         seed: of the resampling and of the null control.
+        published: keys of ``PUBLISHED``, drawn as well; each has a window of its own.
         force: replace a results folder of an earlier comparison.
         command: the command line to record, if there was one.
     """
@@ -32,6 +41,7 @@ class SpectraOptions:
     bootstrap: int = 1000
     metrics: str = "all"
     seed: int = 0
+    published: tuple[str, ...] = ()
     force: bool = False
     command: str | None = None
 
@@ -39,6 +49,8 @@ class SpectraOptions:
         lookup(CONVENTIONS, self.convention, "profile convention")
         lookup(WINDOWS, self.window, "window")
         lookup(dict.fromkeys(METRICS), self.metrics, "choice of metrics")
+        for name in self.published:
+            lookup(PUBLISHED, name, "published figure")
         if self.bootstrap < 0 or self.seed < 0:
             raise GanlabError(
                 f"bootstrap and seed are 0 or more; got bootstrap {self.bootstrap}, seed {self.seed}"

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra.figures import draw_maps, draw_peaks, draw_profiles, draw_rows
-from ganlab.experiments.spectra.folder import PROVENANCE, identity, is_complete, provenance, staged
 from ganlab.experiments.spectra.measure import (
     NULL_NAME,
     MeasuredSet,
+    batch_size,
     check_sets,
     difference_maps,
     level_maps,
@@ -26,6 +24,7 @@ from ganlab.experiments.spectra.measure import (
 )
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.profiles import KINDS, predictions, profiles_of
+from ganlab.experiments.spectra.published import write_published
 from ganlab.experiments.spectra.stage_figures import write_stages
 from ganlab.experiments.spectra.stages import generators, probe_stages
 from ganlab.experiments.spectra.tables import (
@@ -39,10 +38,12 @@ from ganlab.experiments.spectra.tables import (
     write_profiles,
     write_rows,
 )
+from ganlab.results.folder import PLAN, PROVENANCE, ResultsFolder, describe_sets, read_folder
 from ganlab.results.style import save_figure
-from ganlab.util.atomic import write_json, write_text
-from ganlab.util.hashing import sha256_file
+from ganlab.util.atomic import read_json, write_json, write_text
+from ganlab.util.progress import bar
 
+VERB = "spectra"
 TABLE = "table"
 SUMMARY = "summary.txt"
 
@@ -94,7 +95,7 @@ def compare_spectra(
 ) -> SpectraReport:
     """Compare the mean spectra of fake sets with that of real images; write figures, numbers and tables.
 
-    Memory does not grow with the number of images. The folder appears complete or not at all.
+    Memory does not grow with the number of images. The results appear complete or not at all.
 
     Args:
         real: the reals.
@@ -111,19 +112,31 @@ def compare_spectra(
         GanlabError: sets that cannot be compared, a damaged file, names that repeat, a folder that holds
             something else.
     """
-    chosen, folder = options or SpectraOptions(), Path(out)
-    called = unique_names([real, *fakes]) if names is None else check_names(names, [real, *fakes])
-    sets = [renamed(one, name) for one, name in zip([real, *fakes], called, strict=True)]
-    wanted = {**identity(called, sets, chosen), "stages": generators(stages)}
-    if is_complete(folder, wanted, sets, chosen.force):
-        return read_report(folder)
+    options = options or SpectraOptions()
+    labels = unique_names([real, *fakes]) if names is None else check_names(names, [real, *fakes])
+    sets = [renamed(images, name) for images, name in zip([real, *fakes], labels, strict=True)]
     warnings = check_sets(sets[0], sets[1:])
-    measured = [measure(one, "fake" if place else "real", chosen) for place, one in enumerate(sets)]
-    with staged(folder) as place:
-        for path in stages:
-            write_stages(probe_stages(path, seed=chosen.seed), place)
-        _write(place, measured, chosen, warnings, wanted)
-    return read_report(folder, was_complete=False)
+    for images in sets:
+        # A pass yields the hash of the pixels; asked for here, reading a large set has a bar.
+        with bar(total=len(images), desc=f"reading {images.name}", unit="img") as line:
+            for batch in images.batches(batch_size(images)):
+                line.update(len(batch))
+    inputs = describe_sets(sets)
+    identity = {
+        "options": options.identity(),
+        "sets": [{key: entry[key] for key in ("name", "images", "shape", "sha256")} for entry in inputs],
+        "stages": generators(stages),
+    }
+    folder = ResultsFolder(out, VERB, identity, staged=True, inputs=inputs)
+    with folder.open(options.command or "", options.force) as place:
+        complete = folder.is_complete
+        if not complete:
+            measured = [measure(images, "real" if images is sets[0] else "fake", options) for images in sets]
+            for path in stages:
+                write_stages(probe_stages(path, seed=options.seed), place)
+            warnings = _write(place, measured, options, warnings)
+            folder.finish(warnings=warnings)
+    return read_report(Path(out), complete)
 
 
 def renamed(images: ImageSet, name: str) -> ImageSet:
@@ -137,10 +150,9 @@ def unique_names(sets: Sequence[ImageSet]) -> list[str]:
     Raises:
         GanlabError: they repeat even so.
     """
-    own = [images.name for images in sets]
-    twice = {name for name, times in Counter(own).items() if times > 1}
+    times = Counter(images.name for images in sets)
     longer = [
-        f"{images.path.absolute().parent.name}/{images.name}" if images.name in twice else images.name
+        f"{images.path.absolute().parent.name}/{images.name}" if times[images.name] > 1 else images.name
         for images in sets
     ]
     return check_names(longer, sets)
@@ -162,65 +174,45 @@ def check_names(names: Sequence[str], sets: Sequence[ImageSet]) -> list[str]:
 
 
 def _write(
-    place: Path,
-    measured: Sequence[MeasuredSet],
-    options: SpectraOptions,
-    warnings: Sequence[str],
-    wanted: Mapping[str, Any],
-) -> None:
-    """Every file of the results, provenance last."""
-    _write_maps(place, measured)
-    _write_profiles(place, measured, options)
-    rows, doubts = deviation_rows(measured, options)
-    _write_table(place, rows, options)
-    told = list(dict.fromkeys([*warnings, *doubts]))
-    about = provenance(wanted, [one.images for one in measured], options.command, told)
-    files = sorted([*(path.name for path in place.iterdir()), SUMMARY])
-    operators = [one.operator for one in predictions(measured)]
-    read = meaning(rows, options.window, options.bootstrap, operators)
-    write_text(place / SUMMARY, _summary(rows, read, told, [*files, PROVENANCE]))
-    hashes = {name: sha256_file(place / name) for name in files}
-    write_json(place / PROVENANCE, {**about, "files": hashes})
-
-
-def _write_maps(place: Path, measured: Sequence[MeasuredSet]) -> None:
+    place: Path, measured: Sequence[MeasuredSet], options: SpectraOptions, warnings: Sequence[str]
+) -> list[str]:
+    """Every figure, table and number; the warnings with those that the deviations brought."""
     for stem, maps, difference in (
         ("heatmaps", level_maps(measured), False),
         ("difference-maps", difference_maps(measured), True),
     ):
         write_maps(place / f"{stem}.csv", maps)
         save_figure(draw_maps(maps, difference), place / stem)
-
-
-def _write_profiles(place: Path, measured: Sequence[MeasuredSet], options: SpectraOptions) -> None:
     for kind in KINDS:
         profiles = profiles_of(measured, kind, options.convention)
         write_profiles(place / f"{kind}.csv", profiles)
         save_figure(draw_profiles(profiles), place / kind)
-
-
-def _write_table(place: Path, rows: Sequence[DeviationRow], options: SpectraOptions) -> None:
+    rows, doubts = deviation_rows(measured, options)
     write_rows(place / f"{TABLE}.csv", rows, options.window)
-    about: dict[str, Any] = {"window": options.window, "bootstrap": options.bootstrap, "seed": options.seed}
-    write_json(place / f"{TABLE}.json", {**about, "rows": [row.plain() for row in rows]})
-    write_text(place / f"{TABLE}.md", markdown_table(rows))
+    settings = {"window": options.window, "bootstrap": options.bootstrap, "seed": options.seed}
+    write_json(place / f"{TABLE}.json", {**settings, "rows": [row.plain() for row in rows]})
+    write_text(place / f"{TABLE}.md", markdown_table(rows, options.window))
     save_figure(draw_rows(rows, options.window), place / TABLE)
     peaks = draw_peaks(rows, options.window)
     if peaks is not None:
-        write_rows(place / "peaks.csv", [_peaks_only(row) for row in rows], options.window)
+        alone = [
+            replace(row, values={key: peak for key, peak in row.values.items() if key.startswith("peak_")})
+            for row in rows
+        ]
+        write_rows(place / "peaks.csv", alone, options.window)
         save_figure(peaks, place / "peaks")
+    for name in options.published:
+        write_published(name, [one.images for one in measured], place)
 
-
-def _peaks_only(row: DeviationRow) -> DeviationRow:
-    return replace(row, values={k: v for k, v in row.values.items() if k.startswith("peak_")})
-
-
-def _summary(rows: Sequence[DeviationRow], read: str, warnings: Sequence[str], files: Sequence[str]) -> str:
-    parts = [plain_table(rows), read]
-    if warnings:
-        parts.append("".join(f"warning: {text}\n" for text in warnings))
-    parts.append("files: " + ", ".join(files) + "\n")
-    return "\n".join(parts)
+    everything = list(dict.fromkeys([*warnings, *doubts]))
+    operators = [one.operator for one in predictions(measured)]
+    parts = [plain_table(rows), meaning(rows, options.window, options.bootstrap, operators)]
+    if everything:
+        parts.append("".join(f"warning: {text}\n" for text in everything))
+    files = sorted([*(path.name for path in place.iterdir()), SUMMARY])
+    parts.append("files: " + ", ".join([*files, PROVENANCE]) + "\n")
+    write_text(place / SUMMARY, "\n".join(parts))
+    return everything
 
 
 def read_report(folder: Path, was_complete: bool = True) -> SpectraReport:
@@ -230,11 +222,10 @@ def read_report(folder: Path, was_complete: bool = True) -> SpectraReport:
         GanlabError: the folder is none, or damaged.
     """
     try:
-        about = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        table = json.loads((folder / f"{TABLE}.json").read_text(encoding="utf-8"))
-        rows = tuple(row_from_plain(row) for row in table["rows"])
+        provenance = read_folder(folder).provenance or {}
+        rows = tuple(row_from_plain(row) for row in read_json(folder / f"{TABLE}.json")["rows"])
         summary = (folder / SUMMARY).read_text(encoding="utf-8")
-        files = (*about["files"], PROVENANCE)
-        return SpectraReport(folder, rows, tuple(about["warnings"]), files, summary, was_complete)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        files = (*(name for name in provenance["files"] if name != PLAN), PROVENANCE)
+        return SpectraReport(folder, rows, tuple(provenance["warnings"]), files, summary, was_complete)
+    except (OSError, ValueError, KeyError, TypeError, GanlabError) as error:
         raise GanlabError(f"{folder}: no readable results of 'ganlab spectra' ({error})") from error

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from ganlab.experiments.spectra.figures import closed, mark_plane, mark_replicas, pooled
 from ganlab.experiments.spectra.stages import QUESTIONS, StageProbe, StageSpectrum
-from ganlab.experiments.spectra.tables import FREQUENCY, number, write_csv
 from ganlab.results.style import (
     BLACK,
     COLUMN,
@@ -22,6 +21,7 @@ from ganlab.results.style import (
     series_style,
     styled,
 )
+from ganlab.results.tables import FREQUENCY, number, write_csv
 
 ROWS = {
     "features": "trained:\nfeature maps",
@@ -59,11 +59,11 @@ def _layer_lines(probe: StageProbe) -> Iterable[Sequence[object]]:
         yield probe.name, row.stage, row.layer, row.operator, row.weights, number(row.mean), number(row.given)
 
 
-_ABOUT = ("generator", "question", "stage", "operator", "side")
+_ABOUT = ("generator", "question", "stage", "operator", "side", "window")
 
 
 def _about(probe: StageProbe, panel: StageSpectrum) -> tuple[object, ...]:
-    return probe.name, panel.question, panel.stage, panel.operator, panel.side
+    return probe.name, panel.question, panel.stage, panel.operator, panel.side, "none"
 
 
 def _map_lines(probe: StageProbe) -> Iterable[Sequence[object]]:

@@ -1,12 +1,10 @@
-"""The table of deviations: one plain row a fake set, and the null control."""
+"""The table of deviations: one plain row a fake set, and the null control; and the files of every number."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,10 @@ from ganlab.errors import lookup
 from ganlab.experiments.spectra.measure import NULL_NAME, Maps, MeasuredSet, Pair
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.profiles import Profiles
+from ganlab.results.tables import FREQUENCY, aligned, markdown, number, plain, with_interval, write_csv
 from ganlab.spectra import DEVIATIONS, SET_DEVIATIONS, Deviation, spectral_deviation
 from ganlab.spectra.statistics import PROFILES
-from ganlab.util.atomic import write_text
+from ganlab.util.progress import bar
 
 TITLES = {
     "mean_db": "mean |dB|",
@@ -26,6 +25,8 @@ TITLES = {
     "axis_nyquist_excess_db": "dB at Nyquist, axes",
 }
 """Short titles of the metrics that the printed table and the chart show."""
+SHOWN = ("mean_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db")
+"""Those that stand in the printed table and the chart."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +50,16 @@ class DeviationRow:
 
     def plain(self) -> dict[str, Any]:
         """As JSON values; NaN and infinity become None."""
-        values = {
-            name: {key: _finite(value) for key, value in asdict(deviation).items()}
-            for name, deviation in self.values.items()
-        }
-        return {"set": self.name, "role": self.role, "count": self.count, "values": values}
+        return {"set": self.name, "role": self.role, "count": self.count, "values": plain(self.values)}
 
 
-def row_from_plain(plain: Mapping[str, Any]) -> DeviationRow:
+def row_from_plain(row: Mapping[str, Any]) -> DeviationRow:
     """The row that ``DeviationRow.plain`` described."""
     values = {
-        name: Deviation(**{**one, "value": math.nan if one["value"] is None else one["value"]})
-        for name, one in plain["values"].items()
+        name: Deviation(**{**entry, "value": math.nan if entry["value"] is None else entry["value"]})
+        for name, entry in row["values"].items()
     }
-    return DeviationRow(plain["set"], plain["role"], plain["count"], values)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def is_signed(metric: str) -> bool:
-    """Whether a deviation is fake minus real with a sign."""
-    return metric in DEVIATIONS and DEVIATIONS[metric].signed
+    return DeviationRow(row["set"], row["role"], row["count"], values)
 
 
 def deviation_rows(
@@ -83,65 +71,55 @@ def deviation_rows(
         measured: the reals, then the fakes.
         options: which metrics, how many resamples, the seed.
     """
-    rows, doubts, real = [], [], measured[0]
-    for one in measured[1:]:
-        values, warnings = _compare(
-            (real.whole, real.sample), (one.whole, one.sample), options, wanted(options)
-        )
-        rows.append(DeviationRow(one.name, "fake", one.count, values))
-        doubts += [f"{one.name}: {warning}" for warning in warnings]
-    first, second = real.halves
+    real = measured[0]
+    names = [name for name, metric in DEVIATIONS.items() if _of_power(name)]
+    if options.metrics == "all":
+        # Distances of pairs of images are left out: no set here is paired.
+        names = [*DEVIATIONS, *(name for name, metric in SET_DEVIATIONS.items() if not metric.paired)]
     # Classifiers bring a null control of their own, trained on halves as well.
-    simple = [name for name in wanted(options) if not name.startswith("cloaking")]
-    values, _ = _compare(first, second, options, simple)
-    return (*rows, DeviationRow(NULL_NAME, "null", second[0].count, values)), doubts
+    simple = [name for name in names if not name.startswith("cloaking")]
+    pairs = [(one.name, "fake", (real.whole, real.sample), (one.whole, one.sample)) for one in measured[1:]]
+    first_half, second_half = real.halves
+    pairs.append((NULL_NAME, "null", first_half, second_half))
+    rows, doubts = [], []
+    with bar(total=len(pairs) * len(_groups(names)), desc="deviations", unit="step") as line:
+        for name, role, first, second in pairs:
+            values, warnings = _compare(first, second, options, names if role == "fake" else simple, line)
+            rows.append(DeviationRow(name, role, second[0].count, values))
+            doubts += [f"{name}: {warning}" for warning in warnings if role == "fake"]
+    return tuple(rows), doubts
+
+
+def _of_power(name: str) -> bool:
+    """Whether a deviation needs nothing but power profiles, whose means are over all images."""
+    return name in DEVIATIONS and set(DEVIATIONS[name].needs) <= set(PROFILES)
+
+
+def _groups(names: Sequence[str]) -> list[list[str]]:
+    """What is computed in one go: distances of power, of other profiles, and every distance of whole sets."""
+    groups = [
+        [name for name in names if _of_power(name)],
+        [name for name in names if name in DEVIATIONS and not _of_power(name)],
+        *([name] for name in names if name in SET_DEVIATIONS),
+    ]
+    return [group for group in groups if group]
 
 
 def _compare(
-    real: Pair, fake: Pair, options: SpectraOptions, metrics: Sequence[str]
+    real: Pair, fake: Pair, options: SpectraOptions, names: Sequence[str], line: Any
 ) -> tuple[dict[str, Deviation], list[str]]:
-    """Power metrics of all images, the others of the samples."""
-    chosen: dict[str, Any] = {"resamples": options.bootstrap, "seed": options.seed}
-    power = [name for name in metrics if name in DEVIATIONS and set(DEVIATIONS[name].needs) <= set(PROFILES)]
-    others = [name for name in metrics if name not in power]
-    reports = [spectral_deviation(real[0], fake[0], metrics=power, **chosen)]
-    if others:
-        reports.append(spectral_deviation(real[1], fake[1], metrics=others, **chosen))
-    found = {name: value for report in reports for name, value in report.items()}
-    warnings = [one.message for report in reports for one in report.warnings]
-    return {name: found[name] for name in metrics if name in found}, list(dict.fromkeys(warnings))
-
-
-def wanted(options: SpectraOptions) -> list[str]:
-    """Names of the deviations asked for, those for pairs of images left out: no set here is paired."""
-    if options.metrics == "all":
-        return [*DEVIATIONS, *(name for name, metric in SET_DEVIATIONS.items() if not metric.paired)]
-    return [name for name, metric in DEVIATIONS.items() if set(metric.needs) <= set(PROFILES)]
-
-
-def text_of(value: Deviation, digits: int = 2, sign: bool = False) -> str:
-    """``1.23 [1.10, 1.40]``."""
-    shape = f"{'+' if sign else ''}.{digits}f"
-    if value.low is None or value.high is None:
-        return format(value.value, shape)
-    return f"{value.value:{shape}} [{value.low:{shape}}, {value.high:{shape}}]"
-
-
-FREQUENCY = "frequency_cycles_per_pixel"
-
-
-def number(value: float | None, digits: int = 9) -> str:
-    """Text of a number; empty for None."""
-    return "" if value is None else f"{value:.{digits}g}"
-
-
-def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    """A CSV file with a header line."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    write_text(path, text.getvalue())
+    """Power metrics of all images, the others of the samples; ``line`` is the bar."""
+    found: dict[str, Deviation] = {}
+    warnings: list[str] = []
+    for group in _groups(names):
+        place = 0 if _of_power(group[0]) else 1
+        report = spectral_deviation(
+            real[place], fake[place], metrics=group, resamples=options.bootstrap, seed=options.seed
+        )
+        found.update(report)
+        warnings += [warning.message for warning in report.warnings]
+        line.update()
+    return {name: found[name] for name in names if name in found}, list(dict.fromkeys(warnings))
 
 
 def write_profiles(path: Path, profiles: Profiles) -> None:
@@ -155,9 +133,9 @@ def write_profiles(path: Path, profiles: Profiles) -> None:
         for curve in (*profiles.curves, *profiles.theory):
             for k, frequency in enumerate(profiles.frequencies):
                 band = [None if end is None else end[k] for end in (curve.low, curve.high)]
-                numbers = (frequency, curve.level[k], *band, curve.difference[k])
                 yield (
-                    curve.name, curve.role, curve.count, *map(number, numbers),
+                    curve.name, curve.role, curve.count,
+                    frequency, curve.level[k], *band, curve.difference[k],
                     profiles.unit, profiles.convention, profiles.window, profiles.band,
                 )  # fmt: skip
 
@@ -171,14 +149,13 @@ def write_maps(path: Path, maps: Maps) -> None:
     columns = [*right.nonzero()[0], *([0] if len(right) % 2 == 0 else [])]
     header = ["set", "role", "images", "window", "vertical_frequency"]
     header += [f"horizontal_{number(abs(maps.horizontal[k]), 6)}" for k in columns]
-
-    def lines() -> Iterable[Sequence[object]]:
-        for panel in maps.panels:
-            for row, frequency in zip(panel.level, maps.vertical, strict=True):
-                about = (panel.name, panel.role, panel.count, maps.window, number(frequency, 6))
-                yield (*about, *(number(row[k], 6) for k in columns))
-
-    write_csv(path, header, lines())
+    lines = (
+        (panel.name, panel.role, panel.count, maps.window, number(frequency, 6),
+         *(number(row[k], 6) for k in columns))
+        for panel in maps.panels
+        for row, frequency in zip(panel.level, maps.vertical, strict=True)
+    )  # fmt: skip
+    write_csv(path, header, lines)
 
 
 _COLUMNS = ("value", "low", "high", "p_value", "null_mean", "null_low", "null_high", "real", "fake")
@@ -189,60 +166,39 @@ def write_rows(path: Path, rows: Sequence[DeviationRow], window: str) -> None:
     header = ("set", "role", "images", "deviation", *_COLUMNS, "unit", "window", "meaning", "null_control")
     lines = [
         (
-            row.name, row.role, row.count, name, *(number(getattr(one, column)) for column in _COLUMNS),
-            one.unit, window, one.summary, one.null,
+            row.name, row.role, row.count, name, *(getattr(deviation, column) for column in _COLUMNS),
+            deviation.unit, window, deviation.summary, deviation.null,
         )
         for row in rows
-        for name, one in row.values.items()
+        for name, deviation in row.values.items()
     ]  # fmt: skip
     write_csv(path, header, lines)
 
 
-SHOWN = ("mean_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db")
+def _text(row: DeviationRow, name: str, digits: int = 2) -> str:
+    """``+1.23 [+1.10, +1.40]``, a sign where the deviation has one; empty where it was not measured."""
+    if name not in row.values:
+        return ""
+    value, signed = row.values[name], name in DEVIATIONS and DEVIATIONS[name].signed
+    return with_interval(value.value, value.low, value.high, digits, signed)
 
 
 def plain_table(rows: Sequence[DeviationRow]) -> str:
     """The main deviations, a line a set, columns aligned with blanks."""
     head = ["set", "images", *(TITLES[name] for name in SHOWN)]
-    return aligned([head, *([row.name, str(row.count), *_values(row, SHOWN)] for row in rows)])
+    return aligned([head, *([row.name, row.count, *(_text(row, name) for name in SHOWN)] for row in rows)])
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Columns side by side, the first flush left, the others flush right."""
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-
-    def padded(line: Sequence[str]) -> str:
-        cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
-        return "  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip()
-
-    return "\n".join(padded(line) for line in lines) + "\n"
-
-
-def _values(row: DeviationRow, names: Sequence[str]) -> list[str]:
-    return [text_of(row[name], sign=is_signed(name)) if name in row.values else "" for name in names]
-
-
-def markdown_table(rows: Sequence[DeviationRow]) -> str:
-    """Every deviation, a line a metric, a column a set."""
-    names = dict.fromkeys(name for row in rows for name in row.values)
+def markdown_table(rows: Sequence[DeviationRow], window: str) -> str:
+    """Every deviation, a line a metric, a column a set; dB to two decimals, everything else to four."""
     head = ["deviation", "unit", *(f"{row.name} ({row.count})" for row in rows), "what it is"]
-    lines = [head, ["---", "---", *["---:"] * len(rows), "---"]]
-    for name in names:
-        about = next(row.values[name] for row in rows if name in row.values)
-        cells = [_precise(row, name) for row in rows]
-        lines.append([f"`{name}`", about.unit, *cells, about.summary])
-    return (
-        "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-        + "\n"
-    )
-
-
-def _precise(row: DeviationRow, name: str) -> str:
-    """Two decimals of decibels, four of everything else."""
-    if name not in row.values:
-        return ""
-    value = row.values[name]
-    return text_of(value, 2 if value.unit == "dB" else 4, is_signed(name))
+    lines = []
+    for name in dict.fromkeys(name for row in rows for name in row.values):
+        known = next(row.values[name] for row in rows if name in row.values)
+        cells = [_text(row, name, 2 if known.unit == "dB" else 4) for row in rows]
+        lines.append([f"`{name}`", known.unit, *cells, known.summary])
+    caption = f"\nConvention ganlab unless another is named; window {window}.\n"
+    return markdown(head, lines, (0, 1, len(head) - 1)) + caption
 
 
 def meaning(rows: Sequence[DeviationRow], window: str, resamples: int, operators: Sequence[str] = ()) -> str:

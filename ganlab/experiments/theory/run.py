@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import ganlab
 from ganlab.errors import GanlabError
-from ganlab.experiments.spectra.folder import staged
-from ganlab.experiments.spectra.tables import FREQUENCY, aligned, number, write_csv
 from ganlab.experiments.theory.figures import draw_replica_maps, draw_replicas, draw_responses
+from ganlab.results.folder import ResultsFolder
 from ganlab.results.style import save_figure
+from ganlab.results.tables import FREQUENCY, aligned, number, plain, write_csv
 from ganlab.spectra import decibels
 from ganlab.spectra.rings import FloatArray, orbit_sums
 from ganlab.spectra.theory import (
@@ -155,12 +153,13 @@ def _axis(power: torch.Tensor, size: int) -> torch.Tensor:
     return axis_means(orbit_sums(power[None], size), size, size)[0][0]
 
 
-def write_theory(out: Path, size: int = 64) -> tuple[tuple[OperatorRow, ...], bool]:
+def write_theory(out: Path, size: int = 64, command: str = "") -> tuple[tuple[OperatorRow, ...], bool]:
     """Table, responses and replicas into a folder; the same results found there are left alone.
 
     Args:
         out: the folder.
         size: pixels of the maps after the last stage.
+        command: the command line to record, if there was one.
 
     Returns:
         The table, and whether the folder already held all this.
@@ -169,51 +168,37 @@ def write_theory(out: Path, size: int = 64) -> tuple[tuple[OperatorRow, ...], bo
         GanlabError: the folder holds something else, or a size that is not possible.
     """
     rows, maps, profiles = operator_rows(), replica_maps(size), replica_profiles(size)
-    about = {"ganlab": ganlab.__version__, "size": size, "operators": [_plain(row) for row in rows]}
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if _read(out / TABLE) == about:
-            return rows, True
-        raise GanlabError(f"{out} exists and holds something else: choose another --out")
-    with staged(out) as place:
-        _write_numbers(place, size, rows, maps, profiles)
-        save_figure(draw_responses(_responses()), place / "responses")
-        save_figure(draw_replica_maps(maps, size), place / "replica-maps")
-        save_figure(draw_replicas(profiles, size), place / "replicas")
-        write_json(place / TABLE, about)
-    return rows, False
-
-
-def _plain(row: OperatorRow) -> dict[str, Any]:
-    # By way of JSON, so that what is compared is what a file holds (tuples become lists).
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(row)))
-    return plain
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _responses() -> dict[str, FloatArray]:
-    return {name: frequency_response(name, FINE).numpy() for name in KERNELS}
+    folder = ResultsFolder(out, "theory", {"size": size, "operators": plain(rows)}, staged=True)
+    with folder.open(command) as place:
+        complete = folder.is_complete
+        if not complete:
+            responses = {name: frequency_response(name, FINE).numpy() for name in KERNELS}
+            save_figure(draw_responses(responses), place / "responses")
+            save_figure(draw_replica_maps(maps, size), place / "replica-maps")
+            save_figure(draw_replicas(profiles, size), place / "replicas")
+            _write_numbers(place, size, rows, responses, maps, profiles)
+            about = {"ganlab": ganlab.__version__, "size": size, "operators": plain(rows)}
+            write_json(place / TABLE, about)
+            folder.finish()
+    return rows, complete
 
 
 def _write_numbers(
     place: Path,
     size: int,
     rows: Sequence[OperatorRow],
+    responses: Mapping[str, FloatArray],
     maps: Mapping[tuple[str, int], FloatArray],
     profiles: Mapping[tuple[str, int], FloatArray],
 ) -> None:
     """CSV beside every figure, and the table."""
     write_csv(place / "theory.csv", HEAD, [row.cells() for row in rows])
     write_text(place / "theory.txt", table_text(rows))
-    responses = [((name,), values) for name, values in _responses().items()]
-    write_csv(place / "responses.csv", ("operator", FREQUENCY, "amplitude"), _by_frequency(responses, FINE))
-    header = ("operator", "stages", FREQUENCY, "over_natural_db")
-    write_csv(place / "replicas.csv", header, _by_frequency(profiles.items(), size))
+    lines: Iterable[Sequence[object]]
+    lines = [(name, k / FINE, value) for name, values in responses.items() for k, value in enumerate(values)]
+    write_csv(place / "responses.csv", ("operator", FREQUENCY, "amplitude"), lines)
+    lines = [(*key, k / size, value) for key, level in profiles.items() for k, value in enumerate(level)]
+    write_csv(place / "replicas.csv", ("operator", "stages", FREQUENCY, "over_natural_db"), lines)
     columns = [f"horizontal_{number(k / size, 6)}" for k in range(size // 2 + 1)]
     lines = [
         (*key, number(row, 6), *(number(value, 6) for value in values))
@@ -221,11 +206,3 @@ def _write_numbers(
         for row, values in zip(np.fft.fftfreq(size), level, strict=True)
     ]
     write_csv(place / "replica-maps.csv", ("operator", "stages", "vertical_frequency", *columns), lines)
-
-
-def _by_frequency(
-    curves: Iterable[tuple[tuple[object, ...], FloatArray]], size: int
-) -> Iterator[Sequence[object]]:
-    for key, values in curves:
-        for k, value in enumerate(values):
-            yield *key, number(k / size), number(value)
