@@ -138,7 +138,17 @@ def header_commands(config: Path) -> list[str]:
     return [line for line in lines if line.startswith("ganlab ") and not re.search(r"\b[A-Z]{4,}\b", line)]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
+def trains_a_plan(config: Path) -> bool:
+    """Whether a header starts an ablation, as the README and docs/ablation.md do in every run."""
+    return any(
+        line.startswith("ganlab ablate") and "--dry-run" not in line for line in header_commands(config)
+    )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(path, marks=[pytest.mark.slow] * trains_a_plan(path), id=path.name) for path in CONFIGS],
+)
 def test_the_command_a_config_opens_with(config, run):
     for command in header_commands(config):
         run(scaled(command))
