@@ -167,7 +167,7 @@ def test_of_two_at_once_one_wins_and_the_other_is_told(report, sets, tmp_path):
             FileLock(folder / ".lock"),
             pytest.raises(GanlabError, match=r"in use by another process \(pid \d+\)"),
         ):
-            detect(real, fakes, folder, OPTIONS)
+            detect(real, fakes, folder, OPTIONS, [named("unseen", natural(50, 8, seed=9))])
         assert [path.name for path in sorted(folder.iterdir()) if path not in before] in ([], [".lock"])
 
 

@@ -311,6 +311,7 @@ def test_the_verb_works_and_explains_what_is_wrong(run, model, real, tmp_path, g
     done = ganlab("evade", *line)
     assert done.code == 0, done.output
     assert "trained afresh on the tuned generator's images" in done.output
+    assert f"the page is {tmp_path / 'out' / 'index.html'}" in done.output
     assert "already in" in ganlab("evade", *line).output
     classical = keep_detector(tmp_path / "classical", real, array_image_set(natural(60, 16, 8), "f"), "ridge")
     wrong = {
