@@ -33,18 +33,12 @@ def list_(
     """List every name that a configuration or an option accepts, with one line about each."""
     chosen = KINDS if kind is None else {kind: lookup(KINDS, kind, "kind of names")}
     for name, title in chosen.items():
-        found = _entries(name)
-        if found or kind is not None:
-            _print_group(title, found)
-
-
-def _entries(kind: str) -> dict[str, str]:
-    return {name: preset_summary(name) for name in preset_names()} if kind == "presets" else entries(kind)
-
-
-def _print_group(title: str, lines: dict[str, str]) -> None:
-    print(f"{title}:" if lines else f"{title}: none")
-    width = max(map(len, lines), default=0)
-    for name, text in lines.items():
-        print(f"  {name:<{width}}  {text}".rstrip().replace("\n", "\n" + " " * (width + 4)))
-    print()
+        if name == "presets":
+            lines = {preset: preset_summary(preset) for preset in preset_names()}
+        else:
+            lines = entries(name)
+        width = max(map(len, lines))
+        print(f"{title}:")
+        for entry, text in lines.items():
+            print(f"  {entry:<{width}}  {text}".rstrip())
+        print()
