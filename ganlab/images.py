@@ -7,6 +7,8 @@ nearest integer (ties to even), so that ``to_uint8(to_float(x)) == x`` for every
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -71,3 +73,37 @@ def luma(images: Tensor, weights: tuple[float, float, float] = LUMA_BT601) -> Te
     red, green, blue = images.unbind(1)
     # Scaled additions make three passes over memory where products and sums would make five.
     return torch.add(torch.add(weights[0] * red, green, alpha=weights[1]), blue, alpha=weights[2])
+
+
+LOOKED_AT = 8
+"""Images that are looked at for their range."""
+FEWEST_LOOKED_AT = 2
+"""A single image may well have no dark pixel."""
+_warned: set[str] = set()
+"""What has been warned of in this process: once is enough in a training loop."""
+
+
+def warn_of_range(images: Tensor, what: str) -> None:
+    """Warn once that float images look like [0, 1] or 0..255, where [-1, 1] is expected.
+
+    Only a few images are looked at. On an accelerator only those of the first call, since a look waits for
+    the device.
+
+    Args:
+        images: float ``(N, C, H, W)``.
+        what: who takes the images, for the message; each is warned of once in a process.
+    """
+    if what in _warned or not images.numel():
+        return
+    if images.device.type != "cpu":
+        _warned.add(what)
+    low, high = (float(end) for end in torch.aminmax(images.detach()[:LOOKED_AT]))
+    if high > 2 or low < -2:
+        doubt = "ganlab.images.to_float turns uint8 into them"
+    elif low >= 0 and high > 0 and len(images) >= FEWEST_LOOKED_AT:
+        doubt = "if they are in [0, 1], map them with 2 * x - 1 first"
+    else:
+        return
+    _warned.add(what)
+    text = f"{what}: images run from {low:g} to {high:g}, and [-1, 1] is expected; {doubt}"
+    warnings.warn(text, UserWarning, stacklevel=3)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError, lookup
 from ganlab.spectra.accumulator import SpectrumAccumulator, profile_set
-from ganlab.spectra.deviation_metrics import DeviationMetric, Grid
+from ganlab.spectra.deviation_metrics import DEVIATIONS, DeviationMetric, Grid
 from ganlab.spectra.guards import (
     SpectralWarning,
     check_sizes,
@@ -20,9 +20,8 @@ from ganlab.spectra.guards import (
     number_warnings,
     range_warnings,
 )
-from ganlab.spectra.registry import DEVIATIONS, SET_DEVIATIONS
 from ganlab.spectra.resampling import Stacked, bootstrap, interval, null_draws, p_values, permutations
-from ganlab.spectra.set_metrics import Options, SetResult
+from ganlab.spectra.set_metrics import SET_DEVIATIONS, Options, SetResult
 from ganlab.spectra.statistics import SpectrumStatistics
 
 Images = Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics

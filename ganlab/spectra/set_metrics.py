@@ -1,4 +1,4 @@
-"""Fréchet distance between Gaussian fits of log profiles."""
+"""Distances of whole sets: Fréchet, how well a classifier tells them apart, and pairs of images."""
 
 from __future__ import annotations
 
@@ -434,3 +434,39 @@ def _paired(
 
 focal_frequency = _paired(focal_frequency_distance)
 log_frequency = _paired(log_frequency_distance)
+
+SET_DEVIATIONS: dict[str, SetMetric] = {
+    "frechet": SetMetric(
+        "Fréchet distance of Gaussian fits of the log radial profiles",
+        "nat^2",
+        needs_profiles("radial", 2),
+        frechet,
+    ),
+    "cloaking_published": SetMetric(
+        "cloaking score on training data (Jung 2021): 1 cannot be told apart, 0 always told apart",
+        "1",
+        needs_profiles("jung2021", 4),
+        cloaking_published,
+    ),
+    "cloaking_held_out": SetMetric(
+        "cloaking score of a converged classifier on held-out images: 1 cannot be told apart",
+        "1",
+        needs_profiles("jung2021", 10),
+        cloaking_held_out,
+    ),
+    "focal_frequency": SetMetric(
+        "focal frequency loss (Jiang 2021), image by image: for reconstructions only",
+        "1",
+        needs_pairs,
+        focal_frequency,
+        paired=True,
+    ),
+    "log_frequency": SetMetric(
+        "log frequency distance (Jiang 2021), image by image: for reconstructions only",
+        "nat",
+        needs_pairs,
+        log_frequency,
+        paired=True,
+    ),
+}
+"""Distances that need the profiles of single images, or pairs of images, by name."""

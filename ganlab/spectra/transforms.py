@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, float64
 
 from ganlab.errors import GanlabError, lookup
-from ganlab.images import luma, to_uint8
+from ganlab.images import luma, to_uint8, warn_of_range
 from ganlab.spectra.conventions import CONVENTIONS, Measure, ProfileConvention
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums
 
@@ -360,8 +360,10 @@ def radial_profile(
     Raises:
         GanlabError: wrong type or shape, unknown convention or window, too small for the convention.
     """
-    rule = as_convention(convention)
-    planes = apply_window(prepare(check_images(images), rule), window)
+    rule, checked = as_convention(convention), check_images(images)
+    if rule.value_range != "standardised":
+        warn_of_range(checked, "radial_profile")
+    planes = apply_window(prepare(checked, rule), window)
     values = measure_half_plane(planes, rule.measure, rule.epsilon)
     values = values.mean(1) if planes.shape[1] > 1 else values[:, 0]
     sums, totals = ring_sums(values, planes.shape[-1], rule.rings)

@@ -9,13 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlab.errors import GanlabError
-from ganlab.spectra import (
-    SpectrumAccumulator,
-    axis_profiles,
-    dct2,
-    power_spectrum,
-    radial_profile,
-)
+from ganlab.spectra import SpectrumAccumulator, axis_profiles, dct2, power_spectrum, radial_profile
 from ganlab.spectra.sums import POWER_FLOOR, Settings, empty_state, merge_states, update_state
 
 QUANTITIES = ("power", "horizontal", "vertical", "diagonal", "dct")

@@ -10,11 +10,11 @@ from ganlab.spectra import (
     DEVIATIONS,
     SET_DEVIATIONS,
     SpectrumAccumulator,
-    codec_warnings,
     enlargement_signs,
     profile_set,
     spectral_deviation,
 )
+from ganlab.spectra.guards import codec_warnings
 
 ALL = {**DEVIATIONS, **SET_DEVIATIONS}
 EVERYTHING = ("jung2021", "durall2020", "decay")

@@ -8,17 +8,19 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from ganlab.errors import GanlabError
-from ganlab.spectra import (
+from ganlab.spectra import peak_prominence
+from ganlab.spectra.decay import decay_fit, decay_profile, decay_radii
+from ganlab.spectra.set_metrics import (
+    _fit_logistic,
     cloaking_score,
-    decay_fit,
-    decay_profile,
     focal_frequency_distance,
+    frechet_distance,
+    gaussian,
     held_out_cloaking,
     log_frequency_distance,
-    peak_prominence,
+    score,
+    shorten,
 )
-from ganlab.spectra.decay import decay_radii
-from ganlab.spectra.set_metrics import _fit_logistic, frechet_distance, gaussian, score, shorten
 
 
 def decay_profile_reference(image):

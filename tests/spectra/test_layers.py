@@ -4,15 +4,13 @@ import torch
 from torch import nn
 
 from ganlab.errors import GanlabError
-from ganlab.spectra import (
+from ganlab.spectra import frequency_response, layer_kernel, unevenness
+from ganlab.spectra.layers import (
     LayerKernel,
     effective_response,
-    frequency_response,
-    layer_kernel,
     polyphase,
     subpixel_kernel,
     transposed_kernel,
-    unevenness,
 )
 from ganlab.upsampling import KERNELS, UPSAMPLERS, interpolate2x, make_upsampler
 

@@ -4,16 +4,12 @@ import reference
 import scipy.fft
 import scipy.ndimage
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ganlab.errors import GanlabError
 from ganlab.spectra import (
     angular_profile,
     autocorrelation,
     dct_statistics,
-    haar_energies,
-    haar_packets,
     median_residual,
     npr_residual,
     padded_spectrum,
@@ -168,46 +164,6 @@ def test_dct_statistics_are_franks(rng):
     np.testing.assert_allclose(ours.log_std, np.log(coefficients.std(0) + 1e-12), atol=1e-5)
 
 
-def haar_recursion(signal, level):
-    """Packets of a 1-D signal in the order of frequency: the halves swap behind a high-pass step."""
-    if level == 0:
-        return [signal]
-    low, high = (signal[::2] + signal[1::2]) / 2**0.5, (signal[::2] - signal[1::2]) / 2**0.5
-    return haar_recursion(low, level - 1) + haar_recursion(high, level - 1)[::-1]
-
-
-@pytest.mark.parametrize("level", [1, 2, 3])
-def test_haar_packets_are_the_recursive_ones(level, rng):
-    image = rng.normal(size=(16, 8))
-    packets = haar_packets(torch.from_numpy(image[None, None]), level)[0, 0].numpy()
-    rows = np.stack([np.stack(haar_recursion(row, level)) for row in image], 1)  # band, row, position
-    for b, band in enumerate(rows):
-        columns = [haar_recursion(column, level) for column in band.T]
-        for a in range(2**level):
-            expected = np.stack([column[a] for column in columns], 1)
-            np.testing.assert_allclose(np.abs(packets[a, b]), np.abs(expected), atol=1e-12)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2**31))
-def test_haar_energies_keep_the_power(blocks_y, blocks_x, level, seed):
-    size = (blocks_y * 2**level, blocks_x * 2**level)
-    images = torch.from_numpy(np.random.default_rng(seed).normal(size=(2, 3, *size)))
-    energies = haar_energies(images, level)
-    torch.testing.assert_close(energies.mean((-1, -2)), images.square().mean((-1, -2)))
-
-
-def test_haar_bands_follow_frequency():
-    x = torch.arange(64, dtype=torch.float64)
-    for band in range(8):
-        wave = torch.cos(2 * torch.pi * (band + 0.5) / 16 * x + 0.3).expand(1, 1, 64, 64)
-        energies = haar_energies(wave, 3)[0, 0]
-        assert int(energies.argmax()) == band
-    assert torch.autograd.gradcheck(
-        lambda i: haar_energies(i, 1), (torch.randn(1, 1, 4, 4).double().requires_grad_(),)
-    )
-
-
 IMAGES = torch.zeros(2, 1, 9, 8)
 
 
@@ -219,8 +175,6 @@ IMAGES = torch.zeros(2, 1, 9, 8)
         (lambda: residual_spectrum(IMAGES, average="mean"), "complex, power, log"),
         (lambda: residual_spectrum([]), "zero images"),
         (lambda: residual_spectrum([IMAGES, IMAGES[..., :7]]), "differ in shape"),
-        (lambda: haar_packets(IMAGES, 1), "divisible by 2"),
-        (lambda: haar_packets(IMAGES, 0), "at least 1"),
         (lambda: angular_profile(IMAGES, bins=0), "at least one bin"),
         (lambda: autocorrelation(torch.zeros(8, 8), 8), "half plane"),
         (lambda: padded_spectrum(iter([IMAGES])), "mean and std"),

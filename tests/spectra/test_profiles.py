@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import reference
@@ -202,3 +204,15 @@ def test_wrong_input_is_explained(images, convention, text):
     with pytest.raises(GanlabError) as error:
         radial_profile(images, convention)
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize(("scale", "shift", "words"), [(255, 0, "to_float"), (0.5, 0.5, "in .0, 1.")])
+def test_images_of_another_range_are_warned_of_once(scale, shift, words, coloured, monkeypatch):
+    monkeypatch.setattr("ganlab.images._warned", set())
+    images = coloured(4, 3, 16, 16)
+    radial_profile(images)
+    with pytest.warns(UserWarning, match=words):
+        radial_profile(images * scale + shift)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        radial_profile(images * scale + shift)

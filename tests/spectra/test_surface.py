@@ -18,18 +18,18 @@ HOUSE = {  # design.md, "Public surface"
     "spectral_deviation": ["real", "fake"],
 }
 NAMES = {
-    "CONVENTIONS", "DEVIATIONS", "POWER_FLOOR", "REPLICAS", "SET_DEVIATIONS", "WINDOWS",
-    "DctStatistics", "DecayFit", "Deviation", "DeviationMetric", "DeviationReport", "HeldOut", "LayerKernel",
-    "Moments", "Null", "PaddedSpectrum", "ProfileConvention", "RingRule", "SpectralWarning",
-    "SpectrumAccumulator", "SpectrumStatistics", "Summary", "Unevenness",
-    "angular_profile", "autocorrelation", "axis_profiles", "cloaking_score", "codec_warnings", "dct2",
-    "dct_statistics", "decay_fit", "decay_profile", "decibels", "effective_response", "enlargement_signs",
-    "focal_frequency_distance", "frequency_response", "haar_energies", "haar_packets", "held_out_cloaking",
-    "image_power", "image_rejection", "layer_kernel", "log_frequency_distance", "median_residual",
-    "npr_residual", "padded_spectrum", "peak_prominence", "pixel_moments", "polyphase", "power_spectrum",
+    "CONVENTIONS", "DEVIATIONS", "POWER_FLOOR", "SET_DEVIATIONS", "WINDOWS",
+    "Deviation", "DeviationReport",
+    "Moments", "Null", "ProfileConvention", "RingRule",
+    "SpectrumAccumulator", "SpectrumStatistics", "Unevenness",
+    "angular_profile", "autocorrelation", "axis_profiles", "dct2",
+    "dct_statistics", "decibels", "effective_response", "enlargement_signs",
+    "frequency_response",
+    "image_power", "image_rejection", "layer_kernel", "median_residual",
+    "npr_residual", "padded_spectrum", "peak_prominence", "pixel_moments", "power_spectrum",
     "predict_power", "profile_set", "radial_profile", "replica_frequencies", "residual_spectrum",
-    "spectral_deviation", "spectral_nulls", "statistics_of_power", "subpixel_kernel", "summaries",
-    "transposed_kernel", "unevenness",
+    "spectral_deviation", "spectral_nulls", "statistics_of_power", "summaries",
+    "unevenness",
 }  # fmt: skip
 
 

@@ -27,10 +27,10 @@ from ganlab.results.style import (
     series_style,
     styled,
 )
-from ganlab.spectra import Deviation
+from ganlab.spectra import Deviation, replica_frequencies
 from ganlab.spectra.rings import FloatArray
 
-REPLICAS = (1 / 8, 1 / 4, 1 / 2)
+REPLICAS = tuple(places[0] for places in replica_frequencies(3).values())
 """Frequencies at which the last three doublings put replicas of the mean, cycles per pixel."""
 MAX_COLUMNS = 4
 DRAWN_CELLS = 384
