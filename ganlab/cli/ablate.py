@@ -53,6 +53,7 @@ def ablate(
     command = shlex.join(["ganlab", *sys.argv[1:]])
     rows = library.ablate(opened, where, only or (), redo or (), command=command)
     print(f"{opened.out / 'table.csv'}: {len(rows)} rows")
+    print(f"{opened.out / 'index.html'}: the same to look at")
     if any(row["status"] == "failed" for row in rows):
         raise typer.Exit(FAILED)
 

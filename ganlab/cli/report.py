@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ganlab.results.page import Page
 
 PAGES = {
+    "ablate": "ganlab.experiments.ablation.page:page",
     "detect": "ganlab.experiments.detection.page:page",
     "patches": "ganlab.experiments.patches.page:page",
     "evade": "ganlab.experiments.evasion.page:page",
@@ -30,12 +31,8 @@ def report(
     It needs no network and no server: summary, tables that sort, figures with their numbers, and what made
     them. Light and dark, for screens, phones and paper.
     """
-    from ganlab.experiments.ablation.page import write_report
     from ganlab.results.page import write_page
 
-    if not (folder / "plan.json").is_file() or (folder / "plan.yaml").is_file():
-        print(write_report(folder, out))
-        return
     print(write_page(folder, page_of(folder), out))
 
 

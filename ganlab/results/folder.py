@@ -47,6 +47,7 @@ class ResultsFolder:
         staged: the outputs appear all at once: what the job writes lies in ``.unfinished/`` until `finish`,
             and older results stay until then. Otherwise the next call goes on with what a killed one wrote.
         inputs: what was read and where, for the record (`describe_sets`); not compared.
+        unlisted: folders that keep books of their own (runs, fake sets): provenance does not vouch for them.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ResultsFolder:
         identity: Mapping[str, Any],
         staged: bool = False,
         inputs: Sequence[Mapping[str, Any]] = (),
+        unlisted: Sequence[str] = (),
     ) -> None:
         self.path = Path(path)
         self.verb = verb
@@ -63,6 +65,7 @@ class ResultsFolder:
         self.identity: dict[str, Any] = json.loads(json.dumps(dict(identity)))
         self.inputs = [dict(entry) for entry in inputs]
         self._place = self.path / STAGING if staged else self.path
+        self._unlisted = {STAGING, CACHE, *unlisted}
         self._plan: dict[str, Any] = {}
         self._force = False
 
@@ -131,7 +134,9 @@ class ResultsFolder:
             write_json(place / RESULTS, dict(results))
         if place != self.path:
             write_json(place / PLAN, self._plan)
-        names = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+        kept = [path for path in place.iterdir() if path.name not in self._unlisted]
+        files = [file for path in kept for file in (path, *path.rglob("*")) if file.is_file()]
+        names = sorted(file.relative_to(place).as_posix() for file in files)
         provenance = {
             "format": FORMAT, **self._plan, "inputs": self.inputs, "warnings": list(warnings),
             "versions": {
@@ -286,10 +291,8 @@ def differences(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, Any
 
 def _is_listed(name: str) -> bool:
     """Whether provenance vouches for a file: not the page, which any later version may write anew."""
-    parts = Path(name).parts
-    if parts[0] in (STAGING, CACHE) or parts[-1] == LOCK or LEFTOVER.fullmatch(parts[-1]):
-        return False
-    return name not in (PAGE, PROVENANCE)
+    last = Path(name).name
+    return last != LOCK and not LEFTOVER.fullmatch(last) and name not in (PAGE, PROVENANCE)
 
 
 def _names(folder: Path) -> list[str]:

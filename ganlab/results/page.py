@@ -108,12 +108,14 @@ class Extra:
         script: JavaScript that fills it.
         style: CSS for it.
         data: JSON values, which the script reads from the element ``data``.
+        anchors: id -> title of the body's parts, for the list of contents.
     """
 
     body: str
     script: str = ""
     style: str = ""
     data: Any = None
+    anchors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,7 @@ def test_a_full_disk_while_the_table_is_written_loses_nothing(plan, serial, tmp_
 def test_somebody_elses_folder_is_refused(plan, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("x")
-    with pytest.raises(GanlabError, match="holds no ablation"):
+    with pytest.raises(GanlabError, match=r"is no result of .ganlab ablate."):
         ablate(open_ablation(plan(), tmp_path / "out"), Cluster())
 
 

@@ -16,7 +16,7 @@ from ablation_results import FIXED, SMALL, in_this_process
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation import run as library
 from ganlab.experiments.ablation.jobs import Cluster
-from ganlab.experiments.ablation.measure import held
+from ganlab.experiments.ablation.measure import cell_lock
 from ganlab.experiments.ablation.run import ablate, open_ablation
 
 PLAN = {
@@ -189,7 +189,7 @@ def test_a_generator_removed_by_hand_says_so_and_redo_mends_it(finished):
 def test_cells_that_a_process_works_on_are_not_removed(finished):
     opened, _ = finished
     folder = opened.folder(opened.cells[0])
-    with held(folder), pytest.raises(GanlabError, match=r"a process works on .*; stop it first"):
+    with cell_lock(folder), pytest.raises(GanlabError, match=r"a process works on .*; stop it first"):
         ablate(opened, Cluster(), redo=["remedy=none"])
     assert (folder / "samples.npz").exists()
 

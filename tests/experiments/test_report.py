@@ -21,13 +21,15 @@ from ganlab.experiments.ablation import figures as pictures
 from ganlab.experiments.ablation.measure import (
     mean_power,
     null_pair,
-    read_spectra,
     real_images,
 )
-from ganlab.experiments.ablation.page import null_sentences, page_data, summary, write_report
-from ganlab.experiments.ablation.runs import CURVE_POINTS, read_curves
+from ganlab.experiments.ablation.page import CURVE_POINTS, read_curves
+from ganlab.experiments.ablation.page import page as ablation_page
+from ganlab.experiments.ablation.tables import null_sentences, summary
+from ganlab.experiments.spectra.figures import pooled
 from ganlab.experiments.spectra.profiles import enlarged_profiles
 from ganlab.images import to_float
+from ganlab.results.page import render, write_page
 from ganlab.spectra import axis_profiles, power_spectrum, radial_profile
 
 
@@ -38,23 +40,26 @@ def results(tmp_path_factory, cache_folder):
 
 @pytest.fixture(scope="module")
 def page(results):
-    return write_report(results).read_text(encoding="utf-8")
+    """The page that ``ganlab ablate`` left."""
+    return (results / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def content(results):
+    return ablation_page(results)
 
 
 @pytest.fixture(scope="module")
 def data(page):
-    return data_of(page)
+    """What the page itself holds for its script."""
+    text = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1]
+    return json.loads(text)
 
 
 @pytest.fixture
 def copied(results, tmp_path):
     """The results once more, to be damaged."""
     return shutil.copytree(results, tmp_path / "out")
-
-
-def data_of(page):
-    text = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)[1]
-    return json.loads(text)
 
 
 def cell_of(data, remedy, seed=0):
@@ -98,12 +103,12 @@ def code_of(outline):
 def test_the_page_is_whole_and_needs_nothing_else(page):
     outline = Outline(page)
     assert not outline.open
-    assert all(address.startswith("data:") for address in outline.addresses)
+    assert all(address.startswith(("data:", "#")) for address in outline.addresses)
     assert len(outline.ids) == len(set(outline.ids))
     code = code_of(outline)
     addresses = set(re.findall(r"""https?://[^\s"'<)]+""", code + "".join(outline.styles)))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a namespace, never fetched
-    assert not re.search(r"@import|url\((?!#)|fetch\(|XMLHttp|import\(|WebSocket|@DATA@", code + page[:9000])
+    assert not re.search(r"@import|url\((?!#)|fetch\(|XMLHttp|import\(|WebSocket", code + page[:9000])
 
 
 def test_every_id_that_the_script_uses_exists(page):
@@ -129,8 +134,6 @@ def test_it_holds_every_cell_and_the_numbers_of_the_table(data, results):
                 assert float(line[name]) == pytest.approx(value, rel=1e-8)
             else:
                 assert line[name] == ("" if value is None else str(value))
-    everything = json.loads((results / "comparisons.json").read_text())
-    assert data["comparisons"] == [line for line in everything if line["metric"] in data["metrics"]]
     assert data["columns"][:5] == ["remedy", "seed", "status", "step", "fakes"]
     assert {"mean_db", "swd"} <= set(data["metrics"])
     assert "high_excess_db" in data["signed"]
@@ -139,6 +142,23 @@ def test_it_holds_every_cell_and_the_numbers_of_the_table(data, results):
 
 def size_of(uri):
     return Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))).size
+
+
+def test_comparisons_and_ranks_are_the_tables_of_the_page_metrics(content, data, results):
+    for section, name in zip(content.sections, ("comparisons", "ranks"), strict=True):
+        lines = json.loads((results / f"{name}.json").read_text())
+        lines = [line for line in lines if line["metric"] in data["metrics"]]
+        (table,) = section.tables
+        assert len(table.rows) == len(lines) > 0
+        for cells, line in zip(table.rows, lines, strict=True):
+            for cell, (key, value) in zip(cells, line.items(), strict=True):
+                if isinstance(value, float):
+                    assert cell.sort == value
+                    assert float(cell.text.replace("\u2212", "-")) == pytest.approx(value, rel=6e-3)
+                elif key != "metric":
+                    assert cell == value
+    ranked = {cells[1] for cells in content.sections[1].tables[0].rows}
+    assert ranked == {"none", NASTY, "learned", "mad"}
 
 
 def test_pictures_and_profiles_of_every_finished_seed(data, results):
@@ -255,70 +275,58 @@ def test_mean_power_and_its_profiles_against_the_profiles_of_the_images(results)
         assert found.mean(name) == pytest.approx(rows.mean(0).numpy(), rel=1e-5)
 
 
-def test_an_older_ablation_is_completed_from_its_runs(copied, data):
-    """Without spectra.npz: the same maps, computed again and kept."""
-    for file in copied.glob("cells/*/spectra.npz"):
-        file.unlink()
-    (copied / "commands.jsonl").unlink()
-    (copied / "base.yaml").unlink()
-    found = data_of(write_report(copied).read_text())
-    for name in ("cells", "reals", "scales"):
-        assert found[name] == data[name]
-    assert "not recorded" in found["provenance"]["Commands"]
-    assert len(list(copied.glob("cells/*/spectra.npz"))) == 6
-
-
-def damaged(place, remedy="none"):
-    (folder,) = place.glob(f"cells/{remedy}-s0-*")
-    (folder / "spectra.npz").unlink()
-    return folder
-
-
-def test_a_missing_generator_is_named_and_the_kept_images_stand_in(copied):
-    folder = damaged(copied)
-    (folder / "run" / "generator.safetensors").unlink()
-    found = cell_of(page_data(copied), "none")
-    (text,) = found["missing"]
-    assert text.startswith("2-D spectra of all images, so that those of 64 are shown: ")
-    assert "generator.safetensors" in text
-    assert found["map_count"] == 64
-    assert len(found["profiles"]["radial"]) == 9
-    assert not (folder / "spectra.npz").exists()
-
-
-def test_a_generator_that_was_not_measured_is_not_shown(copied):
-    folder = damaged(copied)
-    (other,) = copied.glob("cells/learned-s0-*")
-    shutil.copy(other / "run" / "generator.safetensors", folder / "run" / "generator.safetensors")
-    (text,) = cell_of(page_data(copied), "none")["missing"]
-    assert "the generator in run/ is not the one that was measured" in text
-
-
 def test_everything_that_is_missing_is_named(copied):
-    folder = damaged(copied)
+    (folder,) = copied.glob("cells/none-s0-*")
     (folder / "samples.npz").write_bytes(b"PK\x03\x04 half")
-    (folder / "run" / "generator.safetensors").write_bytes(b"")
+    (folder / "spectra.npz").unlink()
     (folder / "run" / "metrics.jsonl").unlink()
     (folder / "run" / "environment.json").unlink()
-    found = page_data(copied)
-    text = "\n".join(cell_of(found, "none")["missing"])
-    for word in ("training curves: ", "samples: samples.npz cannot be read", "2-D spectra: "):
-        assert word in text
-    assert cell_of(found, NASTY)["missing"] == []
-    assert "Environment of 1 of 8 runs" in found["provenance"]
+    (copied / "commands.jsonl").write_text("{")
+    found = ablation_page(copied)
+    text = "\n".join(cell_of(found.extra.data, "none")["missing"])
+    assert "training curves: no readable run/metrics.jsonl" in text
+    for name in ("samples: samples.npz", "2-D spectra: spectra.npz"):
+        assert f"{name} cannot be read" in text
+    assert "--redo makes them again" in text
+    assert cell_of(found.extra.data, NASTY)["missing"] == []
+    assert found.sources["Environment of 1 of 8 runs"] == "environment.json is missing or damaged"
+    assert "damaged" in found.sources["Commands"]
+    np.savez(folder / "spectra.npz", real=np.ones((16, 9)))
     (folder / "cell.json").write_text("{")
     (result,) = folder.glob("result-*.json")
-    result.write_text(result.read_text()[:500])
-    text = "\n".join(cell_of(page_data(copied), "none")["missing"])
+    whole = result.read_text()
+    text = "\n".join(cell_of(ablation_page(copied).extra.data, "none")["missing"])
+    assert "2-D spectra: spectra.npz cannot be read (it lacks 'num_real')" in text
     assert "configuration: cell.json cannot be read" in text
+    result.write_text(whole[:500])
+    text = "\n".join(cell_of(ablation_page(copied).extra.data, "none")["missing"])
     assert "profiles: its result file is missing or damaged" in text
-    assert write_report(copied).stat().st_size > 10_000
+    assert write_page(copied, ablation_page(copied)).stat().st_size > 10_000
 
 
-def test_spectra_files_that_are_damaged_are_read_as_none(tmp_path):
-    assert read_spectra(tmp_path / "none.npz") is None
-    (tmp_path / "half.npz").write_bytes(b"PK\x03\x04 half")
-    assert read_spectra(tmp_path / "half.npz") is None
+def test_rows_that_nobody_asked_for_are_counted_not_listed(results, tmp_path):
+    """`--only` leaves cells that are not run: they would bury the others."""
+    rows = json.loads((results / "table.json").read_text())
+    for row in rows:
+        if row["remedy"] != "none":
+            row |= dict.fromkeys([key for key in row if key not in ("remedy", "seed", "cell")])
+            row["status"] = "not run"
+    place = tmp_path / "Ablation"
+    shutil.copytree(results, place)
+    (place / "table.json").write_text(json.dumps(rows))
+    found = ablation_page(place)
+    assert found.title == "Ablation"  # and not "Ablation Ablation"
+    assert [row["remedy"] for row in found.extra.data["rows"]] == ["none", "none"]
+    assert found.summary[:2] == [
+        "2 runs over remedy: 2 finished.",
+        "6 further cells of the plan have not been run.",
+    ]
+    assert {cells[1] for cells in found.sections[1].tables[0].rows} == {"none"}
+    for row in rows:
+        row["status"] = "not run"
+    (place / "table.json").write_text(json.dumps(rows))
+    assert ablation_page(place).extra is None
+    assert "8 further cells" in render(ablation_page(place))
 
 
 def test_126_runs_stay_small():
@@ -328,7 +336,7 @@ def test_126_runs_stay_small():
     assert pictures.samples_shown(10_000, 64 * 64 * 3) == 1
     noise = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
     level = 10 * np.random.default_rng(1).normal(size=(33, 33))
-    per_run = len(pictures.sheet(noise, count)) + 2 * len(pictures.map_picture(level, -30, 10))
+    per_run = len(pictures.sheet(noise, count)) + 2 * len(pictures.map_picture(level, (-30, 10)))
     assert 126 * per_run < 12e6
 
 
@@ -342,7 +350,7 @@ def test_the_map_shows_where_the_power_is():
     stripes[:, :, ::2] = 255
     level = pictures.plane_db(mean_power(stripes))
     assert np.argwhere(level > 0).tolist() == [[8, 0], [8, 16]]  # horizontal Nyquist, at both ends
-    bright = colours_of(pictures.map_picture(level, -30, 20)).sum(-1)
+    bright = colours_of(pictures.map_picture(level, (-30, 20))).sum(-1)
     assert np.argwhere(bright == bright.max()).tolist() == [[8, 0], [8, 16]]
 
 
@@ -350,7 +358,7 @@ def test_rising_vertical_frequency_points_up():
     y, x = np.mgrid[:16, :16]
     wave = np.cos(2 * math.pi * (2 * y + 5 * x) / 16)
     images = np.round(127.5 + 100 * wave)[None, ..., None].repeat(3, -1).astype(np.uint8)
-    bright = colours_of(pictures.map_picture(pictures.plane_db(mean_power(images)), -30, 20)).sum(-1)
+    bright = colours_of(pictures.map_picture(pictures.plane_db(mean_power(images)), (-30, 20))).sum(-1)
     bright[8, 8] = 0
     rows, columns = np.nonzero(bright > 0.9 * bright.max())
     assert {(8 - row, column - 8) for row, column in zip(rows, columns, strict=True)} == {(2, 5), (-2, -5)}
@@ -362,18 +370,19 @@ def test_scales_hold_what_they_must():
     assert pictures.level_range([np.zeros((4, 4))]) == (0.0, 5.0)
     assert pictures.difference_bound([np.full((9, 9), value) for value in (0.5, 1.7)]) == 2.0
     assert pictures.difference_bound([]) == 1.0
-    whites = colours_of(pictures.map_picture(np.zeros((3, 3)), -5, 5, diverging=True))
+    whites = colours_of(pictures.map_picture(np.zeros((3, 3)), (-5, 5), diverging=True))
     assert (whites > 240).all()
 
 
 def test_large_maps_are_reduced_without_losing_peaks():
     level = np.zeros((257, 257))
     level[3, 200], level[100, 50] = 9.0, -12.0
-    small = pictures.reduced(level)
+    small = pooled(level, False, pictures.MAP_CELLS)
     assert max(small.shape) <= 129
     assert small.max() == 9.0
-    assert pictures.reduced(level, by_size=True).min() == -12.0
-    assert pictures.reduced(level[:129, :129]).shape == (129, 129)
+    assert pooled(level, True, pictures.MAP_CELLS).min() == -12.0
+    assert size_of(pictures.map_picture(level, (-9, 9))) == (129, 129)
+    assert size_of(pictures.map_picture(level[:129, :129], (-9, 9))) == (129, 129)
 
 
 def test_names_cannot_end_the_script(page, data):
@@ -381,14 +390,12 @@ def test_names_cannot_end_the_script(page, data):
     assert any(row["remedy"] == NASTY for row in data["rows"])
 
 
-def test_commands_and_plan_are_there(data, results):
-    shown = data["provenance"]
-    assert shown["Commands"].startswith(f"{COMMAND}    # ")
-    assert shown["Commands"].endswith("\nganlab report out")
-    assert shown["plan.yaml"] == (results / "plan.yaml").read_text()
-    assert "base: base.yaml" in shown["plan.yaml"]
-    assert "Environment of 8 of 8 runs" in shown
-    assert str(results) not in json.dumps(data)
+def test_commands_and_plan_are_there(content, data, page, results):
+    assert content.sources["Commands"].startswith(f"{COMMAND}    # ")
+    assert content.sources["plan.yaml"] == (results / "plan.yaml").read_text()
+    assert "base: base.yaml" in content.sources["plan.yaml"]
+    assert "Environment of 8 of 8 runs" in content.sources
+    assert str(results) not in page
     first, second = cell_of(data, "learned", 1)["commands"]
     assert first == "ganlab ablate out/plan.yaml --out out --only=remedy=learned --only=seed=1"
     assert second.startswith("ganlab generate out/cells/learned-s1-")
@@ -410,8 +417,8 @@ def test_the_commands_work_from_the_results_alone(data, results, tmp_path, ganla
         assert np.array_equal(np.load(made)[:64], kept["fake"])
 
 
-def test_the_summary_counts_and_judges(data):
-    text = " ".join(data["summary"])
+def test_the_summary_counts_and_judges(content):
+    text = " ".join(content.summary)
     assert text.startswith("8 runs over remedy: 6 finished, 2 diverged.")
     assert "With 2 seeds the sign test cannot go below p = 0.5: not enough for it to reach 0.05." in text
     assert "mad against none" not in text
@@ -443,22 +450,24 @@ def test_sentences_follow_from_the_intervals():
     assert "(image quality): lower in 0 and higher in 2 of 2 settings" in found[1]
     assert found[2] == "With 7 seeds the sign test cannot go below p = 0.0156."
     (_, judged, _) = summary(rows, [line("mean_db", -1, 2)], ["remedy"])
-    assert "not told apart from the seeds' scatter (mean difference +0.5)" in judged
+    assert "not told apart from the seeds' scatter (mean difference +0.5 dB)" in judged
     single = {**line("swd", -1, 1, seeds=1), "low": None, "high": None}
     (_, judged, last) = summary(rows, [single], ["remedy"])
-    assert "no interval from a single seed (mean difference +0)" in judged
+    assert "no interval from a single seed (mean difference +0 in units of 0.001)" in judged
     assert last.startswith("One seed:")
 
 
 def test_folders_without_results_are_refused(tmp_path):
     with pytest.raises(GanlabError, match="expected the results folder of `ganlab ablate`"):
-        write_report(tmp_path)
+        ablation_page(tmp_path)
     for name in ("table", "comparisons", "ranks"):
         (tmp_path / f"{name}.json").write_text("[]")
     with pytest.raises(GanlabError, match="the table is empty"):
-        write_report(tmp_path)
+        ablation_page(tmp_path)
 
 
-def test_another_place_for_the_page(results, tmp_path):
-    assert write_report(results, tmp_path / "page.html") == tmp_path / "page.html"
-    assert (tmp_path / "page.html").stat().st_size > 10_000
+def test_the_report_command_writes_the_page_anew_or_elsewhere(results, page, tmp_path, ganlab):
+    code, said, _ = ganlab("report", results, "--out", tmp_path / "page.html")
+    assert code == 0
+    assert str(tmp_path / "page.html") in said
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page

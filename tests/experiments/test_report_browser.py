@@ -15,12 +15,10 @@ from ablation_results import NASTY, make_results
 from chromium import NAMES, browser, find_browser
 from PIL import Image
 
-from ganlab.experiments.ablation.page import write_report
-
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory, cache_folder):
-    return write_report(make_results(tmp_path_factory.mktemp("browser"), cache_folder))
+    return make_results(tmp_path_factory.mktemp("browser"), cache_folder) / "index.html"
 
 
 @pytest.fixture(scope="module")

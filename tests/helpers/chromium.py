@@ -91,7 +91,7 @@ class Page:
     def click(self, selector):
         """A real click on the middle of an element, scrolled into view; whatever lies above it gets it."""
         code = f"""(() => {{ const node = document.querySelector({json.dumps(selector)});
-            node.scrollIntoView({{block: "center", inline: "center"}});
+            node.scrollIntoView({{block: "center", inline: "center", behavior: "instant"}});
             const box = node.getBoundingClientRect();
             return [box.x + box.width / 2, box.y + box.height / 2]; }})()"""
         x, y = self.evaluate(code)

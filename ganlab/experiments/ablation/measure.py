@@ -1,13 +1,9 @@
-"""Mean 2-D power spectra of one cell: its reals, its fakes, and reals against reals (the null control)."""
+"""One cell: trained, its fakes measured against its reals, and what of that is kept in its folder."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +11,7 @@ import numpy as np
 import torch
 
 from ganlab.config import Config, from_mapping
+from ganlab.data import load_training_images
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.plan import RUN, SPEC
 from ganlab.generation.quality import quality
@@ -22,6 +19,7 @@ from ganlab.generation.sampling import generate_images
 from ganlab.generation.sources import choose_reals
 from ganlab.images import UInt8Array, to_float
 from ganlab.models import load_generator
+from ganlab.results.tables import plain
 from ganlab.spectra import (
     DEVIATIONS,
     SpectrumStatistics,
@@ -31,13 +29,14 @@ from ganlab.spectra import (
     summaries,
 )
 from ganlab.training import DivergedError, train
-from ganlab.util.atomic import atomic_path, write_json
+from ganlab.util.atomic import atomic_path, read_json, remove_leftovers, write_json
+from ganlab.util.lock import FileLock, InUseError
 
-SPECTRA = "spectra.npz"
+LOCK, FAILURE, SAMPLES, SPECTRA = ".cell-lock", "failure.json", "samples.npz", "spectra.npz"
 PROFILES = ("radial", "horizontal", "vertical")
+SAVED_SAMPLES = 64
 CHUNK = 256
 """Images turned into floats at a time."""
-
 
 NAMES = ("real", "fake", "null", "null_against")
 """Whose mean spectra a cell keeps: the reals that the fakes were measured against, the fakes, one set of
@@ -47,11 +46,139 @@ Spectra = dict[str, SpectrumStatistics]
 """Mean luma power by name out of ``NAMES``."""
 
 
-def mean_power(images: UInt8Array) -> SpectrumStatistics:
-    """Mean power of the luma, and its profiles, of uint8 ``(N, H, W, 3)``."""
-    parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-    sums = [summaries(to_float(part)).mean_power.numpy() * len(part) for part in parts]
-    return statistics_of_power(np.sum(sums, axis=0) / len(images), len(images))
+def result_file(folder: Path, measure_key: str) -> Path:
+    """Where a cell's row is kept; its presence means that the cell is done."""
+    return folder / f"result-{measure_key}.json"
+
+
+def read_result(file: Path) -> dict[str, Any] | None:
+    """A cell's result, or its failure; None where there is none, or no readable one."""
+    try:
+        result = read_json(file)
+    except GanlabError:
+        return None
+    return result if isinstance(result, dict) and "status" in result else None
+
+
+def cell_lock(folder: Path) -> FileLock:
+    """Who holds it works on the cell."""
+    return FileLock(folder / LOCK, guarded=folder)
+
+
+def busy(folder: Path) -> bool:
+    """Whether a live process works on the cell."""
+    if not folder.exists():
+        return False
+    try:
+        with cell_lock(folder):
+            return False
+    except InUseError:
+        return True
+
+
+def run_cell(folder: str | Path) -> str:
+    """Train, generate and measure what ``cell.json`` in the folder says; resumes what is unfinished.
+
+    Returns:
+        "finished", "diverged" (final, with a result file), "failed" (``failure.json`` says why; the next call
+        tries again) or "stopped" (by a signal).
+
+    Raises:
+        InUseError: another process works on this cell.
+    """
+    cell = Path(folder)
+    with cell_lock(cell):
+        remove_leftovers(cell)
+        spec = read_json(cell / SPEC)
+        result = result_file(cell, spec["measure_key"])
+        earlier = read_result(result)
+        if earlier is not None:
+            return str(earlier["status"])
+        (cell / FAILURE).unlink(missing_ok=True)
+        try:
+            outcome = _work(cell, spec)
+        except GanlabError as error:
+            write_json(cell / FAILURE, {"status": "failed", "reason": _reason(error, cell)})
+            return "failed"
+        if outcome is None:
+            return "stopped"
+        write_json(result, outcome)
+        return str(outcome["status"])
+
+
+def _work(cell: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
+    """The cell's result; None where a signal stopped the training."""
+    config = from_mapping(spec["config"])
+    start = time.monotonic()
+    try:
+        done = train(config, cell / RUN)
+    except DivergedError as error:
+        return {"status": "diverged", "reason": _reason(error, cell), "step": error.step}
+    if not done.finished:
+        return None
+    trained = time.monotonic() - start
+    measured = measure_run(cell, config, spec["generate"], spec["measure"])
+    seconds = {"training": trained, "measuring": time.monotonic() - start - trained}
+    return {"status": "finished", "step": done.step, "seconds": seconds, **measured}
+
+
+def _reason(error: Exception, cell: Path) -> str:
+    """Its words, with paths from the cell's folder on: results are read on other machines."""
+    return str(error).replace(f"{cell}/", "")
+
+
+def measure_run(
+    cell: Path, config: Config, generate: dict[str, Any], measure: dict[str, Any]
+) -> dict[str, Any]:
+    """Deviations, quality and mean profiles of a trained run against its reals.
+
+    Beside them 64 fakes and 64 reals (``samples.npz``) and mean 2-D spectra (``spectra.npz``) are kept.
+
+    Args:
+        cell: the cell's folder, with its run.
+        config: of the run.
+        generate: ``num``, ``seed``, ``weights``.
+        measure: ``resamples``, ``inception``.
+
+    Raises:
+        GanlabError: no generator, no images, or a file cannot be written.
+    """
+    seed = generate["seed"]
+    real, held_out = real_images(config, generate["num"], seed)
+    fake = generate_images(load_generator(cell / RUN, generate["weights"]), seed, 0, generate["num"])
+    profiles = {"real": profile_set(to_float(real)), "fake": profile_set(to_float(fake))}
+    report = spectral_deviation(
+        profiles["real"],
+        profiles["fake"],
+        metrics=list(DEVIATIONS),
+        resamples=measure["resamples"],
+        seed=seed,
+    )
+    _save_arrays(cell / SAMPLES, real=real[:SAVED_SAMPLES], fake=fake[:SAVED_SAMPLES])
+    null, null_against = null_pair(real, len(fake), config, seed)
+    images = dict(zip(NAMES, (real, fake, null, null_against), strict=True))
+    means = {name: mean_power(images[name]) for name in NAMES}
+    _save_arrays(
+        cell / SPECTRA,
+        **{name: mean.mean("power") for name, mean in means.items()},
+        **{f"num_{name}": np.array(mean.count) for name, mean in means.items()},
+    )
+    return {
+        "counts": {"real": len(real), "real_held_out": held_out, "fake": len(fake)},
+        "deviations": plain(report.as_dict()["deviations"]),
+        "skipped": report.skipped,
+        "warnings": [warning.message for warning in report.warnings],
+        "quality": quality(real, fake, seed, measure["inception"]),
+        "profiles": {
+            name: {kind: means.mean(kind).tolist() for kind in PROFILES} for name, means in profiles.items()
+        },
+    }
+
+
+def real_images(config: Config, count: int, seed: int) -> tuple[UInt8Array, int]:
+    """Up to ``count`` photos, held-out ones first, and how many of them are held out."""
+    reals = choose_reals(config, min(count, _num_photos(config)), seed)
+    return np.stack([reals.images.images[index] for index in reals.order]), reals.held_out
 
 
 def null_pair(real: UInt8Array, fakes: int, config: Config, seed: int) -> tuple[UInt8Array, UInt8Array]:
@@ -66,204 +193,56 @@ def null_pair(real: UInt8Array, fakes: int, config: Config, seed: int) -> tuple[
     Returns:
         As many further reals as there are fakes, and ``real``; where there are too few, its two halves.
     """
-    everything = choose_reals(config, 1, seed).images
-    if len(real) + fakes <= len(everything.val) + len(everything.train):
-        further = choose_reals(config, len(real) + fakes, seed)
-        return np.stack([further.images.images[index] for index in further.order[len(real) :]]), real
+    if len(real) + fakes <= _num_photos(config):
+        reals = choose_reals(config, len(real) + fakes, seed)
+        return np.stack([reals.images.images[index] for index in reals.order[len(real) :]]), real
     half = len(real) // 2
     return real[half : 2 * half], real[:half]
 
 
-def mean_spectra(real: UInt8Array, fake: UInt8Array, null: UInt8Array, null_against: UInt8Array) -> Spectra:
-    """Mean power of all four sets."""
-    base = mean_power(real)
-    against = base if null_against is real else mean_power(null_against)
-    return dict(zip(NAMES, (base, mean_power(fake), mean_power(null), against), strict=True))
+def _num_photos(config: Config) -> int:
+    images = load_training_images(config.data, config.model.image_size)
+    return len(images.val) + len(images.train)
 
 
-def save_spectra(path: Path, spectra: Spectra) -> None:
-    """Write them, complete or not at all.
+def mean_power(images: UInt8Array) -> SpectrumStatistics:
+    """Mean power of the luma, and its profiles, of uint8 ``(N, H, W, 3)``."""
+    parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+    sums = [summaries(to_float(part)).mean_power.numpy() * len(part) for part in parts]
+    return statistics_of_power(np.sum(sums, axis=0) / len(images), len(images))
 
-    Raises:
-        GanlabError: the file cannot be written.
-    """
-    arrays: dict[str, Any] = {name: spectra[name].mean("power") for name in NAMES}
-    arrays |= {f"num_{name}": np.array(spectra[name].count) for name in NAMES}
+
+def _save_arrays(path: Path, **arrays: Any) -> None:
+    """An ``.npz`` file, complete or not at all."""
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
 
 
-def read_spectra(path: Path) -> Spectra | None:
-    """What `save_spectra` wrote; None where there is no such file, or a damaged one."""
+def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """What is in an ``.npz`` file.
+
+    Raises:
+        GanlabError: there is none, or it is damaged.
+    """
     try:
         with np.load(path) as file:
-            return {name: statistics_of_power(file[name], int(file[f"num_{name}"])) for name in NAMES}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise GanlabError(f"{path.name} cannot be read ({reason})") from error
 
 
-LOCK, FAILURE, SAMPLES = ".cell-lock", "failure.json", "samples.npz"
-SAVED_SAMPLES = 64
-
-
-class CellBusyError(GanlabError):
-    """Another process works on this cell."""
-
-
-def result_file(folder: Path, measure_key: str) -> Path:
-    """Where a cell's row is kept; its presence means that the cell is done."""
-    return folder / f"result-{measure_key}.json"
-
-
-def read_result(file: Path) -> dict[str, Any] | None:
-    """A cell's result, or its failure; None where there is none, or no readable one."""
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and "status" in found else None
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """The cell's lock, which the system gives back however the process ends.
+def read_spectra(folder: Path) -> Spectra:
+    """The mean spectra that a cell has kept.
 
     Raises:
-        CellBusyError: another process holds it.
+        GanlabError: they are missing or damaged.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CellBusyError(f"{folder}: another process works on this cell") from error
-        yield
-
-
-def busy(folder: Path) -> bool:
-    """Whether a live process works on the cell."""
-    if not folder.exists():
-        return False
+    arrays = read_arrays(folder / SPECTRA)
     try:
-        with held(folder):
-            return False
-    except CellBusyError:
-        return True
-
-
-def run_cell(folder: str | Path) -> str:
-    """Train, generate and measure what ``cell.json`` in the folder says; resumes what is unfinished.
-
-    Returns:
-        "finished", "diverged" (final, with a result file), "failed" (``failure.json`` says why; the next call
-        tries again) or "stopped" (by a signal).
-    """
-    place = Path(folder)
-    spec = json.loads((place / SPEC).read_text())
-    result = result_file(place, spec["measure_key"])
-    with held(place):
-        earlier = read_result(result)
-        if earlier is not None:
-            return str(earlier["status"])
-        (place / FAILURE).unlink(missing_ok=True)
-        try:
-            found = _work(place, spec)
-        except GanlabError as error:
-            write_json(place / FAILURE, {"status": "failed", "reason": _reason(error, place)})
-            return "failed"
-        if found is None:
-            return "stopped"
-        write_json(result, found)
-        return str(found["status"])
-
-
-def _work(place: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
-    config = from_mapping(spec["config"])
-    start = time.monotonic()
-    try:
-        done = train(config, place / RUN)
-    except DivergedError as error:
-        return {"status": "diverged", "reason": _reason(error, place), "step": error.step}
-    if not done.finished:
-        return None
-    trained = time.monotonic() - start
-    found = measure_run(config, place / RUN, spec["generate"], spec["measure"], place)
-    seconds = {"training": trained, "measuring": time.monotonic() - start - trained}
-    return {"status": "finished", "step": done.step, "seconds": seconds, **found}
-
-
-def _reason(error: Exception, place: Path) -> str:
-    """Its words, with paths from the cell's folder on: results are read on other machines."""
-    return str(error).replace(f"{place}/", "")
-
-
-def measure_run(
-    config: Config, run: Path, generate: dict[str, Any], measure: dict[str, Any], keep: Path | None = None
-) -> dict[str, Any]:
-    """Deviations, quality and mean profiles of a trained run against its reals.
-
-    Args:
-        config: of the run.
-        run: its folder.
-        generate: ``num``, ``seed``, ``weights``.
-        measure: ``resamples``, ``inception``.
-        keep: folder for 64 fakes and 64 reals and for the mean 2-D spectra, if any.
-    """
-    real, held_out = real_images(config, generate["num"], generate["seed"])
-    generator = load_generator(run, generate["weights"])
-    fake = generate_images(generator, generate["seed"], 0, generate["num"])
-    sets = {name: profile_set(to_float(images)) for name, images in (("real", real), ("fake", fake))}
-    report = spectral_deviation(
-        sets["real"], sets["fake"], metrics=list(DEVIATIONS), resamples=measure["resamples"],
-        seed=generate["seed"],
-    )  # fmt: skip
-    if keep is not None:
-        keep_samples(keep / SAMPLES, real, fake)
-        null = null_pair(real, len(fake), config, generate["seed"])
-        save_spectra(keep / SPECTRA, mean_spectra(real, fake, *null))
-    return {
-        "counts": {"real": len(real), "real_held_out": held_out, "fake": len(fake)},
-        "deviations": _plain(report.as_dict()["deviations"]),
-        "skipped": report.skipped,
-        "warnings": [warning.message for warning in report.warnings],
-        "quality": quality(real, fake, generate["seed"], measure["inception"]),
-        "profiles": {name: _profiles(one) for name, one in sets.items()},
-    }
-
-
-def keep_samples(path: Path, real: UInt8Array, fake: UInt8Array) -> None:
-    """The first 64 of both, complete or not at all.
-
-    Raises:
-        GanlabError: the file cannot be written.
-    """
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, real=real[:SAVED_SAMPLES], fake=fake[:SAVED_SAMPLES])
-
-
-def real_images(config: Config, count: int, seed: int) -> tuple[UInt8Array, int]:
-    """Up to ``count`` photos, held-out ones first, and how many of them are held out."""
-    everything = choose_reals(config, 1, seed).images
-    available = len(everything.val) + len(everything.train)
-    reals = choose_reals(config, min(count, available), seed)
-    return np.stack([reals.images.images[index] for index in reals.order]), reals.held_out
-
-
-def _profiles(one: SpectrumStatistics) -> dict[str, list[float]]:
-    """Mean radial and axis power profiles, linear, convention ganlab."""
-    return {name: one.mean(name).tolist() for name in PROFILES}
-
-
-def _plain(deviations: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: such numbers become null."""
-    return {
-        name: {key: None if _no_number(value) else value for key, value in one.items()}
-        for name, one in deviations.items()
-    }
-
-
-def _no_number(value: Any) -> bool:
-    return isinstance(value, float) and not np.isfinite(value)
+        return {name: statistics_of_power(arrays[name], int(arrays[f"num_{name}"])) for name in NAMES}
+    except KeyError as error:
+        raise GanlabError(f"{SPECTRA} cannot be read (it lacks {error})") from error
 
 
 def seconds_per_step(config: Config, steps: int = 3) -> float:

@@ -1,216 +1,409 @@
-"""The summary of an ablation in sentences that follow from its numbers."""
+"""The page of an ablation: runs that can be ticked and overlaid, sorted tables, what it came from."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
+import math
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ganlab.config import Config, from_mapping
+from ganlab.config.architecture import stage_names
 from ganlab.errors import GanlabError
-from ganlab.experiments.ablation.figures import read_runs, shown_runs, variant_of
-from ganlab.experiments.ablation.plan import BASE, PLAN, RUN
-from ganlab.experiments.ablation.run import CELLS, COMMANDS
-from ganlab.experiments.ablation.tables import Row
-from ganlab.spectra import DEVIATIONS
-from ganlab.util.atomic import write_text
+from ganlab.experiments.ablation.figures import (
+    colour_bar,
+    difference_bound,
+    level_range,
+    map_picture,
+    plane_db,
+    samples_shown,
+    sheet,
+)
+from ganlab.experiments.ablation.measure import (
+    PROFILES,
+    SAMPLES,
+    Spectra,
+    read_arrays,
+    read_result,
+    read_spectra,
+    result_file,
+)
+from ganlab.experiments.ablation.plan import BASE, CELLS, COMMANDS, PLAN, RUN, SPEC
+from ganlab.experiments.ablation.tables import NOT_RUN, Row, metric_names, null_sentences, summary
+from ganlab.experiments.spectra.profiles import enlarged_profiles
+from ganlab.images import UInt8Array
+from ganlab.results.page import Cell, Extra, Page, Section, Table
+from ganlab.spectra import DEVIATIONS, decibels
+from ganlab.spectra.rings import FloatArray
+from ganlab.upsampling import KERNELS
+from ganlab.util.atomic import read_json
+from ganlab.util.hashing import sha256_json
+from ganlab.util.progress import bar
 
-HEADLINES = (
-    "mean_db", "high_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db", "swd", "fid",
-    "kid",
-)  # fmt: skip
-"""Columns of the page, where there are values."""
-
-TITLES = {
-    "mean_db": "mean |dB|", "high_db": "|dB| above 1/4", "high_excess_db": "dB above 1/4",
-    "nyquist_excess_db": "dB at Nyquist", "axis_nyquist_excess_db": "dB at Nyquist, axes", "swd": "SWD x1000",
-    "fid": "FID", "kid": "KID", "sign_test_p": "sign test p",
-    "lower_in": "lower in", "mean_rank": "mean rank",
-}  # fmt: skip
-JUDGED = ("mean_db", "high_db", "swd")
-WORDS = {
-    "mean_db": "the mean deviation of the radial profile",
-    "high_db": "the deviation above 1/4 cycles per pixel",
-    "swd": "the sliced Wasserstein distance (image quality)",
-}
-
-
-def summary(rows: Sequence[Row], comparisons: Sequence[Row], axes: Sequence[str]) -> list[str]:
-    """Sentences: what ran, what each value of each axis did, what the number of seeds allows to say."""
-    states = Counter(row["status"] for row in rows)
-    listed = ", ".join(f"{count} {state}" for state, count in states.items())
-    sentences = [f"{len(rows)} runs over {' and '.join(axes)}: {listed}."]
-    for axis, value, baseline in dict.fromkeys((c["axis"], c["value"], c["baseline"]) for c in comparisons):
-        lines = [c for c in comparisons if (c["axis"], c["value"]) == (axis, value)]
-        parts = [_judgement([line for line in lines if line["metric"] == name], name) for name in JUDGED]
-        said = "; ".join(part for part in parts if part)
-        sentences.append(f"{axis} {value} against {baseline}: {said}." if said else "")
-    sentences += [_seeds(comparisons), *_missing(rows)]
-    return [sentence for sentence in sentences if sentence]
-
-
-def null_sentences(
-    rows: Sequence[Row],
-    nulls: Mapping[str, Mapping[str, Mapping[str, float | None]]],
-    belongs: Mapping[str, str | None],
-) -> list[str]:
-    """How many runs each judged deviation tells from reals against reals.
-
-    Args:
-        rows: of the table.
-        nulls: reals -> metric -> ``mean``, ``low``, ``high`` of the null control.
-        belongs: cell -> the reals it was measured against.
-    """
-    parts = []
-    for name in JUDGED:
-        limits = [
-            (row, nulls.get(belongs.get(row["cell"]) or "", {}).get(name, {}).get("high")) for row in rows
-        ]
-        judged = [(row[name], high) for row, high in limits if high is not None and row.get(name) is not None]
-        within = sum(value <= high for value, high in judged)
-        if judged:
-            parts.append(f"{WORDS[name]}: {within} of {len(judged)} runs")
-    said = "; ".join(parts)
-    return [f"Within the null control, reals against reals of the same counts: {said}."] if said else []
-
-
-def _judgement(lines: Sequence[Row], metric: str) -> str:
-    """Where the interval leaves zero out, and on which side."""
-    if not lines:
-        return ""
-    lower = sum(line["high"] is not None and line["high"] < 0 for line in lines)
-    higher = sum(line["low"] is not None and line["low"] > 0 for line in lines)
-    mean = sum(line["difference"] for line in lines) / len(lines)
-    if all(line["low"] is None for line in lines):
-        outcome = "no interval from a single seed"
-    elif not lower and not higher:
-        outcome = "not told apart from the seeds' scatter"
-    else:
-        outcome = (
-            f"lower in {lower} and higher in {higher} of {len(lines)} settings beyond the seeds' scatter"
-        )
-    return f"{WORDS[metric]}: {outcome} (mean difference {mean:+.3g})"
-
-
-def _seeds(comparisons: Sequence[Row]) -> str:
-    if not comparisons:
-        return ""
-    seeds = max(line["seeds"] for line in comparisons)
-    if seeds < 2:
-        return "One seed: differences have no interval, and nothing can be said about chance."
-    least = 2.0 ** (1 - seeds)
-    few = ": not enough for it to reach 0.05" if least > 0.05 else ""
-    return f"With {seeds} seeds the sign test cannot go below p = {least:.3g}{few}."
-
-
-def _missing(rows: Sequence[Row]) -> list[str]:
-    reasons = dict.fromkeys(
-        row["inception_not_computed"] for row in rows if row.get("inception_not_computed")
-    )
-    return [f"FID and KID were not computed: {reason}." for reason in reasons]
-
-
-TEMPLATE = Path(__file__).with_name("report.html")
+METRICS, ENVIRONMENT = "metrics.jsonl", "environment.json"
+CURVE_POINTS = 150
+UNSEEN = ("logit",)
+"""Series that are no losses."""
+DB_DIGITS = 3
 FIRST_PICKED = 3
+
+HEADLINES = {
+    "mean_db": "mean |dB|", "high_db": "|dB| above 1/4", "high_excess_db": "dB above 1/4",
+    "nyquist_excess_db": "dB at Nyquist", "axis_nyquist_excess_db": "dB at Nyquist, axes",
+    "swd": "SWD x1000", "fid": "FID", "kid": "KID",
+}  # fmt: skip
+"""Metrics of the page, where there are values, and their titles."""
+TITLES = {**HEADLINES, "sign_test_p": "sign test p", "lower_in": "lower in", "mean_rank": "mean rank"}
+ANCHORS = {
+    "the-runs": "Runs", "run-profiles": "Profiles", "mean-spectra": "2-D mean spectra",
+    "run-samples": "Samples", "training": "Training", "missing-and-commands": "Missing, and commands",
+}  # fmt: skip
+"""Parts of page.html, for the page's list of contents."""
 BESIDE_AXES = ("seed", "status", "step", "fakes")
 
+Curves = dict[str, dict[str, list[Any]]]
 
-def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
-    """Write ``report.html`` about a folder that ``ganlab ablate`` made.
+
+def page(folder: str | Path) -> Page:
+    """What the page of an ablation shows, from the files in its results folder alone.
 
     Args:
         folder: the ablation's results folder, finished or not.
-        out: another place for the page.
-
-    Returns:
-        The page's path.
-
-    Raises:
-        GanlabError: no results of an ablation there, or the page cannot be written.
-    """
-    place = Path(folder).resolve()
-    page = Path(out) if out else Path(folder) / "report.html"
-    data = json.dumps(page_data(place), allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
-    write_text(page, TEMPLATE.read_text(encoding="utf-8").replace("@DATA@", data))
-    return page
-
-
-def page_data(place: Path) -> dict[str, Any]:
-    """Everything the page shows, as JSON values.
 
     Raises:
         GanlabError: no results of an ablation there.
     """
-    rows, comparisons, ranks = (_table(place, name) for name in ("table", "comparisons", "ranks"))
-    shown = shown_runs(read_runs(place, rows), place)
+    place = Path(folder).resolve()
+    table, comparisons, ranks = (_table(place, name) for name in ("table", "comparisons", "ranks"))
+    # Cells that --only left out would bury those that were asked for.
+    rows = [row for row in table if row["status"] != NOT_RUN]
+    data = page_data(place, rows)
+    axes, metrics = list(variant_of(table[0])), data["metrics"]
+    nulls = {key: reals["deviations"] for key, reals in data["reals"].items()}
+    belongs = {name: cell["reals"] for name, cell in data["cells"].items()}
+    ran = {tuple(variant_of(row).values()) for row in rows}
+    ranked = [line for line in ranks if tuple(line[axis] for axis in axes) in ran]
+    body, script, style = (
+        Path(__file__).with_name(f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "js", "css")
+    )
+    return Page(
+        title="Ablation" if place.name.lower() == "ablation" else f"Ablation {place.name}",
+        verb="ablate",
+        summary=[*summary(table, comparisons, axes), *null_sentences(rows, nulls, belongs)],
+        sections=[
+            Section(
+                "Comparisons across seeds",
+                ["Value minus baseline, paired by seed; interval: Student's t. Deviations with a sign count "
+                 "by magnitude."],
+                [_lines(comparisons, metrics)],
+            ),
+            Section(
+                "Mean ranks", ["Over seeds; 1 is best. Runs that diverged or failed rank last."],
+                [_lines(ranked, metrics)],
+            ),
+        ],
+        extra=Extra(body, script, style, data, ANCHORS) if rows else None,
+        sources=_sources(place, rows),
+    )  # fmt: skip
+
+
+def _lines(lines: Sequence[Row], metrics: Sequence[str]) -> Table:
+    """Comparisons or ranks of the page's metrics."""
+    shown = [line for line in lines if line["metric"] in metrics]
+    header = list(lines[0]) if lines else ["metric"]
+    words = [place for place, name in enumerate(header) if any(isinstance(line[name], str) for line in shown)]
+    cells = [
+        [
+            TITLES.get(value, value) if name == "metric" else _short(value)
+            for name, value in line.items()
+        ]
+        for line in shown
+    ]  # fmt: skip
+    return Table([TITLES.get(name, name) for name in header], cells, left=words)
+
+
+def _short(value: Any) -> Any:
+    return Cell(f"{value:.3g}".replace("-", "\u2212"), value) if isinstance(value, float) else value
+
+
+def page_data(place: Path, rows: Sequence[Row]) -> dict[str, Any]:
+    """What the page's script shows, as JSON values."""
+    lines = bar(rows, desc="runs", unit="run")
+    runs = [read_run(place / CELLS / row["cell"], row) for row in lines]
     metrics = [name for name in HEADLINES if any(row.get(name) is not None for row in rows)]
-    axes = list(variant_of(rows[0]))
-    nulls = {key: about["deviations"] for key, about in shown["reals"].items()}
-    belongs = {name: about["reals"] for name, about in shown["cells"].items()}
+    axes = list(variant_of(rows[0])) if rows else []
+    first: dict[tuple[Any, ...], str] = {}
+    for row in rows:
+        if row["status"] == "finished":
+            first.setdefault(tuple(variant_of(row).values()), row["cell"])
     return {
-        "title": f"Ablation {place.name}", "axes": axes, "titles": TITLES, "metrics": metrics,
-        "summary": [*summary(rows, comparisons, axes), *null_sentences(rows, nulls, belongs)],
+        "axes": axes, "titles": TITLES, "metrics": metrics,
         "signed": [name for name in metrics if name in DEVIATIONS and DEVIATIONS[name].signed],
         "columns": [*axes, *BESIDE_AXES, *metrics],
-        "rows": rows, "first": _first(rows), **shown,
-        "comparisons": [line for line in comparisons if line["metric"] in metrics],
-        "comparison_columns": list(comparisons[0]) if comparisons else [],
-        "ranks": [line for line in ranks if line["metric"] in metrics],
-        "rank_columns": list(ranks[0]) if ranks else [],
-        "provenance": _provenance(place, rows),
+        # Ticked when the page opens: a seed of each of the first variants.
+        "rows": rows, "first": list(first.values())[:FIRST_PICKED], **shown_runs(runs, place),
     }  # fmt: skip
 
 
 def _table(place: Path, name: str) -> list[Row]:
     try:
-        found: list[Row] = json.loads((place / f"{name}.json").read_text())
-    except (OSError, ValueError) as error:
+        rows: list[Row] = read_json(place / f"{name}.json")
+    except GanlabError as error:
         raise GanlabError(
             f"{place}: no readable {name}.json; expected the results folder of `ganlab ablate`, which writes "
             f"its tables when it ends ({error})"
         ) from error
-    if name == "table" and not found:
+    if name == "table" and not rows:
         raise GanlabError(f"{place}: the table is empty")
-    return found
+    return rows
 
 
-def _first(rows: Sequence[Row]) -> list[str]:
-    """Runs that are ticked when the page opens: the first finished seed of the first variants."""
-    seen: dict[tuple[Any, ...], str] = {}
-    for row in rows:
-        if row["status"] == "finished":
-            seen.setdefault(tuple(variant_of(row).values()), row["cell"])
-    return list(seen.values())[:FIRST_PICKED]
-
-
-def _provenance(place: Path, rows: Sequence[Row]) -> dict[str, str]:
-    """Commands, plan and environment, each with what it is."""
-    found = {"Commands": "\n".join([*_commands(place), f"ganlab report {place.name}"])}
-    for name in (PLAN, BASE):
-        if (place / name).exists():
-            found[name] = (place / name).read_text(encoding="utf-8")
-    environments: dict[str, list[str]] = {}
-    for row in rows:
-        environments.setdefault(_environment(place / CELLS / row["cell"] / RUN), []).append(row["cell"])
-    for text, names in environments.items():
-        found[f"Environment of {len(names)} of {len(rows)} runs"] = text
-    return found
-
-
-def _commands(place: Path) -> list[str]:
-    """Those that were given; an older ablation did not record them."""
+def _sources(place: Path, rows: Sequence[Row]) -> dict[str, str]:
+    """Commands, plan and environments, each with what it is."""
+    texts = {}
     try:
         lines = (place / COMMANDS).read_text(encoding="utf-8").splitlines()
-        found = [json.loads(line) for line in lines]
-        return [f"{line['command']}    # {line['time']}, ganlab {line['ganlab']}" for line in found]
+        given = [json.loads(line) for line in lines]
+        texts["Commands"] = "\n".join(
+            f"{line['command']}    # {line['time']}, ganlab {line['ganlab']}" for line in given
+        )
     except (OSError, ValueError, KeyError, TypeError):
-        return [f"ganlab ablate PLAN.yaml --out {place.name}    # not recorded; the plan is below"]
+        texts["Commands"] = f"called from Python, or {COMMANDS} is damaged; the plan is below"
+    for name in (PLAN, BASE):
+        if (place / name).exists():
+            texts[name] = (place / name).read_text(encoding="utf-8")
+    environments: dict[str, int] = {}
+    for row in rows:
+        try:
+            made = read_json(place / CELLS / row["cell"] / RUN / ENVIRONMENT)
+            text = "\n".join(f"{name}: {value}" for name, value in made.items() if name != "command")
+        except (GanlabError, AttributeError):
+            text = f"{ENVIRONMENT} is missing or damaged"
+        environments[text] = environments.get(text, 0) + 1
+    return texts | {
+        f"Environment of {count} of {len(rows)} runs": text for text, count in environments.items()
+    }
 
 
-def _environment(run: Path) -> str:
+@dataclass
+class RunData:
+    """One row of the table with what its folder holds.
+
+    Attributes:
+        row: of the table.
+        config: of the run, None where ``cell.json`` is missing or of another version.
+        generate: how its fakes were made: ``num``, ``seed``, ``weights``.
+        result: what was measured.
+        images: "real" and "fake": kept photos and samples, uint8 ``(n, H, W, 3)``.
+        spectra: mean 2-D power.
+        curves: as of `read_curves`.
+        missing: what the page cannot show of this run, and why.
+    """
+
+    row: Row
+    config: Config | None = None
+    generate: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    images: Mapping[str, UInt8Array] = field(default_factory=dict)
+    spectra: Spectra | None = None
+    curves: Curves = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def operator(self) -> str | None:
+        """The upsampler of the generator's last stage."""
+        return None if self.config is None else stage_names(self.config.model)[-1]
+
+    @property
+    def measured(self) -> bool:
+        """Whether there are profiles to draw."""
+        return "profiles" in self.result
+
+
+def read_run(folder: Path, row: Row) -> RunData:
+    """Everything about one row; what cannot be read is named in ``missing``.
+
+    Args:
+        folder: the cell's.
+        row: of the table.
+    """
+    run = RunData(row, curves=read_curves(folder / RUN / METRICS))
+    if row["status"] != "finished":
+        run.missing.append(f"{row['status']}: {row.get('reason') or 'no result'}")
+    results = sorted(folder.glob("result-*.json"), key=lambda path: path.stat().st_mtime)
     try:
-        about: Mapping[str, str] = json.loads((run / "environment.json").read_text())
-    except (OSError, ValueError):
-        return "environment.json is missing or damaged"
-    return "\n".join(f"{name}: {value}" for name, value in about.items() if name != "command")
+        spec = read_json(folder / SPEC)
+        results = [result_file(folder, spec["measure_key"])]
+        run.generate, run.config = spec["generate"], from_mapping(spec["config"])
+    except (GanlabError, KeyError, TypeError) as error:
+        run.missing.append(f"configuration: {SPEC} cannot be read ({str(error).splitlines()[0]})")
+    if not run.curves:
+        run.missing.append(f"training curves: no readable {RUN}/{METRICS}")
+    if row["status"] != "finished":
+        return run
+    run.result = (read_result(results[-1]) if results else None) or {}
+    if not run.measured:
+        run.missing.append("profiles: its result file is missing or damaged; run ganlab ablate again")
+        return run
+    try:
+        arrays = read_arrays(folder / SAMPLES)
+        run.images = {name: arrays[name] for name in ("real", "fake")}
+    except (GanlabError, KeyError) as error:
+        run.missing.append(f"samples: {error}; ganlab ablate --redo makes them again")
+    try:
+        run.spectra = read_spectra(folder)
+    except GanlabError as error:
+        run.missing.append(f"2-D spectra: {error}; ganlab ablate --redo makes them again")
+    return run
+
+
+def read_curves(file: Path) -> Curves:
+    """Every loss, spectral distance and gradient ratio that a run has logged, thinned out.
+
+    Returns:
+        Name -> ``x`` (steps) and ``y`` (None where it was not finite); empty where nothing can be read.
+    """
+    try:
+        texts = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    series: dict[str, list[tuple[int, Any]]] = {}
+    for text in texts:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue  # A killed run may have left half a line.
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            for name, value in line.items():
+                if name != "step" and not any(word in name for word in UNSEEN):
+                    series.setdefault(name, []).append((line["step"], value))
+    curves: Curves = {}
+    for name, points in series.items():
+        kept = points[:: -(-len(points) // CURVE_POINTS)]
+        kept += [points[-1]] if kept[-1] is not points[-1] else []
+        values = [
+            float(f"{y:.4g}") if isinstance(y, int | float) and math.isfinite(y) else None for _, y in kept
+        ]
+        curves[name] = {"x": [step for step, _ in kept], "y": values}
+    return curves
+
+
+def shown_runs(runs: Sequence[RunData], place: Path) -> dict[str, Any]:
+    """Cells, the reals they were measured against, and the scales that all pictures share."""
+    spectra = [run.spectra for run in runs if run.spectra is not None]
+    low, high = level_range([plane_db(means[name]) for means in spectra for name in ("real", "fake")])
+    bound = difference_bound([plane_db(means["fake"]) - plane_db(means["real"]) for means in spectra])
+    pictured = [run.images["fake"] for run in runs if run.images]
+    samples = samples_shown(len(pictured), max((images[0].size for images in pictured), default=1))
+    scales = {
+        "level": (low, high), "difference": (-bound, bound), "samples": samples,
+        "level_bar": colour_bar(), "difference_bar": colour_bar(True),
+    }  # fmt: skip
+    groups: dict[str, list[RunData]] = {}
+    keys = {}
+    for run in runs:
+        if run.measured:
+            # The same photos give the same key, whichever process measured them.
+            photos = run.images["real"].tobytes().hex() if run.images else run.result["profiles"]["real"]
+            key = sha256_json([photos, run.result.get("counts", {}).get("real")])[:8]
+            groups.setdefault(key, []).append(run)
+            keys[run.row["cell"]] = key
+    return {
+        "cells": {run.row["cell"]: _cell(run, keys.get(run.row["cell"]), scales, place) for run in runs},
+        "reals": {key: _reals(members, scales) for key, members in groups.items()},
+        "scales": scales,
+    }
+
+
+def _cell(run: RunData, reals: str | None, scales: Mapping[str, Any], place: Path) -> dict[str, Any]:
+    cell: dict[str, Any] = {
+        "label": " · ".join(str(value) for value in variant_of(run.row).values()),
+        "seed": run.row["seed"], "status": run.row["status"], "reals": reals, "curves": run.curves,
+        "operator": run.operator, "predicted": run.operator in KERNELS, "missing": run.missing,
+        "commands": commands(run, place),
+    }  # fmt: skip
+    if run.measured:
+        cell["profiles"] = {name: _rounded(run.result["profiles"]["fake"][name]) for name in PROFILES}
+        cell["count"] = run.result.get("counts", {}).get("fake")
+    if run.images:
+        cell["samples"] = sheet(run.images["fake"], scales["samples"])
+    if run.spectra is not None:
+        level, base = plane_db(run.spectra["fake"]), plane_db(run.spectra["real"])
+        cell["map"] = map_picture(level, scales["level"])
+        cell["difference"] = map_picture(level - base, scales["difference"], diverging=True)
+        cell["map_count"] = run.spectra["fake"].count
+    return cell
+
+
+def variant_of(row: Row) -> dict[str, Any]:
+    """Axis -> value: the columns before the seed."""
+    return dict(list(row.items())[: list(row).index("seed")])
+
+
+def commands(run: RunData, place: Path) -> list[str]:
+    """What runs this cell alone, and what makes its fakes again; from the folder that holds the results."""
+    filters = [f"--only={axis}={value}" for axis, value in variant_of(run.row).items()]
+    only = [*filters, f"--only=seed={run.row['seed']}"]
+    lines = [["ganlab", "ablate", f"{place.name}/plan.yaml", "--out", place.name, *only]]
+    if run.generate:
+        options = [text for name, value in run.generate.items() for text in (f"--{name}", str(value))]
+        source = f"{place.name}/{CELLS}/{run.row['cell']}/{RUN}"
+        lines.append(["ganlab", "generate", source, *options, "--out", f"fakes/{run.row['cell']}"])
+    return [shlex.join(words) for words in lines]
+
+
+def _rounded(power: Sequence[float] | FloatArray) -> list[float]:
+    """Linear power as dB, to a thousandth."""
+    values: list[float] = np.round(decibels(np.asarray(power, dtype=np.float64)), DB_DIGITS).tolist()
+    return values
+
+
+def _reals(members: Sequence[RunData], scales: Mapping[str, Any]) -> dict[str, Any]:
+    """The photos that these runs were measured against, their null control and what theory makes of them."""
+    first = members[0]
+    counts = first.result.get("counts", {})
+    reals: dict[str, Any] = {
+        "profiles": {name: _rounded(first.result["profiles"]["real"][name]) for name in PROFILES},
+        "count": counts.get("real"), "held_out": counts.get("real_held_out"), "fakes": counts.get("fake"),
+        "deviations": null_deviations(first), "null": None, "theory": {},
+    }  # fmt: skip
+    kept = next((run.images["real"] for run in members if run.images), None)
+    if kept is not None:
+        reals["samples"] = sheet(kept, scales["samples"])
+    spectra = next((run.spectra for run in members if run.spectra is not None), None)
+    if spectra is None:
+        return reals
+    mean, null, against = spectra["real"], spectra["null"], spectra["null_against"]
+    reals["map"] = map_picture(plane_db(mean), scales["level"])
+    reals["map_count"] = mean.count
+    if null.count:
+        apart = plane_db(null) - plane_db(against)
+        reals["null"] = {
+            "counts": [null.count, against.count],
+            "profiles": {name: _rounded(null.mean(name)) for name in PROFILES},
+            "against": {name: _rounded(against.mean(name)) for name in PROFILES},
+            "difference": map_picture(apart, scales["difference"], diverging=True),
+        }
+    # The reals halved and enlarged by a fixed operator alone: not for sizes that cannot be halved twice.
+    if mean.height % 4 == 0 and mean.width % 4 == 0:
+        for name in dict.fromkeys(run.operator for run in members):
+            if name in KERNELS and name is not None:
+                profiles = enlarged_profiles(mean.mean("power"), name)
+                reals["theory"][name] = {kind: _rounded(power) for kind, power in profiles.items()}
+    return reals
+
+
+def null_deviations(run: RunData) -> dict[str, dict[str, float | None]]:
+    """Metric -> mean and interval between draws of reals of the counts that were compared."""
+    nulls = {
+        name: {key: deviation.get(f"null_{key}") for key in ("mean", "low", "high")}
+        for name, deviation in run.result.get("deviations", {}).items()
+        if name in metric_names() and deviation.get("null_mean") is not None
+    }
+    swd = run.result.get("quality", {}).get("swd_null")
+    return nulls if swd is None else {**nulls, "swd": {"mean": swd, "low": None, "high": None}}

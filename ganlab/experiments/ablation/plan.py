@@ -22,6 +22,8 @@ from ganlab.errors import GanlabError, nearest_name
 from ganlab.util.hashing import sha256_json
 
 PLAN, BASE = "plan.yaml", "base.yaml"
+CELLS, LOGS, COMMANDS = "cells", "jobs", "commands.jsonl"
+"""In the results folder: a folder a cell, what the jobs print, the commands that were given."""
 SPEC, RUN = "cell.json", "run"
 """In the folder of each cell: what its process reads, and its run folder."""
 MANY_CELLS = 500
@@ -140,101 +142,92 @@ def read_plan(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     Raises:
         GanlabError: no such file, not YAML, unknown keys, an unknown or empty axis, two axes over one key.
     """
-    where = shipped(Path(path))
+    source = shipped(Path(path))
     try:
-        value = load_yaml(where.read_text(encoding="utf-8"), str(path))
+        value = load_yaml(source.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise GanlabError(f"cannot read plan {path}: {error}") from error
     if not isinstance(value, dict):
         raise GanlabError(f"{path}: a plan is a mapping with base, axes, seeds, generate, measure")
+    fixed = dict(value.get("overrides", {}))
+    for text in overrides:
+        key, equals, entry = text.partition("=")
+        if not equals or not key:
+            raise GanlabError(f"{text!r}: expected key.path=value, for example training.steps=500")
+        fixed[key] = load_yaml(entry, f"override {text!r}")
     try:
-        more = dict(_override(text) for text in overrides)
-        file = PlanFile.model_validate({**value, "overrides": {**value.get("overrides", {}), **more}})
+        file = PlanFile.model_validate({**value, "overrides": fixed})
     except ValidationError as error:
-        raise GanlabError(f"{path}: {_words(error)}") from error
-    axes = {name: _axis(where, name, axis) for name, axis in file.axes.items()}
-    _check_axes(where, file, axes)
-    return Plan(where, file, axes)
+        faults = []
+        for detail in error.errors(include_url=False):
+            key = dotted(tuple(detail["loc"]))
+            near = nearest_name(key, PlanFile.model_fields) if detail["type"] == "extra_forbidden" else ""
+            faults.append(f"{key}: {detail['msg']}{near}")
+        raise GanlabError(f"{path}: {'; '.join(faults)}") from error
+    axes = {name: _axis(source, name, axis) for name, axis in file.axes.items()}
+    _check_axes(source, file, axes)
+    return Plan(source, file, axes)
 
 
-def _override(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise GanlabError(f"{text!r}: expected key.path=value, for example training.steps=500")
-    return key, load_yaml(value, f"override {text!r}")
-
-
-def _words(error: ValidationError) -> str:
-    lines = []
-    for detail in error.errors(include_url=False):
-        key = dotted(tuple(detail["loc"]))
-        near = nearest_name(key, PlanFile.model_fields) if detail["type"] == "extra_forbidden" else ""
-        lines.append(f"{key}: {detail['msg']}{near}")
-    return "; ".join(lines)
-
-
-def _axis(where: Path, name: str, axis: Any) -> dict[str, dict[str, Any]]:
-    """Value name -> overrides, of either form."""
+def _axis(source: Path, name: str, axis: Any) -> dict[str, dict[str, Any]]:
+    """Value name -> overrides, of either form: a list of a key's values, or named mappings."""
     if not isinstance(axis, dict | tuple) or not axis:
         raise GanlabError(
-            f"{where}: axis {name!r} is empty; expected a list of values, or {{variant: {{key: value}}}}"
+            f"{source}: axis {name!r} is empty; expected a list of values, or {{variant: {{key: value}}}}"
         )
-    if isinstance(axis, tuple):
-        return _listed(where, name, axis)
-    for variant, changes in axis.items():
-        if not isinstance(changes, dict):
-            raise GanlabError(
-                f"{where}: axis {name!r}, variant {variant!r}: expected a mapping from key paths to values, "
-                f"such as {{model.upsampling.name: nearest}}; got {changes!r}"
-            )
-    return {str(variant): dict(changes) for variant, changes in axis.items()}
-
-
-def _listed(where: Path, name: str, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    if find(tuple(name.split("."))) is None:
+    if isinstance(axis, dict):
+        for variant, changes in axis.items():
+            if not isinstance(changes, dict):
+                raise GanlabError(
+                    f"{source}: axis {name!r}, variant {variant!r}: expected a mapping from key paths to "
+                    f"values, such as {{model.upsampling.name: nearest}}; got {changes!r}"
+                )
+        return {str(variant): dict(changes) for variant, changes in axis.items()}
+    key = tuple(name.split("."))
+    if find(key) is None:
         raise GanlabError(
-            f"{where}: axis {name!r} is a list of values, but no configuration has such a key"
-            f"{suggestion(tuple(name.split('.')))}"
+            f"{source}: axis {name!r} is a list of values, but no configuration has such a key"
+            f"{suggestion(key)}"
         )
-    if any(isinstance(value, dict | tuple) for value in values):
+    if any(isinstance(value, dict | tuple) for value in axis):
         raise GanlabError(
-            f"{where}: axis {name!r}: give lists and sections names: {{variant: {{key: value}}}}"
+            f"{source}: axis {name!r}: give lists and sections names: {{variant: {{key: value}}}}"
         )
-    named = {_word(value): {name: value} for value in values}
-    if len(named) < len(values):
-        raise GanlabError(f"{where}: axis {name!r} has a value twice")
+    named = {_value_name(value): {name: value} for value in axis}
+    if len(named) < len(axis):
+        raise GanlabError(f"{source}: axis {name!r} has a value twice")
     return named
 
 
-def _word(value: Any) -> str:
+def _value_name(value: Any) -> str:
     """A value as the plan's tables name it."""
     if value is None or isinstance(value, bool):
         return str({None: "null", True: "true", False: "false"}[value])
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _check_axes(where: Path, file: PlanFile, axes: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+def _check_axes(source: Path, file: PlanFile, axes: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
     reserved = sorted(RESERVED & set(axes))
     if reserved:
         raise GanlabError(
-            f"{where}: an axis cannot be called {reserved[0]!r}, a column of the tables; rename it"
+            f"{source}: an axis cannot be called {reserved[0]!r}, a column of the tables; rename it"
         )
     if not axes or not file.seeds:
-        raise GanlabError(f"{where}: a plan has at least one axis and one seed")
+        raise GanlabError(f"{source}: a plan has at least one axis and one seed")
     if len(set(file.seeds)) < len(file.seeds):
-        raise GanlabError(f"{where}: a seed stands twice in seeds")
-    fixed = set(file.overrides)
-    touched = {axis: {key for changes in values.values() for key in changes} for axis, values in axes.items()}
-    whole = {**touched, "overrides": fixed, "seeds": {"seed"}}
-    for (one, ours), (other, theirs) in itertools.combinations(whole.items(), 2):
+        raise GanlabError(f"{source}: a seed stands twice in seeds")
+    keys = {axis: {key for changes in values.values() for key in changes} for axis, values in axes.items()}
+    keys |= {"overrides": set(file.overrides), "seeds": {"seed"}}
+    for (first, ours), (second, theirs) in itertools.combinations(keys.items(), 2):
         for a, b in itertools.product(sorted(ours), sorted(theirs)):
+            # A key and a section that holds it: the order of the axes would decide what holds.
             if a == b or a.startswith(f"{b}.") or b.startswith(f"{a}."):
-                raise GanlabError(f"{where}: {one!r} and {other!r} both set {min(a, b, key=len)}")
+                raise GanlabError(f"{source}: {first!r} and {second!r} both set {min(a, b, key=len)}")
     for axis, value in file.baseline.items():
         if value not in axes.get(axis, {}):
             valid = ", ".join(axes.get(axis, axes))
             raise GanlabError(
-                f"{where}: baseline {axis}: {value} is not in the plan; expected one of {valid}"
+                f"{source}: baseline {axis}: {value} is not in the plan; expected one of {valid}"
             )
 
 
@@ -247,10 +240,22 @@ def expand(plan: Plan, confirmed: bool = False) -> list[Cell]:
     if plan.num_cells > MANY_CELLS and not confirmed:
         raise GanlabError(f"{plan.path}: {plan.num_cells:,} cells; add --yes if that is meant")
     cells = []
-    for chosen in itertools.product(*(values.items() for values in plan.axes.values())):
-        names = dict(zip(plan.axes, (name for name, _ in chosen), strict=True))
-        changes = {key: value for _, part in chosen for key, value in part.items()}
-        cells += _cells(plan, names, changes)
+    seeds = plan.file.seeds
+    for values in itertools.product(*(axis.items() for axis in plan.axes.values())):
+        variant = dict(zip(plan.axes, (name for name, _ in values), strict=True))
+        changes = {key: value for _, part in values for key, value in part.items()}
+        # A variant is read for two seeds, not for all: reading is what takes time in a plan of thousands, and
+        # a seed is valid within a range, so that with its ends all others are.
+        _resolved(plan, variant, changes, min(seeds))
+        resolved = _resolved(plan, variant, changes, max(seeds))
+        decisive = identity(resolved.config)
+        cells += [
+            Cell(
+                variant, seed, resolved.config.model_copy(update={"seed": seed}), resolved.warnings,
+                sha256_json(decisive | {"seed": seed})[:HASH],
+            )
+            for seed in seeds
+        ]  # fmt: skip
     return cells
 
 
@@ -259,28 +264,12 @@ def _base(plan: Plan) -> str | Path:
     return beside if beside.exists() else plan.file.base
 
 
-def _cells(plan: Plan, names: dict[str, str], changes: dict[str, Any]) -> list[Cell]:
-    """One variant with every seed; read once, because reading is what takes time in a plan of thousands."""
-    seeds = plan.file.seeds
-    # Seeds are valid within a range: with its ends all others are.
-    _resolved(plan, names, changes, min(seeds))
-    resolved = _resolved(plan, names, changes, max(seeds))
-    about = identity(resolved.config)
-    return [
-        Cell(
-            names, seed, resolved.config.model_copy(update={"seed": seed}), resolved.warnings,
-            sha256_json(about | {"seed": seed})[:HASH],
-        )
-        for seed in seeds
-    ]  # fmt: skip
-
-
-def _resolved(plan: Plan, names: dict[str, str], changes: dict[str, Any], seed: int) -> Resolved:
+def _resolved(plan: Plan, variant: dict[str, str], changes: dict[str, Any], seed: int) -> Resolved:
     try:
         return resolve(_base(plan), {**plan.file.overrides, **changes, "seed": seed, "out": None})
     except ConfigError as error:
-        where = ", ".join(f"{axis}={value}" for axis, value in names.items())
-        raise GanlabError(f"{plan.path}: cell {where}: {error}") from error
+        cell = ", ".join(f"{axis}={value}" for axis, value in variant.items())
+        raise GanlabError(f"{plan.path}: cell {cell}: {error}") from error
 
 
 def plan_texts(plan: Plan) -> dict[str, str]:
@@ -301,12 +290,12 @@ def chosen(cells: Sequence[Cell], filters: Sequence[str]) -> list[Cell]:
     Raises:
         GanlabError: an unknown axis, or nothing left.
     """
-    wanted: dict[str, set[str]] = {}
+    filtered: dict[str, set[str]] = {}
     for text in filters:
         axis, _, value = text.partition("=")
-        wanted.setdefault(axis, set()).add(value)
+        filtered.setdefault(axis, set()).add(value)
     facts = [{**cell.variant, "seed": str(cell.seed)} for cell in cells]
-    for axis, values in wanted.items():
+    for axis, values in filtered.items():
         valid = list(dict.fromkeys(fact[axis] for fact in facts if axis in fact))
         unknown = [value for value in values if value not in valid]
         if unknown:
@@ -316,7 +305,7 @@ def chosen(cells: Sequence[Cell], filters: Sequence[str]) -> list[Cell]:
     return [
         cell
         for cell, fact in zip(cells, facts, strict=True)
-        if all(fact[axis] in values for axis, values in wanted.items())
+        if all(fact[axis] in values for axis, values in filtered.items())
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,23 @@ from ganlab import __version__
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.jobs import Cluster, check_cluster, run_cells
 from ganlab.experiments.ablation.measure import FAILURE, busy, read_result, result_file, seconds_per_step
-from ganlab.experiments.ablation.plan import PLAN, SPEC, Cell, Plan, chosen, expand, plan_texts, read_plan
-from ganlab.experiments.ablation.tables import Row, row_of, write_tables
+from ganlab.experiments.ablation.page import page
+from ganlab.experiments.ablation.plan import (
+    CELLS,
+    COMMANDS,
+    LOGS,
+    SPEC,
+    Cell,
+    Plan,
+    chosen,
+    expand,
+    plan_texts,
+    read_plan,
+)
+from ganlab.experiments.ablation.tables import NOT_RUN, Row, row_of, write_tables
+from ganlab.results.folder import PROVENANCE, ResultsFolder
+from ganlab.results.page import write_page
 from ganlab.util.atomic import write_json, write_text
-
-CELLS, LOGS, COMMANDS = "cells", "jobs", "commands.jsonl"
-MISSING = "not run"
 
 
 @dataclass(frozen=True)
@@ -39,12 +50,12 @@ class Ablation:
         return read_result(result_file(self.folder(cell), self.plan.measure_key))
 
     def rows(self) -> list[Row]:
-        """One row for every cell of the plan, done or not."""
-        return [row_of(cell, self.result(cell) or self._absent(cell)) for cell in self.cells]
-
-    def _absent(self, cell: Cell) -> dict[str, Any]:
-        failure = read_result(self.folder(cell) / FAILURE)
-        return failure or {"status": MISSING}
+        """One row for every cell of the plan; without a result its status is failed, or not run."""
+        absent = {"status": NOT_RUN}
+        return [
+            row_of(cell, self.result(cell) or read_result(self.folder(cell) / FAILURE) or absent)
+            for cell in self.cells
+        ]
 
 
 def open_ablation(
@@ -73,7 +84,7 @@ def ablate(
     say: Callable[[str], None] = print,
     command: str | None = None,
 ) -> list[Row]:
-    """Run what is not done yet and write the tables.
+    """Run what is not done yet and write the tables and the page about them, ``index.html``.
 
     Args:
         ablation: from `open_ablation`.
@@ -92,65 +103,60 @@ def ablate(
         SystemExit: SIGTERM came; the tables are written and the local jobs have saved and ended.
     """
     check_cluster(cluster)
-    _settle_folder(ablation, command)
     todo = chosen(ablation.cells, only)
-    if redo:
-        _remove(ablation, chosen(ablation.cells, redo))
-    waiting = {ablation.folder(cell): cell for cell in todo if ablation.result(cell) is None}
-    say(f"{len(todo)} cells, {len(todo) - len(waiting)} done; {cluster.at_once} at a time, {cluster.kind}")
-    for folder, cell in waiting.items():
-        _write_spec(ablation, folder, cell)
-    try:
-        failures = run_cells(
-            list(waiting), ablation.out / LOGS, cluster,
-            lambda folder: ablation.result(waiting[folder]) is not None,
-        )  # fmt: skip
-        for folder, reason in failures.items():
-            say(f"failed: {waiting[folder].title}: {reason}")
-            write_json(folder / FAILURE, {"status": "failed", "reason": reason})
-    except (KeyboardInterrupt, SystemExit):
-        say("stopped; the same command goes on from what the cells have saved")
-        raise
-    finally:
-        rows = ablation.rows()
-        write_tables(ablation.out, ablation.plan, rows)
+    afresh = chosen(ablation.cells, redo) if redo else []
+    # A changed plan keeps the cells that it shares with the one before, so no plan is another experiment.
+    results = ResultsFolder(ablation.out, "ablate", {}, unlisted=(CELLS, LOGS))
+    with results.open(command or "") as out:
+        (out / PROVENANCE).unlink(missing_ok=True)
+        for name, text in plan_texts(ablation.plan).items():
+            write_text(out / name, text)
+        if command is not None:
+            earlier = (out / COMMANDS).read_text(encoding="utf-8") if (out / COMMANDS).exists() else ""
+            line = {"command": command, "time": time.strftime("%Y-%m-%d %H:%M:%S"), "ganlab": __version__}
+            write_text(out / COMMANDS, earlier + json.dumps(line) + "\n")
+        for cell in afresh:
+            if busy(ablation.folder(cell)):
+                raise GanlabError(f"--redo: a process works on {ablation.folder(cell)}; stop it first")
+            if ablation.folder(cell).exists():
+                shutil.rmtree(ablation.folder(cell))
+        try:
+            _run_waiting(ablation, todo, cluster, say)
+        except (KeyboardInterrupt, SystemExit):
+            say("stopped; the same command goes on from what the cells have saved")
+            raise
+        finally:
+            rows = ablation.rows()
+            write_tables(out, ablation.plan, rows)
+        results.finish()
+        write_page(out, page(out))
     for row in rows:
         if row["status"] == "diverged":
             say(f"diverged: {row['cell']} at step {row['step']}")
     return rows
 
 
-def _settle_folder(ablation: Ablation, command: str | None) -> None:
-    """A new or empty folder, or one of an earlier ablation; a changed plan keeps the cells it shares."""
-    out = ablation.out
-    if out.is_dir() and any(out.iterdir()) and not (out / PLAN).exists():
-        raise GanlabError(f"{out} is not empty and holds no ablation; use another --out")
-    for name, text in plan_texts(ablation.plan).items():
-        write_text(out / name, text)
-    if command is not None:
-        earlier = (out / COMMANDS).read_text(encoding="utf-8") if (out / COMMANDS).exists() else ""
-        line = {"command": command, "time": time.strftime("%Y-%m-%d %H:%M:%S"), "ganlab": __version__}
-        write_text(out / COMMANDS, earlier + json.dumps(line) + "\n")
-
-
-def _remove(ablation: Ablation, cells: Iterable[Cell]) -> None:
-    for cell in cells:
-        folder = ablation.folder(cell)
-        if busy(folder):
-            raise GanlabError(f"--redo: a process works on {folder}; stop it first")
-        if folder.exists():
-            shutil.rmtree(folder)
-
-
-def _write_spec(ablation: Ablation, folder: Path, cell: Cell) -> None:
-    """What the cell's process reads."""
+def _run_waiting(
+    ablation: Ablation, todo: Sequence[Cell], cluster: Cluster, say: Callable[[str], None]
+) -> None:
+    """Every cell without a result, and a note beside each that fails."""
+    waiting = {ablation.folder(cell): cell for cell in todo if ablation.result(cell) is None}
+    say(f"{len(todo)} cells, {len(todo) - len(waiting)} done; {cluster.at_once} at a time, {cluster.kind}")
     file = ablation.plan.file
-    spec = {
-        "variant": dict(cell.variant), "seed": cell.seed, "measure_key": ablation.plan.measure_key,
-        "config": cell.config.model_dump(mode="json"), "generate": file.generate.model_dump(),
-        "measure": file.measure.model_dump(),
-    }  # fmt: skip
-    write_json(folder / SPEC, spec)
+    for folder, cell in waiting.items():
+        spec = {
+            "variant": dict(cell.variant), "seed": cell.seed, "measure_key": ablation.plan.measure_key,
+            "config": cell.config.model_dump(mode="json"), "generate": file.generate.model_dump(),
+            "measure": file.measure.model_dump(),
+        }  # fmt: skip
+        write_json(folder / SPEC, spec)
+    failures = run_cells(
+        list(waiting), ablation.out / LOGS, cluster,
+        lambda folder: ablation.result(waiting[folder]) is not None,
+    )  # fmt: skip
+    for folder, reason in failures.items():
+        say(f"failed: {waiting[folder].title}: {reason}")
+        write_json(folder / FAILURE, {"status": "failed", "reason": reason})
 
 
 @dataclass(frozen=True)

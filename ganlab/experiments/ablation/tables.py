@@ -1,8 +1,10 @@
-"""What an ablation found: one tidy table, paired comparisons across seeds, ranks."""
+"""What an ablation found: a tidy table, paired comparisons across seeds, ranks, and sentences about them."""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,15 @@ from ganlab.spectra import DEVIATIONS
 from ganlab.util.atomic import write_json
 
 Row = dict[str, Any]
+NOT_RUN = "not run"
+"""Status of a cell that has neither a result nor a failure."""
 LEVEL = 0.95
+JUDGED = {
+    "mean_db": ("the mean deviation of the radial profile", "dB"),
+    "high_db": ("the deviation above 1/4 cycles per pixel", "dB"),
+    "swd": ("the sliced Wasserstein distance (image quality)", "in units of 0.001"),
+}
+"""Metrics that the summary speaks of, with their words and units."""
 
 
 def metric_names() -> list[str]:
@@ -27,7 +37,7 @@ def metric_names() -> list[str]:
 
 def row_of(cell: Cell, result: Mapping[str, Any]) -> Row:
     """One line of the table; what a cell lacks is None."""
-    counts, measured = result.get("counts", {}), result.get("quality", {})
+    counts, quality = result.get("counts", {}), result.get("quality", {})
     row: Row = {
         **cell.variant,
         "seed": cell.seed, "cell": cell.name, "status": result["status"], "step": result.get("step"),
@@ -36,11 +46,11 @@ def row_of(cell: Cell, result: Mapping[str, Any]) -> Row:
         "seconds_training": result.get("seconds", {}).get("training"), "reason": result.get("reason"),
     }  # fmt: skip
     for name in DEVIATIONS:
-        found = result.get("deviations", {}).get(name, {})
-        row |= {name: found.get("value"), f"{name}_low": found.get("low"), f"{name}_high": found.get("high")}
-        row[f"{name}_null_high"] = found.get("null_high")
-    row |= {name: measured.get(name) for name in (*QUALITY_NAMES, "swd_null")}
-    row["inception_not_computed"] = measured.get("not_computed")
+        deviation = result.get("deviations", {}).get(name, {})
+        row[name] = deviation.get("value")
+        row |= {f"{name}_{end}": deviation.get(end) for end in ("low", "high", "null_high")}
+    row |= {name: quality.get(name) for name in (*QUALITY_NAMES, "swd_null")}
+    row["inception_not_computed"] = quality.get("not_computed")
     return row
 
 
@@ -50,53 +60,41 @@ def paired(plan: Plan, rows: Sequence[Row]) -> list[Row]:
     The difference is value minus baseline; its interval Student's t over seeds; the sign test two-sided. One
     seed has no interval, and diverged or failed cells leave their pair out, which the count shows.
     """
-    found = []
-    indexed = {_place(plan, row): row for row in rows if row["status"] == "finished"}
+
+    def at(values: Mapping[str, Any], seed: int) -> tuple[Any, ...]:
+        return (*(values[axis] for axis in plan.axes), seed)
+
+    comparisons = []
+    finished = {at(row, row["seed"]): row for row in rows if row["status"] == "finished"}
     for axis, base in plan.baseline.items():
         others = [name for name in plan.axes if name != axis]
-        for value in plan.axes[axis]:
-            if value == base:
-                continue
-            for context in _contexts(rows, others):
-                pairs = [
-                    (
-                        indexed.get(_at(plan, context | {axis: value}, seed)),
-                        indexed.get(_at(plan, context | {axis: base}, seed)),
-                    )
-                    for seed in plan.file.seeds
+        contexts = sorted({tuple(row[name] for name in others) for row in rows})
+        values = [value for value in plan.axes[axis] if value != base]
+        for value, names in itertools.product(values, contexts):
+            context = dict(zip(others, names, strict=True))
+            pairs = [
+                (
+                    finished.get(at(context | {axis: value}, seed)),
+                    finished.get(at(context | {axis: base}, seed)),
+                )
+                for seed in plan.file.seeds
+            ]
+            whole = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
+            for metric in metric_names():
+                differences = [
+                    size(metric, ours[metric]) - size(metric, theirs[metric])
+                    for ours, theirs in whole
+                    if None not in (ours[metric], theirs[metric])
                 ]
-                about = {"axis": axis, "value": value, "baseline": base, "context": _words(context)}
-                found += [about | one for one in _differences(pairs)]
-    return found
-
-
-def _place(plan: Plan, row: Row) -> tuple[Any, ...]:
-    return (*(row[axis] for axis in plan.axes), row["seed"])
-
-
-def _at(plan: Plan, values: Mapping[str, Any], seed: int) -> tuple[Any, ...]:
-    return (*(values[axis] for axis in plan.axes), seed)
-
-
-def _contexts(rows: Sequence[Row], axes: Sequence[str]) -> list[dict[str, Any]]:
-    found = {tuple(row[axis] for axis in axes) for row in rows}
-    return [dict(zip(axes, values, strict=True)) for values in sorted(found)]
-
-
-def _words(context: Mapping[str, Any]) -> str:
-    return ", ".join(f"{axis}={value}" for axis, value in context.items())
-
-
-def _differences(pairs: Sequence[tuple[Row | None, Row | None]]) -> list[Row]:
-    whole = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
-    found = []
-    for name in metric_names():
-        values = np.array(
-            [size(name, a[name]) - size(name, b[name]) for a, b in whole if None not in (a[name], b[name])]
-        )
-        if len(values):
-            found.append({"metric": name, "planned": len(pairs), **difference(values)})
-    return found
+                if differences:
+                    comparisons.append(
+                        {
+                            "axis": axis, "value": value, "baseline": base,
+                            "context": ", ".join(f"{name}={word}" for name, word in context.items()),
+                            "metric": metric, "planned": len(pairs), **difference(np.array(differences)),
+                        }
+                    )  # fmt: skip
+    return comparisons
 
 
 def size(name: str, value: float) -> float:
@@ -125,21 +123,20 @@ def ranks(plan: Plan, rows: Sequence[Row]) -> list[Row]:
 
     A diverged or failed cell ranks behind all finished ones of its seed.
     """
-    found = []
+    lines = []
     for name in metric_names():
         if all(row[name] is None for row in rows):
             continue
         places: dict[tuple[Any, ...], list[float]] = {}
         for seed in plan.file.seeds:
-            chosen = [row for row in rows if row["seed"] == seed]
-            worth = [math.inf if row[name] is None else size(name, row[name]) for row in chosen]
-            for row, rank in zip(chosen, stats.rankdata(worth), strict=True):
+            equals = [row for row in rows if row["seed"] == seed]
+            sizes = [math.inf if row[name] is None else size(name, row[name]) for row in equals]
+            for row, rank in zip(equals, stats.rankdata(sizes), strict=True):
                 places.setdefault(tuple(row[axis] for axis in plan.axes), []).append(float(rank))
-        ordered = sorted(places.items(), key=lambda item: float(np.mean(item[1])))
-        for variant, values in ordered:
-            about = dict(zip(plan.axes, variant, strict=True))
-            found.append({"metric": name, **about, "mean_rank": float(np.mean(values)), "seeds": len(values)})
-    return found
+        for variant, values in sorted(places.items(), key=lambda item: float(np.mean(item[1]))):
+            axes = dict(zip(plan.axes, variant, strict=True))
+            lines.append({"metric": name, **axes, "mean_rank": float(np.mean(values)), "seeds": len(values)})
+    return lines
 
 
 def write_tables(out: Path, plan: Plan, rows: Sequence[Row]) -> None:
@@ -152,10 +149,76 @@ def write_tables(out: Path, plan: Plan, rows: Sequence[Row]) -> None:
     for name, lines in tables.items():
         write_json(out / f"{name}.json", lines)
         header = list(lines[0]) if lines else []
-        write_csv(out / f"{name}.csv", header, [[_text(line[key]) for key in header] for line in lines])
+        write_csv(out / f"{name}.csv", header, [[line[key] for key in header] for line in lines])
 
 
-def _text(value: Any) -> str:
-    if value is None:
+def summary(rows: Sequence[Row], comparisons: Sequence[Row], axes: Sequence[str]) -> list[str]:
+    """Sentences: what ran, what each value of each axis did, what the number of seeds allows to say."""
+    states = Counter(row["status"] for row in rows)
+    left_out = states.pop(NOT_RUN, 0)
+    listed = ", ".join(f"{count} {state}" for state, count in states.items()) or "none finished"
+    sentences = [f"{states.total()} runs over {' and '.join(axes)}: {listed}."]
+    if left_out:
+        sentences.append(f"{left_out} further cells of the plan have not been run.")
+    for axis, value, baseline in dict.fromkeys((c["axis"], c["value"], c["baseline"]) for c in comparisons):
+        lines = [c for c in comparisons if (c["axis"], c["value"]) == (axis, value)]
+        parts = [_judgement([line for line in lines if line["metric"] == name], name) for name in JUDGED]
+        if any(parts):
+            sentences.append(f"{axis} {value} against {baseline}: {'; '.join(filter(None, parts))}.")
+    if comparisons:
+        seeds = max(line["seeds"] for line in comparisons)
+        least = 2.0 ** (1 - seeds)
+        few = ": not enough for it to reach 0.05" if least > 0.05 else ""
+        sentences.append(
+            "One seed: differences have no interval, and nothing can be said about chance."
+            if seeds < 2
+            else f"With {seeds} seeds the sign test cannot go below p = {least:.3g}{few}."
+        )
+    reasons = dict.fromkeys(filter(None, (row.get("inception_not_computed") for row in rows)))
+    return [*sentences, *(f"FID and KID were not computed: {reason}." for reason in reasons)]
+
+
+def _judgement(lines: Sequence[Row], metric: str) -> str:
+    """Where the interval leaves zero out, and on which side."""
+    if not lines:
         return ""
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+    words, unit = JUDGED[metric]
+    lower = sum(line["high"] is not None and line["high"] < 0 for line in lines)
+    higher = sum(line["low"] is not None and line["low"] > 0 for line in lines)
+    mean = sum(line["difference"] for line in lines) / len(lines)
+    if all(line["low"] is None for line in lines):
+        outcome = "no interval from a single seed"
+    elif not lower and not higher:
+        outcome = "not told apart from the seeds' scatter"
+    else:
+        outcome = (
+            f"lower in {lower} and higher in {higher} of {len(lines)} settings beyond the seeds' scatter"
+        )
+    return f"{words}: {outcome} (mean difference {mean:+.3g} {unit})"
+
+
+def null_sentences(
+    rows: Sequence[Row],
+    nulls: Mapping[str, Mapping[str, Mapping[str, float | None]]],
+    belongs: Mapping[str, str | None],
+) -> list[str]:
+    """How many runs each judged deviation tells from reals against reals.
+
+    Args:
+        rows: of the table.
+        nulls: reals -> metric -> ``mean``, ``low``, ``high`` of the null control.
+        belongs: cell -> the reals it was measured against.
+    """
+    parts = []
+    for name, (words, _) in JUDGED.items():
+        limits = [
+            (row.get(name), nulls.get(belongs.get(row["cell"]) or "", {}).get(name, {}).get("high"))
+            for row in rows
+        ]
+        judged = [(value, high) for value, high in limits if value is not None and high is not None]
+        within = sum(value <= high for value, high in judged)
+        if judged:
+            parts.append(f"{words}: {within} of {len(judged)} runs")
+    if not parts:
+        return []
+    return [f"Within the null control, reals against reals of the same counts: {'; '.join(parts)}."]

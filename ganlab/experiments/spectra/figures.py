@@ -192,12 +192,12 @@ def closed(level: FloatArray) -> FloatArray:
     return np.pad(level, [(0, 1 - size % 2) for size in level.shape], mode="wrap")
 
 
-def pooled(level: FloatArray, difference: bool) -> FloatArray:
-    """The map at no more than ``DRAWN_CELLS`` cells a side.
+def pooled(level: FloatArray, difference: bool, most: int = DRAWN_CELLS) -> FloatArray:
+    """The map at no more than ``most`` cells a side.
 
     Every block becomes its largest value, in difference maps the one farthest from zero.
     """
-    step = -(-max(level.shape) // DRAWN_CELLS)
+    step = -(-max(level.shape) // most)
     if step == 1:
         return level
     blocks = np.pad(level, [(0, -size % step) for size in level.shape], mode="edge")

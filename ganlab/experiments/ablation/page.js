@@ -1,113 +1,3 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>ganlab report</title>
-<link rel="icon" href="data:,">
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5em auto; max-width: 1240px; padding: 0 1em; color: #111; }
-h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin: 1.8em 0 .4em; border-bottom: 1px solid #ccc; }
-h3 { font-size: 1em; margin: 1em 0 .3em; }
-table { border-collapse: collapse; font-size: 12px; } .wide { overflow: auto; max-height: 30em; border: 1px solid #ddd; }
-th, td { padding: 2px 6px; text-align: right; white-space: nowrap; } td.text, th.text { text-align: left; }
-thead th { position: sticky; top: 0; background: #eee; z-index: 1; }
-tfoot td { position: sticky; bottom: 0; background: #f3f3f3; border-top: 1px solid #999; font-style: italic; }
-th button { all: unset; cursor: pointer; font-weight: 600; } th button:focus-visible { outline: 2px solid #0072B2; }
-th[aria-sort=ascending] button::after { content: " \25B2"; } th[aria-sort=descending] button::after { content: " \25BC"; }
-tr:nth-child(even) td { background: #fafafa; } tr.bad td { color: #B34700; } td.within { color: #767676; }
-#summary { padding-left: 1.2em; font-size: 14px; } #summary li { margin-bottom: .3em; }
-small, .note { color: #555; } small { font-size: 11px; }
-pre { background: #f6f6f6; padding: .6em; overflow-x: auto; font-size: 12px; white-space: pre-wrap; }
-.tools { display: flex; flex-wrap: wrap; gap: 10px 16px; align-items: center; margin: .5em 0; font-size: 14px; }
-.tools input[type=search] { width: 15em; }
-.row { display: flex; flex-wrap: wrap; gap: 14px; margin-top: 12px; } figure { margin: 0; } figcaption { font-size: 12px; max-width: 290px; }
-figure img { image-rendering: pixelated; display: block; border: 1px solid #ddd; }
-.legend { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 13px; } .legend span { white-space: nowrap; }
-svg text { font: 11px system-ui, sans-serif; fill: #111; } svg text.head { font-weight: 600; } svg { max-width: 100%; } svg image { image-rendering: pixelated; }
-#choice { position: sticky; top: 0; background: #fff; z-index: 2; padding: .4em 0; border-bottom: 1px solid #ccc; }
-#legend { max-height: 8em; overflow-y: auto; }
-@page { size: A4 landscape; margin: 10mm; }
-@media print {
-  body { font-size: 10px; max-width: none; margin: 0; padding: 0 2px; } .wide { max-height: none; overflow: visible; border: 0; }
-  table { font-size: 8px; } small { font-size: 7px; } th, td { padding: 1px 4px; } .legend, pre, figcaption { font-size: 9px; }
-  .row { gap: 6px; } .row > svg { width: 32%; height: auto; } thead th, tfoot td, #choice { position: static; }
-  .tools, td.pick, th.pick { display: none; } #legend { max-height: none; } h2, h3 { break-after: avoid; } tr, figure, svg { break-inside: avoid; }
-}
-</style>
-</head>
-<body>
-<h1 id="title"></h1>
-<noscript><p>This page draws its tables and figures with the script it contains; allow scripts for this file.</p></noscript>
-<ul id="summary"></ul>
-
-<h2>Runs</h2>
-<p class="note">Click a heading to sort. Brackets: bootstrap interval over images. Grey: not beyond the null control,
-the last row: reals against reals in the counts that were compared (mean and interval between draws; SWD: one half of the
-reals against the other). Tick runs to see them below.</p>
-<div class="tools">
-<label>Filter <input id="filter" type="search" placeholder="words that a row must contain"></label>
-<button id="pick-shown" type="button">Tick the rows shown</button>
-<button id="pick-seeds" type="button">Tick all seeds of the ticked</button>
-<button id="pick-none" type="button">Tick none</button>
-<span id="count" class="note"></span>
-</div>
-<div class="wide"><table id="runs"></table></div>
-
-<div id="choice">
-<div class="tools">
-<label><input id="with-null" type="checkbox" checked> null control (reals against reals)</label>
-<label><input id="with-theory" type="checkbox"> theory (the last upsampling alone)</label>
-</div>
-<div id="legend" class="legend"></div>
-</div>
-
-<h2>Profiles</h2>
-<p class="note">Mean power of the luma over cycles per pixel, convention ganlab: the mean over rings, and over the other
-axis's frequencies. Below each: the same minus the reals'.</p>
-<div id="about-theory" class="note"></div>
-<div id="profiles" class="row"></div>
-<div id="differences" class="row"></div>
-
-<h2>2-D mean spectra</h2>
-<p class="note">Mean power of the luma in dB, zero frequency in the middle, one colour scale for all runs of this page.</p>
-<div id="level-bar"></div>
-<div id="maps" class="row"></div>
-<h3>Minus the reals</h3>
-<p class="note">Red: more power than in the photos, blue: less. First the null control, reals minus other reals: a pattern
-that is no stronger than there is chance.</p>
-<div id="difference-bar"></div>
-<div id="map-differences" class="row"></div>
-
-<h2>Samples</h2>
-<p class="note" id="about-samples"></p>
-<div id="samples" class="row"></div>
-
-<h2>Training</h2>
-<p class="note">As logged. A gradient ratio is the norm of a loss's gradient at the images over that of the adversarial
-loss: far below 1 the loss does next to nothing. Logarithmic where the values span more than two decades.</p>
-<div id="curves" class="row"></div>
-
-<h2>What is missing, and commands</h2>
-<p class="note">Of the ticked runs. The first command runs a cell (add --redo to start it afresh), the second makes its fakes
-again; both from the folder that holds the results folder.</p>
-<div id="missing"></div>
-
-<h2>Comparisons across seeds</h2>
-<p class="note">Value minus baseline, paired by seed; interval: Student's t. Deviations with a sign count by magnitude.</p>
-<div class="tools"><label>Filter <input id="filter-comparisons" type="search"></label></div>
-<div class="wide"><table id="comparisons"></table></div>
-
-<h2>Mean ranks</h2>
-<p class="note">Over seeds; 1 is best. Runs that diverged or failed rank last.</p>
-<div class="tools"><label>Filter <input id="filter-ranks" type="search"></label></div>
-<div class="wide"><table id="ranks"></table></div>
-
-<h2>Provenance</h2>
-<div id="provenance"></div>
-
-<script id="data" type="application/json">@DATA@</script>
-<script>
 "use strict";
 const at = id => document.getElementById(id);
 const data = JSON.parse(at("data").textContent);
@@ -162,7 +52,7 @@ function table(node, columns, rows, options) {
   if (options.first) line.append(make("th", "", { class: "pick" }));
   for (const name of columns) {
     const text = rows.some(row => typeof row[name] === "string");
-    const th = make("th", null, { "aria-sort": "none", class: text ? "text" : undefined, scope: "col" });
+    const th = make("th", null, { "aria-sort": "none", class: text ? "left" : undefined, scope: "col" });
     const button = make("button", data.titles[name] ?? name, { type: "button" });
     button.addEventListener("click", () => {
       up = order === name ? !up : true; order = name;
@@ -179,8 +69,7 @@ function table(node, columns, rows, options) {
   return { visible, refresh };
 }
 function plain(row, name) {
-  const value = name === "metric" ? data.titles[row[name]] ?? row[name] : shown(row[name]);
-  return make("td", value, typeof row[name] === "number" ? {} : { class: "text" });
+  return make("td", shown(row[name]), typeof row[name] === "number" ? {} : { class: "left" });
 }
 function interval(td, low, high) {
   if (!absent(low)) td.append(make("small", ` [${shown(low)}, ${shown(high)}]`));
@@ -190,7 +79,7 @@ function measured(row, name) {
   const td = interval(plain(row, name), row[name + "_low"], row[name + "_high"]);
   const limit = data.reals[data.cells[row.cell].reals]?.deviations[name];
   if (!absent(row[name]) && limit && !absent(limit.high)
-    && row[name] <= limit.high && (!data.signed.includes(name) || row[name] >= limit.low)) td.classList.add("within");
+    && row[name] <= limit.high && (!data.signed.includes(name) || row[name] >= limit.low)) td.classList.add("muted");
   return td;
 }
 function nullRows() {
@@ -199,7 +88,7 @@ function nullRows() {
     const tr = make("tr", null, { class: "null" });
     tr.append(make("td", "", { class: "pick" }));
     tr.append(make("td", `null control: ${reals.fakes ?? "?"} reals against ${reals.count ?? "?"}`,
-      { class: "text", colspan: data.axes.length + 4 }));
+      { class: "left", colspan: data.axes.length + 4 }));
     for (const name of data.metrics) {
       const one = reals.deviations[name];
       tr.append(one ? interval(make("td", shown(one.mean)), one.low, one.high) : make("td", ""));
@@ -247,15 +136,15 @@ function chart(title, lines, xLabel, yLabel, options = {}) {
   const py = y => height - bottom - (y - y0) / (y1 - y0) * (height - top - bottom);
   const yTicks = log && y1 - y0 > 2 ? niceTicks(y0, y1).filter(Number.isInteger) : niceTicks(y0, y1);
   for (const y of yTicks) {
-    svg.append(draw("line", { x1: left, x2: width - right, y1: py(y), y2: py(y), stroke: y === 0 && !log ? "#999" : "#ddd" }));
+    svg.append(draw("line", { x1: left, x2: width - right, y1: py(y), y2: py(y), class: y === 0 && !log ? "zero" : "grid" }));
     const label = log ? Number((10 ** y).toPrecision(1)).toString() : minus(String(y));
     svg.append(draw("text", { x: left - 5, y: py(y) + 4, "text-anchor": "end" }, label));
   }
   for (const x of niceTicks(x0, x1)) {
-    svg.append(draw("line", { x1: px(x), x2: px(x), y1: height - bottom, y2: height - bottom + 4, stroke: "#111" }));
+    svg.append(draw("line", { x1: px(x), x2: px(x), y1: height - bottom, y2: height - bottom + 4, stroke: "currentColor" }));
     svg.append(draw("text", { x: px(x), y: height - bottom + 16, "text-anchor": "middle" }, x));
   }
-  svg.append(draw("line", { x1: left, x2: width - right, y1: height - bottom, y2: height - bottom, stroke: "#111" }));
+  svg.append(draw("line", { x1: left, x2: width - right, y1: height - bottom, y2: height - bottom, stroke: "currentColor" }));
   svg.append(draw("text", { x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, xLabel));
   svg.append(draw("text", { x: 14, y: (height - bottom + top) / 2, transform: `rotate(-90 14 ${(height - bottom + top) / 2})`,
     "text-anchor": "middle" }, log ? `${yLabel}, log scale` : yLabel));
@@ -270,7 +159,7 @@ function chart(title, lines, xLabel, yLabel, options = {}) {
     inside.append(path);
     const every = Math.max(1, Math.ceil(points.length / 9));
     if (line.marker) points.filter((_, i) => i % every === 0).forEach(([cx, cy]) =>
-      inside.append(draw("circle", { cx, cy, r: 2.5, fill: "#fff", stroke: line.colour })));
+      inside.append(draw("circle", { cx, cy, r: 2.5, class: "hollow", stroke: line.colour })));
   }
   return svg;
 }
@@ -278,12 +167,12 @@ function mapChart(title, image, count) {
   const side = 176, left = 40, top = 20, width = left + side + 14, height = top + side + 36;
   const svg = draw("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
   svg.append(draw("image", { href: image, x: left, y: top, width: side, height: side, preserveAspectRatio: "none" }));
-  svg.append(draw("rect", { x: left, y: top, width: side, height: side, fill: "none", stroke: "#111" }));
+  svg.append(draw("rect", { x: left, y: top, width: side, height: side, fill: "none", stroke: "currentColor" }));
   svg.append(draw("text", { x: left, y: 13 }, count));
   for (const [f, place] of [["\u22120.5", 0], ["0", 0.5], ["0.5", 1]]) {
     const x = left + side * place, y = top + side * (1 - place);
-    svg.append(draw("line", { x1: x, x2: x, y1: top + side, y2: top + side + 4, stroke: "#111" }));
-    svg.append(draw("line", { x1: left - 4, x2: left, y1: y, y2: y, stroke: "#111" }));
+    svg.append(draw("line", { x1: x, x2: x, y1: top + side, y2: top + side + 4, stroke: "currentColor" }));
+    svg.append(draw("line", { x1: left - 4, x2: left, y1: y, y2: y, stroke: "currentColor" }));
     svg.append(draw("text", { x, y: top + side + 15, "text-anchor": "middle" }, f));
     svg.append(draw("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, f));
   }
@@ -294,10 +183,10 @@ function colourBar(node, image, [low, high], label) {
   const width = 420, left = 20, long = 380;
   const svg = draw("svg", { width, height: 46, viewBox: `0 0 ${width} 46`, role: "img", "aria-label": label });
   svg.append(draw("image", { href: image, x: left, y: 2, width: long, height: 12, preserveAspectRatio: "none" }));
-  svg.append(draw("rect", { x: left, y: 2, width: long, height: 12, fill: "none", stroke: "#111" }));
+  svg.append(draw("rect", { x: left, y: 2, width: long, height: 12, fill: "none", stroke: "currentColor" }));
   for (const value of niceTicks(low, high)) {
     const x = left + long * (value - low) / (high - low);
-    svg.append(draw("line", { x1: x, x2: x, y1: 14, y2: 18, stroke: "#111" }));
+    svg.append(draw("line", { x1: x, x2: x, y1: 14, y2: 18, stroke: "currentColor" }));
     svg.append(draw("text", { x, y: 29, "text-anchor": "middle" }, minus(String(value))));
   }
   svg.append(draw("text", { x: left + long / 2, y: 43, "text-anchor": "middle" }, label));
@@ -307,7 +196,7 @@ function swatch(look) {
   const svg = draw("svg", { width: 34, height: 12 });
   svg.append(draw("line", { x1: 0, x2: 34, y1: 6, y2: 6, stroke: look.colour, "stroke-width": (look.width ?? 1.5) + 0.5,
     "stroke-dasharray": look.dash || undefined }));
-  if (look.marker) svg.append(draw("circle", { cx: 17, cy: 6, r: 3, fill: "#fff", stroke: look.colour }));
+  if (look.marker) svg.append(draw("circle", { cx: 17, cy: 6, r: 3, class: "hollow", stroke: look.colour }));
   return svg;
 }
 function captioned(node, text, look) {
@@ -342,7 +231,7 @@ function profileLines(kind, runs, groups, minusReals) {
       Object.entries(reals.theory).filter(([name]) => operators.has(name)).forEach(([name, theory]) =>
         add(`${name} alone (theory)`, theory[kind], base, { ...theoryLook(name), guide: true, kind: "theory" }));
     }
-    if (!minusReals) add(`real (${reals.count})`, base, base, { colour: "#000", dash: "", width: 2, kind: "real" });
+    if (!minusReals) add(`real (${reals.count})`, base, base, { colour: "currentColor", dash: "", width: 2, kind: "real" });
     if (at("with-null").checked && reals.null)
       add("null control", reals.null.profiles[kind], reals.null.against[kind], { ...NULL, kind: "null" });
   }
@@ -352,14 +241,14 @@ function profileLines(kind, runs, groups, minusReals) {
 }
 function theoryLook(name) {
   const names = [...new Set(Object.values(data.reals).flatMap(reals => Object.keys(reals.theory)))];
-  return { colour: "#444", dash: theoryDashes[names.indexOf(name) % theoryDashes.length], width: 1.2 };
+  return { colour: "currentColor", dash: theoryDashes[names.indexOf(name) % theoryDashes.length], width: 1.2 };
 }
 function showLegend(runs, groups) {
   const entries = [];
   const add = (text, look) => { const span = make("span"); span.append(swatch(look), ` ${text}`); entries.push(span); };
   for (const key of groups) {
     const reals = data.reals[key];
-    add(`real (${reals.count})`, { colour: "#000", dash: "", width: 2 });
+    add(`real (${reals.count})`, { colour: "currentColor", dash: "", width: 2 });
     if (at("with-null").checked && reals.null) add(`null control (${reals.null.counts.join(" reals against ")})`, NULL);
     if (at("with-theory").checked) for (const name of Object.keys(reals.theory))
       if (runs.some(run => run.cell.reals === key && run.cell.operator === name)) add(`${name} alone (theory)`, theoryLook(name));
@@ -383,7 +272,7 @@ function showMaps(runs, groups) {
   const entry = (title, image, count, look) => captioned(mapChart(title, image, `${count} images`), title, look);
   at("maps").replaceChildren(
     ...groups.filter(key => data.reals[key].map).map(key =>
-      entry("real", data.reals[key].map, data.reals[key].map_count, { colour: "#000", width: 2 })),
+      entry("real", data.reals[key].map, data.reals[key].map_count, { colour: "currentColor", width: 2 })),
     ...runs.filter(run => run.cell.map).map(run => entry(run.title, run.cell.map, run.cell.map_count, run.look)));
   at("map-differences").replaceChildren(
     ...groups.filter(key => data.reals[key].null).map(key =>
@@ -397,7 +286,7 @@ function showSamples(runs, groups) {
     return captioned(image, title, look);
   };
   at("samples").replaceChildren(
-    ...groups.filter(key => data.reals[key].samples).map(key => entry("real", data.reals[key].samples, { colour: "#000", width: 2 })),
+    ...groups.filter(key => data.reals[key].samples).map(key => entry("real", data.reals[key].samples, { colour: "currentColor", width: 2 })),
     ...runs.filter(run => run.cell.samples).map(run => entry(run.title, run.cell.samples, run.look)));
 }
 const ofTraining = name => name.includes("gradient_ratio") ? 2 : name.endsWith("/adversarial") ? 0 : 1;
@@ -434,9 +323,6 @@ function box(row) {
   return td;
 }
 
-document.title = data.title;
-at("title").textContent = data.title;
-at("summary").append(...data.summary.map(text => make("li", text)));
 const runs = table(at("runs"), data.columns, data.rows, {
   filter: at("filter"), first: box, foot: nullRows, cell: (row, name) => data.metrics.includes(name) ? measured(row, name) : plain(row, name),
   after: count => { at("count").textContent = `${count} of ${data.rows.length} runs`; },
@@ -449,13 +335,7 @@ at("pick-seeds").addEventListener("click", () => repick(() => {
   data.rows.filter(row => labels.has(data.cells[row.cell].label)).forEach(row => picked.add(row.cell));
 }));
 for (const node of [at("with-null"), at("with-theory")]) node.addEventListener("change", show);
-table(at("comparisons"), data.comparison_columns, data.comparisons, { filter: at("filter-comparisons"), cell: plain });
-table(at("ranks"), data.rank_columns, data.ranks, { filter: at("filter-ranks"), cell: plain });
 at("about-samples").textContent = `The first ${data.scales.samples} of each, at most; drawn twice as large, without smoothing.`;
 colourBar(at("level-bar"), data.scales.level_bar, data.scales.level, "mean power (dB)");
 colourBar(at("difference-bar"), data.scales.difference_bar, data.scales.difference, "difference to the reals (dB)");
-for (const [name, text] of Object.entries(data.provenance)) at("provenance").append(make("h3", name), make("pre", text));
 show();
-</script>
-</body>
-</html>
