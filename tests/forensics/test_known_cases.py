@@ -1,4 +1,9 @@
-"""Every feature and every detector of the registries, on sets that differ and on sets that do not."""
+"""Every feature and every classical detector, on sets that differ and on sets that do not.
+
+The networks are asked the same in ``test_nets.py``.
+"""
+
+import functools
 
 import numpy as np
 import pytest
@@ -9,35 +14,20 @@ from ganlab.forensics import DETECTORS, FEATURES, evaluate, make_detector, make_
 from ganlab.images import to_float
 
 COUNT, SIDE = 120, 32
-FEATURE_OF = {
-    "prnu": "residual",
-    "prnu_sensor": "residual",
-    "npr_resnet": "npr",
-    "cnn": "dct",
-    "kmeans": "durall_80",
-}
-FEATURE_OF |= dict.fromkeys(("durall_svm", "poly_svm", "hinge_svm"), "durall_80")
-FEATURE_OF |= dict.fromkeys(("attribution", "fingerprint", "resnet", "eigenfaces", "patch"), "pixels")
-SMALL = {
-    "cnn": {"epochs": 15, "batch": 16, "rate": 1e-2},
-    "patch": {"depth": 1, "epochs": 6, "batch": 16},
-    "attribution": {"divisor": 16, "epochs": 8, "batch": 16},
-    "fingerprint": {"width": 4, "epochs": 8, "batch": 16},
-    "npr_resnet": {"epochs": 3, "batch": 16, "rate": 1e-3},
-    "resnet": {"epochs": 4, "batch": 16, "rate": 1e-3, "augment": "mirror"},
-    "random_forest": {"trees": 40},
-    "gradient_boosting": {"trees": 40},
-}
-NET_SIDE, NET_COUNT = {"resnet": 8}, 60
+CLASSICAL = tuple(name for name in DETECTORS if isinstance(make_detector(name), Pipeline))
+FEATURE_OF = {"prnu": "residual", "prnu_sensor": "residual", "eigenfaces": "pixels"}
+FEATURE_OF |= dict.fromkeys(("kmeans", "durall_svm", "poly_svm", "hinge_svm"), "durall_80")
+SMALL = {"random_forest": {"trees": 40}, "gradient_boosting": {"trees": 40}}
 
 
-def images(kind, count, side):
-    """Reals and others: with rows of two brightnesses and a fixed pattern, or of the same process."""
-    first, second = np.split(natural(2 * count, side, seed=11), 2)
+@functools.cache
+def features(name, kind):
+    """Of reals and others: with rows of two brightnesses and a fixed pattern, or of the same process."""
+    first, second = np.split(natural(2 * COUNT, SIDE, seed=11), 2)
     if kind == "marked":
-        grain = 25 * np.random.default_rng(2).standard_normal((side, side, 1))
+        grain = 25 * np.random.default_rng(2).standard_normal((SIDE, SIDE, 1))
         second = np.clip(striped(second, 30) + grain, 0, 255).astype(np.uint8)
-    return to_float(np.concatenate([first, second]))
+    return make_feature(name)(to_float(np.concatenate([first, second]))).numpy()
 
 
 def judged(detector, features, kind):
@@ -52,14 +42,11 @@ def judged(detector, features, kind):
 @pytest.mark.parametrize("kind", ["marked", "same"])
 @pytest.mark.parametrize("name", FEATURES)
 def test_every_feature_tells_what_differs_and_nothing_else(name, kind):
-    features = make_feature(name)(images(kind, COUNT, SIDE)).numpy()
-    assert judged(make_detector("lda"), features, kind)
+    assert judged(make_detector("lda"), features(name, kind), kind)
 
 
 @pytest.mark.parametrize("kind", ["marked", "same"])
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", CLASSICAL)
 def test_every_detector_finds_what_differs_and_nothing_else(name, kind):
-    classical = isinstance(make_detector(name), Pipeline)
-    count, side = (COUNT, SIDE) if classical else (NET_COUNT, NET_SIDE.get(name, 16))
-    features = make_feature(FEATURE_OF.get(name, "both"))(images(kind, count, side)).numpy()
-    assert judged(make_detector(name, **SMALL.get(name, {})), features, kind)
+    own = features(FEATURE_OF.get(name, "both"), kind)
+    assert judged(make_detector(name, **SMALL.get(name, {})), own, kind)

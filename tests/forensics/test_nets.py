@@ -23,43 +23,55 @@ from ganlab.forensics.nets.trainer import AUGMENTATIONS, Examples, Plan, batches
 from ganlab.images import to_float
 
 TINY = {
-    "cnn": {"epochs": 25, "batch": 16, "rate": 1e-2},
-    "patch": {"depth": 1, "epochs": 10, "batch": 12},
-    "attribution": {"divisor": 16, "epochs": 12, "batch": 12},
+    "cnn": {"epochs": 8, "batch": 16, "rate": 3e-3},
+    "patch": {"depth": 1, "epochs": 8, "batch": 12},
+    "attribution": {"divisor": 16, "epochs": 10, "batch": 12},
     "fingerprint": {"width": 4, "epochs": 12, "batch": 12},
     "npr_resnet": {"epochs": 6, "batch": 12, "rate": 1e-3},
-    "resnet": {"epochs": 4, "batch": 12, "rate": 1e-3, "augment": "mirror"},
+    "resnet": {"epochs": 4, "batch": 10, "rate": 1e-3, "augment": "mirror"},
 }
+"""Networks and trainings small enough for a test."""
 SIDE = {"resnet": 8}
+COUNT = {"cnn": 120, "resnet": 24, "npr_resnet": 40}
 FEATURE = {"cnn": "dct", "npr_resnet": "npr"}
+STRIPES = 110
+"""Grey levels: so plain that all of 20 seeds find them, and nothing hangs on how a processor rounds."""
 
 
-def examples(name, kind, count=48):
-    """Features of plain images and, in equal number, of others: with stripes, or as plain."""
-    images = natural(2 * count, SIDE.get(name, 16), seed=2)
-    second = striped(images[count:]) if kind == "marked" else images[count:]
+def examples(name, kind, seed=0):
+    """Features and labels to train and to test on: plain images and as many others, striped or as plain.
+
+    Where nothing is to be found most images are for the test: chance is an interval's matter.
+    """
+    count = COUNT.get(name, 48) if kind == "marked" else 120
+    images = natural(2 * count, SIDE.get(name, 16), seed=100 + seed)
+    second = striped(images[count:], STRIPES) if kind == "marked" else images[count:]
     feature = make_feature(FEATURE.get(name, "pixels"))
     features = feature(to_float(np.concatenate([images[:count], second]))).numpy()
     labels = np.repeat([0, 1], count)
-    train_part = np.arange(2 * count) % 3 != 0
+    order = np.arange(2 * count)
+    train_part = order % 3 != 0 if kind == "marked" else order % 6 == 0
     return features[train_part], labels[train_part], features[~train_part], labels[~train_part]
 
 
+@pytest.mark.parametrize("seed", [0])
 @pytest.mark.parametrize("name", TINY)
-def test_learns_the_stripes(name):
-    features, labels, test, truth = examples(name, "marked")
-    detector = make_detector(name, **TINY[name]).fit(features, labels)
-    found = evaluate(truth, detector.predict_proba(test)[:, 1], resamples=200)
-    assert found["roc_auc"].low > 0.9
-    assert min(detector.history_.training) < 0.9 * detector.history_.training[0]
+def test_learns_the_stripes(name, seed):
+    features, labels, test, truth = examples(name, "marked", seed)
+    detector = make_detector(name, seed=seed, **TINY[name]).fit(features, labels)
+    measured = evaluate(truth, detector.predict_proba(test)[:, 1], resamples=200)
+    assert measured["roc_auc"].low > 0.9
+    # nats; the smallest fall of any network over 20 seeds is 0.29 (fingerprints add 20 times a distance)
+    assert min(detector.history_.training) < detector.history_.training[0] - 0.1
 
 
-@pytest.mark.parametrize("name", ["cnn", "patch", "fingerprint"])
-def test_is_at_chance_on_two_halves_of_one_process(name):
-    features, labels, test, truth = examples(name, "plain")
-    detector = make_detector(name, **{**TINY[name], "epochs": 2}).fit(features, labels)
-    found = evaluate(truth, detector.predict_proba(test)[:, 1], resamples=400, level=0.99)
-    assert found["roc_auc"].contains(0.5)
+@pytest.mark.parametrize("seed", [0])
+@pytest.mark.parametrize("name", TINY)
+def test_is_at_chance_on_two_halves_of_one_process(name, seed):
+    features, labels, test, truth = examples(name, "plain", seed)
+    detector = make_detector(name, seed=seed, **{**TINY[name], "epochs": 1}).fit(features, labels)
+    measured = evaluate(truth, detector.predict_proba(test)[:, 1], resamples=400, level=0.999)
+    assert measured["roc_auc"].contains(0.5)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -83,7 +95,7 @@ def test_every_network_has_a_detector():
 
 
 def test_same_seed_same_weights_and_the_global_generator_is_left_alone():
-    features, labels, _, _ = examples("cnn", "marked", 20)
+    features, labels, _, _ = examples("cnn", "marked")
     before = torch.get_rng_state()
     first, second, other = (
         make_detector("cnn", seed=seed, epochs=2).fit(features, labels).predict_proba(features)
@@ -94,11 +106,13 @@ def test_same_seed_same_weights_and_the_global_generator_is_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_profiles_are_one_row_planes():
-    features = np.random.default_rng(0).standard_normal((60, 17)).astype(np.float32)
+@pytest.mark.parametrize("seed", [0])
+def test_profiles_are_one_row_planes(seed):
+    features = np.random.default_rng(seed).standard_normal((60, 17)).astype(np.float32)
     labels = np.arange(60) % 2
-    features[labels == 1, 5:9] += 3
-    detector = make_detector("cnn", epochs=20, batch=10).fit(features, labels)
+    features[labels == 1, 5:9] += 6
+    detector = make_detector("cnn", seed=seed, epochs=20, batch=10, rate=3e-3).fit(features, labels)
+    assert detector.module_.head.in_features == 32 * 4  # 17 values pooled twice along the row, never across
     assert (detector.predict(features) == labels).mean() > 0.8
 
 
