@@ -40,5 +40,6 @@ def list_(
         width = max(map(len, lines))
         print(f"{title}:")
         for entry, text in lines.items():
-            print(f"  {entry:<{width}}  {text}".rstrip())
+            # A method's second line, its trap, stands under its first.
+            print(f"  {entry:<{width}}  {text}".rstrip().replace("\n", "\n" + " " * (width + 4)))
         print()
