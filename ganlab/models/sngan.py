@@ -56,7 +56,8 @@ class SNGANGenerator(Generator):
             UpBlock(config, name, inside, outside)
             for name, inside, outside in zip(names, widths[:-1], widths[1:], strict=True)
         )
-        self.norm = batch_norm(widths[-1], config.num_classes)
+        # Plain with classes too, as in the authors' code, in mimicry and in StudioGAN.
+        self.norm = nn.BatchNorm2d(widths[-1])
         self.to_rgb = tail_convs(up, widths[-1]) if up.tail else same_conv(widths[-1], 3, 3, up.border, True)
         glorot_init(self)
 
@@ -67,7 +68,7 @@ class SNGANGenerator(Generator):
 
     def finish(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """BN, ReLU, convolution to RGB, tanh."""
-        return as_image(self.to_rgb(F.relu(normalise(self.norm, x, labels), inplace=True)))
+        return as_image(self.to_rgb(F.relu(self.norm(x), inplace=True)))
 
 
 class FirstBlock(nn.Module):

@@ -52,6 +52,12 @@ def test_parameter_counts(architecture, size, upsampling, z_dim, generator, disc
     assert count_parameters(build_discriminator(config)) == discriminator
 
 
+def test_conditional_sngan_has_a_plain_last_norm():
+    """10 classes, 32 pixels: gains and biases by class in the three blocks' norms alone."""
+    config = model("sngan", 32, generator={"z_dim": 128}, num_classes=10)
+    assert count_parameters(build_generator(config)) == 4_304_387
+
+
 @pytest.mark.parametrize("architecture", GENERATORS)
 @pytest.mark.parametrize("upsampling", UPSAMPLERS)
 def test_every_pair_makes_images_and_trains(architecture, upsampling):
