@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ganlab.results.page import Page
 
 PAGES = {
+    "spectra": "ganlab.experiments.spectra.page:page",
+    "theory": "ganlab.experiments.theory.page:page",
+    "train": "ganlab.experiments.training_run:page",
     "ablate": "ganlab.experiments.ablation.page:page",
     "detect": "ganlab.experiments.detection.page:page",
     "patches": "ganlab.experiments.patches.page:page",
@@ -60,6 +63,8 @@ def verb_of(folder: Path) -> str:
         if verb in PAGES:
             return verb
         raise GanlabError(f"{folder} holds results of 'ganlab {verb}', which have no page: {_EXPECTED}")
+    if (folder / "config.yaml").is_file():
+        return "train"
     missing = "is no results folder" if folder.is_dir() else "is no folder"
     raise GanlabError(f"{folder} {missing}: {_EXPECTED}")
 

@@ -25,11 +25,16 @@ from markupsafe import Markup, escape
 import ganlab
 from ganlab.errors import GanlabError
 from ganlab.results.folder import PAGE, PLAN, read_folder
+from ganlab.results.style import PNG_DPI
 from ganlab.results.tables import cell
 from ganlab.util.atomic import write_text
 
 ROWS_SHOWN = 400
 """Lines of a CSV file that the page repeats below its figure."""
+PIXELS_PER_INCH = 128
+"""CSS pixels for an inch of a figure that was drawn for a printed page."""
+LARGEST_DRAWING = 400_000
+"""Bytes of an SVG file up to which the page takes it rather than the PNG."""
 FILTER_FROM = 12
 """Rows from which on a table has a field to filter it."""
 
@@ -76,15 +81,15 @@ class Figure:
         image: a PNG or SVG file, or its bytes.
         alt: what it shows, for who cannot see it.
         caption: below it.
-        csv: the file of its numbers; shown as a table that opens.
+        csv: the file of its numbers, or the numbers; shown as a table that opens.
         ink: a drawing of lines on white, which a dark page may invert.
-        natural: shown at so many CSS pixels of width; None: as wide as fits.
+        natural: CSS pixels of width of a picture whose pixels are to be seen; None: a figure of `style`.
     """
 
     image: Path | bytes
     alt: str
     caption: str = ""
-    csv: Path | None = None
+    csv: Path | Table | None = None
     ink: bool = False
     natural: int | None = None
 
@@ -131,6 +136,7 @@ class Page:
         warnings: what a reader must know first.
         extra: a job's own part.
         sources: further texts for the last section (a configuration, a plan): title and text.
+        made: what made the results, where no provenance.json says it: keys as `provenance` returns.
     """
 
     title: str
@@ -141,6 +147,7 @@ class Page:
     warnings: Sequence[str] = ()
     extra: Extra | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, Any] | None = None
 
 
 def write_page(folder: str | os.PathLike[str], page: Page, out: str | os.PathLike[str] | None = None) -> Path:
@@ -158,7 +165,7 @@ def write_page(folder: str | os.PathLike[str], page: Page, out: str | os.PathLik
         GanlabError: a figure or a file of numbers is missing, or the page cannot be written.
     """
     target = Path(out) if out else Path(folder) / PAGE
-    write_text(target, render(page, provenance(Path(folder))))
+    write_text(target, render(page, provenance(Path(folder)) if page.made is None else page.made))
     return target
 
 
@@ -187,6 +194,32 @@ def render(page: Page, made: Mapping[str, Any] | None = None) -> str:
     )  # fmt: skip
 
 
+def stored_figure(folder: Path, stem: str, alt: str, caption: str | None = None, ink: bool = False) -> Figure:
+    """The figure that ``save_figure(..., folder / stem)`` wrote, with the CSV file of the same name.
+
+    The drawing where it is small, otherwise its picture: a map of many pixels is no drawing.
+
+    Args:
+        folder: where it lies.
+        stem: its name without suffix.
+        alt: what it shows.
+        caption: below it; ``alt`` when None.
+        ink: see `Figure`.
+
+    Raises:
+        GanlabError: it is not there.
+    """
+    try:
+        paths = {kind: folder / f"{stem}.{kind}" for kind in ("svg", "png", "csv")}
+        drawn = paths["svg"].is_file() and paths["svg"].stat().st_size <= LARGEST_DRAWING
+        image = paths["svg"] if drawn else paths["png"]
+        image.stat()
+    except OSError as error:
+        raise GanlabError(f"the page's figure {error.filename} cannot be read: {error.strerror}") from error
+    numbers = paths["csv"] if paths["csv"].is_file() else None
+    return Figure(image, alt, alt if caption is None else caption, numbers, ink)
+
+
 def provenance(folder: Path) -> dict[str, Any]:
     """What made a results folder, for the page: empty where nothing is recorded."""
     if not (folder / PLAN).is_file():
@@ -206,7 +239,7 @@ def _environment() -> Environment:
         loader=PackageLoader("ganlab.results"), autoescape=True, finalize=visible, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"rich": _rich, "source": _data_uri, "lines": _csv_lines, "anchor": _anchor}
+    environment.filters |= {"rich": _rich, "picture": _picture, "lines": _csv_lines, "anchor": _anchor}
     environment.tests["cell"] = lambda value: isinstance(value, Cell)
     environment.filters["cell"] = cell
     return environment
@@ -249,12 +282,13 @@ def _json_element(data: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _data_uri(image: Path | bytes) -> str:
-    """The picture as an address that holds it.
+def _picture(figure: Figure) -> dict[str, Any]:
+    """The picture as an address that holds it, and its width in CSS pixels.
 
     Raises:
         GanlabError: the file cannot be read, or is no PNG or SVG.
     """
+    image = figure.image
     try:
         data = image if isinstance(image, bytes) else image.read_bytes()
     except OSError as error:
@@ -264,15 +298,27 @@ def _data_uri(image: Path | bytes) -> str:
     if kind is None:
         what = "bytes" if isinstance(image, bytes) else str(image)
         raise GanlabError(f"the page's figure is neither PNG nor SVG: {what}")
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return {"address": address, "width": figure.natural or _width(data, kind)}
 
 
-def _csv_lines(path: Path) -> dict[str, Any]:
-    """Header, first rows and number of rows of a CSV file.
+def _width(data: bytes, kind: str) -> int:
+    """CSS pixels of a figure's width at which its 8 point letters read like the page's; 0 where unknown."""
+    if kind == "png":
+        return round(int.from_bytes(data[16:20]) * PIXELS_PER_INCH / PNG_DPI)
+    points = re.search(rb'<svg[^>]*? width="([0-9.]+)pt"', data[:2000], re.DOTALL)
+    return round(float(points[1]) * PIXELS_PER_INCH / 72) if points else 0
+
+
+def _csv_lines(path: Path | Table) -> dict[str, Any]:
+    """Header, first rows and number of rows of a CSV file, or of a table.
 
     Raises:
         GanlabError: it cannot be read.
     """
+    if isinstance(path, Table):
+        shown = path.rows[:ROWS_SHOWN]
+        return {"name": path.title, "header": path.header, "rows": shown, "count": len(path.rows)}
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             header, *rows = _limited(csv.reader(stream))

@@ -8,6 +8,7 @@ duration of the call only.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,6 +121,21 @@ def new_figure(width: float = COLUMN, height: float = 2.6) -> Figure:
     return figure
 
 
+_ABOUT: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": "ganlab"},
+    "png": {"Software": None},
+}
+"""No date and no version in a file: equal figures give equal bytes."""
+
+
+@styled()
+def svg_bytes(figure: Figure) -> bytes:
+    """The figure as an SVG file's bytes; equal figures give equal bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", metadata=_ABOUT["svg"])
+    return stream.getvalue()
+
+
 @styled()
 def save_figure(figure: Figure, path_without_suffix: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Write ``PATH.svg`` and ``PATH.png``, each atomically; equal figures give equal bytes.
@@ -133,9 +149,8 @@ def save_figure(figure: Figure, path_without_suffix: str | os.PathLike[str]) -> 
     stem = Path(path_without_suffix)
     # with_name: a name such as "v1.5" is no suffix to replace.
     targets = stem.with_name(f"{stem.name}.svg"), stem.with_name(f"{stem.name}.png")
-    about: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": "ganlab"}, "png": {"Software": None}}
     for target in targets:
         kind = target.suffix[1:]
         with atomic_path(target) as temporary:
-            figure.savefig(temporary, format=kind, dpi=PNG_DPI, metadata=about[kind])
+            figure.savefig(temporary, format=kind, dpi=PNG_DPI, metadata=_ABOUT[kind])
     return targets

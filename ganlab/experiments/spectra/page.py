@@ -1,0 +1,146 @@
+"""The page of a spectra folder: what deviates and by how much, the profiles, the mean spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganlab.experiments.spectra.tables import SHOWN, TITLES, is_signed
+from ganlab.results.folder import read_folder
+from ganlab.results.page import Cell, Figure, Page, Section, Table, stored_figure
+from ganlab.results.tables import with_interval
+from ganlab.util.atomic import read_json
+
+Row = Mapping[str, Any]
+"""A line of table.json: ``set``, ``role``, ``count``, ``values`` (deviation -> value, low, high, unit)."""
+
+FIGURES = {
+    "Deviations": {"table": "Bars: the main deviations of every set, with intervals and the null control."},
+    "Profiles": {
+        "radial": "Mean power over rings of equal radius, for every set; below, the same minus the reals'.",
+        "horizontal": "Mean power over the horizontal frequency, for every set; below, minus the reals'.",
+        "vertical": "Mean power over the vertical frequency, for every set; below, minus the reals'.",
+        "radial-ring": "Mean power over rings.",
+    },
+    "Mean spectra": {
+        "heatmaps": "Mean log power over the plane of frequencies, a map for every set, zero in the middle.",
+        "difference-maps": "The same minus the reals': red is more power than the reals have, blue is less.",
+    },
+    "Peaks": {"peaks": "How far single frequencies stand out of their surroundings, for every set."},
+}  # fmt: skip
+"""Section -> stem of a figure -> what it shows."""
+INK = ("table", "peaks", "radial", "horizontal", "vertical", "layers")
+SAID = {"nyquist_excess_db": "at Nyquist", "high_excess_db": "above 1/4 cycles per pixel"}
+
+
+def page(folder: Path) -> Page:
+    """What the page of a results folder of ``ganlab spectra`` shows.
+
+    Raises:
+        GanlabError: the folder's table cannot be read.
+    """
+    table = read_json(folder / "table.json")
+    rows: Sequence[Row] = table["rows"]
+    stored = read_folder(folder)
+    warnings = (stored.provenance or {}).get("warnings", [])
+    inputs = (stored.provenance or {}).get("inputs", [])
+    fakes = [row["set"] for row in rows if row["role"] == "fake"]
+    reals = inputs[0]["name"] if inputs else "real"
+    facts = {entry["name"]: f"{entry['images']} images" for entry in inputs}
+    if inputs:
+        facts["size"] = "{1} × {0} × {2}".format(*inputs[0]["shape"])
+    facts |= {"window": table["window"], "resamples": str(table["bootstrap"])}
+    sections = [
+        Section(title, _words(title, table), _tables(title, rows), _figures(folder, stems))
+        for title, stems in FIGURES.items()
+    ]
+    known = {stem for stems in FIGURES.values() for stem in stems}
+    others = {path.stem for path in folder.glob("*.svg")} - known
+    further = _figures(folder, {stem: stem.replace("-", ", ") for stem in sorted(others)})
+    sections += [
+        Section("Further figures", figures=further),
+        Section("Every deviation", tables=[_everything(rows)]),
+    ]
+    return Page(
+        f"{', '.join(fakes)} against {reals}", "spectra",
+        summary=[_sentence(row) for row in rows],
+        sections=[section for section in sections if section.figures or section.tables],
+        facts=facts, warnings=warnings,
+    )  # fmt: skip
+
+
+def _figures(folder: Path, stems: Mapping[str, str]) -> list[Figure]:
+    return [
+        stored_figure(folder, stem, shown, ink=any(word in stem for word in INK))
+        for stem, shown in stems.items()
+        if (folder / f"{stem}.png").is_file()
+    ]
+
+
+def _words(title: str, table: Mapping[str, Any]) -> list[str]:
+    """How to read a section."""
+    if title == "Deviations":
+        brackets = f"; in brackets the 95 % bootstrap interval of {table['bootstrap']} resamples over images"
+        return [
+            "Between mean power spectra of the luma"
+            + (brackets if table["bootstrap"] else "")
+            + ". The radial "
+            "profile's mean is of absolute values, all others are fake minus real: above 0 the fakes have "
+            "too much power there. Grey: within the null control, one random half of the reals against the "
+            "other."
+        ]
+    if title in ("Profiles", "Mean spectra"):
+        return [f"Window: {table['window']}. Frequencies in cycles per pixel; 1/2 is Nyquist."]
+    return []
+
+
+def _tables(title: str, rows: Sequence[Row]) -> list[Table]:
+    if title != "Deviations":
+        return []
+    names = [name for name in SHOWN if any(name in row["values"] for row in rows)]
+    lines = [[row["set"], row["count"], *(_cell(row, name) for name in names)] for row in rows]
+    return [Table(["set", "images", *(TITLES[name] for name in names)], lines, note="All values in dB.")]
+
+
+def _cell(row: Row, name: str, digits: int = 2) -> Cell | None:
+    """A deviation with its interval; grey where reals against reals differ as much."""
+    one = row["values"].get(name)
+    if one is None or one["value"] is None:
+        return None
+    low, high = one.get("null_low"), one.get("null_high")
+    within = low is not None and high is not None and low <= one["value"] <= high
+    shown = with_interval(one["value"], one["low"], one["high"], digits, is_signed(name))
+    return Cell(shown, one["value"], "muted" if within or row["role"] == "null" else "")
+
+
+def _sentence(row: Row) -> str:
+    """What one set does, in numbers with their units."""
+    values = row["values"]
+    mean = values["mean_db"]
+    text = with_interval(mean["value"], mean["low"], mean["high"], unit="dB")
+    if row["role"] == "null":
+        return f"{row['set']} (so much means nothing): the radial profiles differ by {text} on average."
+    parts = [f"{row['set']}: the radial profile differs from the reals' by {text} on average"]
+    for name, where in SAID.items():
+        one = values.get(name)
+        if one is not None and one["value"] is not None:
+            amount = with_interval(one["value"], one["low"], one["high"], sign=True, unit="dB")
+            parts.append(f"power {where} {amount} against the reals")
+    return "; ".join(parts) + "."
+
+
+def _everything(rows: Sequence[Row]) -> Table:
+    """A line a deviation, a column a set."""
+    named = {name: one for row in rows for name, one in row["values"].items()}
+    lines = [
+        [
+            name,
+            one["unit"],
+            *(_cell(row, name, 2 if one["unit"] == "dB" else 4) for row in rows),
+            one["summary"],
+        ]
+        for name, one in named.items()
+    ]
+    header = ["deviation", "unit", *(f"{row['set']} ({row['count']})" for row in rows), "what it is"]
+    return Table(header, lines, left=(0, 1, len(header) - 1))
