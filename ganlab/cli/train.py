@@ -29,7 +29,8 @@ def train(
     and SIGTERM save first.
     """
     resolved = resolve(config, overrides or ())
-    if int(os.environ.get("RANK", "0")) == 0:
+    is_main = int(os.environ.get("RANK", "0")) == 0
+    if is_main:
         print_warnings(resolved)
     folder = run_folder(config, resolved, overrides or ())
     if dry_run:
@@ -41,6 +42,11 @@ def train(
     result = run(resolved.config, folder, stop_at)
     if result.signal is not None and not result.finished:
         raise typer.Exit(SIGNALLED + result.signal)
+    if is_main:
+        from ganlab.experiments.training_run import page
+        from ganlab.results.page import write_page
+
+        print(f"page: {write_page(result.folder, page(result.folder))}")
 
 
 def run_folder(config: str, resolved: Resolved, overrides: Sequence[str]) -> str:

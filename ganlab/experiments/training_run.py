@@ -36,12 +36,12 @@ def page(folder: Path) -> Page:
     """
     config = load(folder / "config.yaml")
     logged = _metrics(folder / "metrics.jsonl")
-    step = int(logged[-1]["step"]) if logged else 0
     steps, model, training = config.training.steps, config.model, config.training
-    upsampling = ", ".join(stage_names(model))
+    upsampling = ", ".join(dict.fromkeys(stage_names(model)))
     data = read_json(folder / "data.json") if (folder / "data.json").is_file() else {}
     environment = read_json(folder / "environment.json") if (folder / "environment.json").is_file() else {}
     finished = (folder / "checkpoints" / f"step-{steps:09d}.pt").is_file()
+    step = steps if finished else int(logged[-1]["step"]) if logged else 0
     state = "finished" if finished else "not finished; the same command goes on"
     sections = [
         Section("Training", ["Logarithmic where the values span more than two decades."],
@@ -55,13 +55,13 @@ def page(folder: Path) -> Page:
     return Page(
         folder.resolve().name, "train",
         summary=[
-            f"{step:,} of {steps:,} generator updates logged: {state}.",
+            f"{step:,} of {steps:,} generator updates: {state}.",
             f"{model.architecture} at {model.image_size}×{model.image_size}, upsampling `{upsampling}`, "
             f"{config.loss.adversarial} loss, batch {training.batch_size}, seed {config.seed}.",
         ],
         facts={
             "state": "finished" if finished else "unfinished", "updates": f"{step:,}",
-            "upsampling": ", ".join(dict.fromkeys(stage_names(model))), "architecture": model.architecture,
+            "upsampling": upsampling, "architecture": model.architecture,
             "size": f"{model.image_size} × {model.image_size}", "loss": config.loss.adversarial,
             "data": str(data.get("source", config.data.source)),
         },
