@@ -60,7 +60,5 @@ def spectra(
     )  # fmt: skip
     report = compare_spectra(first, others, out, options, name, stages or ())
     print(report.summary, end="")
-    print(
-        f"\n{out} "
-        + ("already holds this comparison; nothing was written" if report.was_complete else "written")
-    )
+    state = "already holds this comparison; nothing was written" if report.was_complete else "written"
+    print(f"\n{out} {state}; the page is {out / 'index.html'}")

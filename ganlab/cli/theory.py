@@ -15,6 +15,7 @@ def theory(
         Path | None, typer.Option(help="Folder for the figures, their numbers, the table.")
     ] = None,
     size: Annotated[int, typer.Option(min=32, help="Pixels after the last doubling; divisible by 4.")] = 64,
+    force: Annotated[bool, typer.Option("--force", help="Replace the theory of another size.")] = False,
 ) -> None:
     """What the fixed upsamplers do to a spectrum by theory: nulls, images, replicas after several stages.
 
@@ -25,6 +26,7 @@ def theory(
     if out is None:
         print(table_text(operator_rows()), end="")
         return
-    rows, was_complete = write_theory(out, size, shlex.join(["ganlab", *sys.argv[1:]]))
+    rows, was_complete = write_theory(out, size, shlex.join(["ganlab", *sys.argv[1:]]), force)
     print(table_text(rows), end="")
-    print(f"\n{out} " + ("already holds this; nothing was written" if was_complete else "written"))
+    state = "already holds this; nothing was written" if was_complete else "written"
+    print(f"\n{out} {state}; the page is {out / 'index.html'}")

@@ -46,7 +46,7 @@ def train(
         from ganlab.experiments.training_run import page
         from ganlab.results.page import write_page
 
-        print(f"page: {write_page(result.folder, page(result.folder))}")
+        print(f"the page is {write_page(result.folder, page(result.folder))}")
 
 
 def run_folder(config: str, resolved: Resolved, overrides: Sequence[str]) -> str:

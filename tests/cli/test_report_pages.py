@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
+import numpy as np
 import pytest
+from spectra_sets import coloured
 
 from ganlab.cli.report import PAGES
+from ganlab.data import open_image_set
+from ganlab.experiments.spectra.options import SpectraOptions
+from ganlab.experiments.spectra.run import compare_spectra
+from ganlab.experiments.theory.run import write_theory
 from ganlab.experiments.training_run import page
 from ganlab.results.page import Page
+
+HOSTILE = "<b>bold\"'&\u202eevil"
 
 
 def test_a_training_run(tiny_runs, tmp_path, ganlab):
@@ -65,3 +74,52 @@ def test_a_verb_without_a_page_is_named(tmp_path, ganlab):
     done = ganlab("report", tmp_path)
     assert done.code == 2
     assert "results of 'ganlab dance'" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, tiny_runs):
+    """A folder of spectra with hostile names, and one of theory."""
+    place = tmp_path_factory.mktemp("made")
+    real, fake = coloured(12), coloured(12, seed=1, slope=0.5)
+    for name, images in (("real", real), ("fake", fake)):
+        np.save(place / f"{name}.npy", images)
+    sets = [open_image_set(place / f"{name}.npy") for name in ("real", "fake")]
+    options = SpectraOptions(bootstrap=10, metrics="basic")
+    compare_spectra(sets[0], sets[1:], place / "spectra", options, ["real", HOSTILE], [tiny_runs[0]])
+    write_theory(place / "theory", 32, "ganlab theory")
+    return place
+
+
+@pytest.mark.parametrize("verb", ["spectra", "theory"])
+def test_the_verb_writes_the_page_that_report_writes(made, verb, ganlab, tmp_path):
+    page_file = made / verb / "index.html"
+    text = page_file.read_text()
+    assert not ganlab("report", made / verb, "--out", tmp_path / "again.html").code
+    assert (tmp_path / "again.html").read_text() == text
+    images = re.findall("<img [^>]*>", text)
+    assert len(images) >= 3
+    assert all(re.search('alt="[^"]+"', image) for image in images)
+    assert all('src="data:image/' in image for image in images)
+    for rule in ("prefers-color-scheme: dark", "@media print", "Content-Security-Policy"):
+        assert rule in text
+    assert "https:" not in text
+    assert "http:" not in text
+
+
+def test_hostile_names_of_sets_are_harmless(made):
+    text = (made / "spectra" / "index.html").read_text()
+    assert HOSTILE not in text
+    assert "<b>bold" not in text
+    assert "&lt;b&gt;bold" in text
+    assert "\u202e" not in text
+
+
+def test_a_missing_page_is_made_again(made, ganlab):
+    (made / "theory" / "index.html").unlink()
+    done = ganlab("theory", "--out", made / "theory", "--size", 32)
+    assert "nothing was written" in done.stdout
+    assert str(made / "theory" / "index.html") in done.stdout.splitlines()[-1]
+    assert (made / "theory" / "index.html").is_file()
+    refused = ganlab("theory", "--out", made / "theory", "--size", 64)
+    assert refused.code == 2
+    assert "--force" in refused.stderr

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganlab.experiments.spectra.tables import SHOWN, TITLES, is_signed
+from ganlab.experiments.spectra.tables import SHOWN, TITLES
 from ganlab.results.folder import read_folder
 from ganlab.results.page import Cell, Figure, Page, Section, Table, stored_figure
 from ganlab.results.tables import with_interval
+from ganlab.spectra import DEVIATIONS
 from ganlab.util.atomic import read_json
 
 Row = Mapping[str, Any]
@@ -110,7 +111,8 @@ def _cell(row: Row, name: str, digits: int = 2) -> Cell | None:
         return None
     low, high = one.get("null_low"), one.get("null_high")
     within = low is not None and high is not None and low <= one["value"] <= high
-    shown = with_interval(one["value"], one["low"], one["high"], digits, is_signed(name))
+    signed = name in DEVIATIONS and DEVIATIONS[name].signed
+    shown = with_interval(one["value"], one["low"], one["high"], digits, signed)
     return Cell(shown, one["value"], "muted" if within or row["role"] == "null" else "")
 
 

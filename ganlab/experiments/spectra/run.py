@@ -23,6 +23,7 @@ from ganlab.experiments.spectra.measure import (
     measure,
 )
 from ganlab.experiments.spectra.options import SpectraOptions
+from ganlab.experiments.spectra.page import page
 from ganlab.experiments.spectra.profiles import KINDS, predictions, profiles_of
 from ganlab.experiments.spectra.published import write_published
 from ganlab.experiments.spectra.stage_figures import write_stages
@@ -38,7 +39,8 @@ from ganlab.experiments.spectra.tables import (
     write_profiles,
     write_rows,
 )
-from ganlab.results.folder import PLAN, PROVENANCE, ResultsFolder, describe_sets, read_folder
+from ganlab.results.folder import PAGE, PLAN, PROVENANCE, ResultsFolder, describe_sets, read_folder
+from ganlab.results.page import write_page
 from ganlab.results.style import save_figure
 from ganlab.util.atomic import read_json, write_json, write_text
 from ganlab.util.progress import bar
@@ -136,6 +138,9 @@ def compare_spectra(
                 write_stages(probe_stages(path, seed=options.seed), place)
             warnings = _write(place, measured, options, warnings)
             folder.finish(warnings=warnings)
+        # Also where a kill came between the results and their page.
+        if not (Path(out) / PAGE).is_file():
+            write_page(out, page(Path(out)))
     return read_report(Path(out), complete)
 
 

@@ -12,7 +12,9 @@ import torch
 import ganlab
 from ganlab.errors import GanlabError
 from ganlab.experiments.theory.figures import draw_replica_maps, draw_replicas, draw_responses
-from ganlab.results.folder import ResultsFolder
+from ganlab.experiments.theory.page import page
+from ganlab.results.folder import PAGE, ResultsFolder
+from ganlab.results.page import write_page
 from ganlab.results.style import save_figure
 from ganlab.results.tables import FREQUENCY, aligned, number, plain, write_csv
 from ganlab.spectra import decibels
@@ -153,13 +155,16 @@ def _axis(power: torch.Tensor, size: int) -> torch.Tensor:
     return axis_means(orbit_sums(power[None], size), size, size)[0][0]
 
 
-def write_theory(out: Path, size: int = 64, command: str = "") -> tuple[tuple[OperatorRow, ...], bool]:
+def write_theory(
+    out: Path, size: int = 64, command: str = "", force: bool = False
+) -> tuple[tuple[OperatorRow, ...], bool]:
     """Table, responses and replicas into a folder; the same results found there are left alone.
 
     Args:
         out: the folder.
         size: pixels of the maps after the last stage.
         command: the command line to record, if there was one.
+        force: put them in the place of theory of another size.
 
     Returns:
         The table, and whether the folder already held all this.
@@ -169,7 +174,7 @@ def write_theory(out: Path, size: int = 64, command: str = "") -> tuple[tuple[Op
     """
     rows, maps, profiles = operator_rows(), replica_maps(size), replica_profiles(size)
     folder = ResultsFolder(out, "theory", {"size": size, "operators": plain(rows)}, staged=True)
-    with folder.open(command) as place:
+    with folder.open(command, force) as place:
         complete = folder.is_complete
         if not complete:
             responses = {name: frequency_response(name, FINE).numpy() for name in KERNELS}
@@ -180,6 +185,8 @@ def write_theory(out: Path, size: int = 64, command: str = "") -> tuple[tuple[Op
             about = {"ganlab": ganlab.__version__, "size": size, "operators": plain(rows)}
             write_json(place / TABLE, about)
             folder.finish()
+        if not (out / PAGE).is_file():
+            write_page(out, page(out))
     return rows, complete
 
 
