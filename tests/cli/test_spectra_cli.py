@@ -87,7 +87,7 @@ def test_theory_prints_and_draws(ganlab, tmp_path):
     assert "bilinear" in printed.stdout
     assert not list(tmp_path.glob("*"))
     drawn = ganlab("theory", "--out", "theory", "--size", "32")
-    assert drawn.stdout.splitlines()[-1] == "theory written"
+    assert drawn.stdout.splitlines()[-1] == "theory written; the page is theory/index.html"
     assert (tmp_path / "theory" / "replica-maps.svg").is_file()
     assert ganlab("theory", "--out", "theory", "--size", "40").code == 2
 

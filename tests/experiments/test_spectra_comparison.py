@@ -63,7 +63,7 @@ def test_every_figure_is_there_thrice_and_parses(full):
         root = xml.etree.ElementTree.parse(full.out / f"{stem}.svg").getroot()
         assert root.tag.endswith("svg")
         assert len(read_csv(full.out / f"{stem}.csv")) > 4
-    assert {*full.files, "plan.json", ".lock"} == {path.name for path in full.out.iterdir()}
+    assert {*full.files, "plan.json", "index.html", ".lock"} == {path.name for path in full.out.iterdir()}
 
 
 def test_the_report_is_what_the_files_say(full):
@@ -270,7 +270,7 @@ def plain(monkeypatch):
 
     def save(_, stem):
         for kind in ("svg", "png"):
-            stem.with_name(f"{stem.name}.{kind}").write_text("")
+            stem.with_name(f"{stem.name}.{kind}").write_text("<svg/>")
 
     monkeypatch.setattr(spectra, "save_figure", save)
 
