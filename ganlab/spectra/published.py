@@ -1,4 +1,4 @@
-"""How the power is spread over directions (Corvi et al. 2023), and the autocorrelation of a mean spectrum."""
+"""Spectra of sets as published: Corvi's directions, residuals behind a median, StyleGAN3's padded grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one check of what comes in: image tensors."""
+"""From images to spectra: the check of what comes in, windows, power, DCT, axis and radial profiles."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""What the last doubling alone would do to the reals: the curve that theory puts beside a fake set.
+"""Profiles as they are drawn: levels, bands, differences to the reals, and what theory says of the reals.
 
-The reals at half resolution (their spectrum up to 1/4 cycles per pixel, cut off ideally) are enlarged by the
-operator and by nothing else. Zero insertion repeats the spectrum, the kernel weighs it: ``|H(f)|^2`` times
-the power at the frequency that f is a replica of. Whatever a measured curve has beyond that, the learned
-layers around the operator made; a linear one among them can refill everything but an exact null.
+The curve that theory puts beside a fake set is what its last doubling alone would do: the reals at half
+resolution (their spectrum up to 1/4 cycles per pixel, cut off ideally) are enlarged by the operator and by
+nothing else. Zero insertion repeats the spectrum, the kernel weighs it: ``|H(f)|^2`` times the power at the
+frequency that f is a replica of. Whatever a measured curve has beyond that, the learned layers around the
+operator made; a linear one among them can refill everything but an exact null.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from ganlab.spectra import CONVENTIONS, ProfileConvention, decibels, frequency_r
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums
 from ganlab.upsampling import KERNELS
 
+BAND = (5.0, 95.0)
+"""Percentiles over images that the bands show."""
+KINDS = ("radial", "horizontal", "vertical")
 PARENTS = 3
 """How far above a set its manifest may lie: OUT, OUT/NAME, OUT/train/NAME."""
 
@@ -111,11 +115,6 @@ def _folded(size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Frequency number that 0..size/2 is a replica of after zero insertion."""
     steps = np.arange(size // 2 + 1)
     return np.minimum(steps, size // 2 - steps)
-
-
-BAND = (5.0, 95.0)
-"""Percentiles over images that the bands show."""
-KINDS = ("radial", "horizontal", "vertical")
 
 
 @dataclass(frozen=True)

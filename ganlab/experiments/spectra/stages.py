@@ -1,8 +1,9 @@
-"""The upsampling layers of a generator: how much of a constant input each turns into a checkerboard.
+"""A generator measured stage by stage: spectra of its feature maps, and how even its upsampling layers are.
 
-The number is `ganlab.spectra.layers.unevenness`: the share of a layer's output power that lies at the
-replicas of zero frequency, (1/2, 0), (0, 1/2) and (1/2, 1/2), when its input is constant. An interpolation
-has 0, whatever convolution follows it.
+Three questions: what the feature maps look like after every stage, what they look like before training, and
+what the later stages make of white noise. Beside them `ganlab.spectra.unevenness` of every upsampling layer:
+the share of its output power at the replicas of zero frequency, (1/2, 0), (0, 1/2) and (1/2, 1/2), when its
+input is constant. An interpolation has 0, whatever convolution follows it.
 """
 
 from __future__ import annotations
