@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ganlab.results.page import Page
 
 PAGES = {
+    "quickstart": "ganlab.experiments.quickstart.page:page",
     "spectra": "ganlab.experiments.spectra.page:page",
     "theory": "ganlab.experiments.theory.page:page",
     "train": "ganlab.experiments.training_run:page",

@@ -37,7 +37,7 @@ def test_from_files_to_results_and_again(ganlab, sets, tmp_path):
     lines = first.stdout.splitlines()
     assert lines[0].split()[:2] == ["set", "images"]
     assert [line.split()[:2] for line in lines[1:3]] == [["one", "10"], ["two", "10"]]
-    assert lines[-1] == "out written"
+    assert lines[-1] == "out written; the page is out/index.html"
     assert "warning: photos has only 10 images" in first.stdout
     about = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert about["command"] == "ganlab " + " ".join(command)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ganlab.errors import GanlabError
+from ganlab.experiments.quickstart import run as quickstart
 from ganlab.experiments.quickstart.run import (
     UPSAMPLERS,
     Job,
@@ -19,26 +20,48 @@ from ganlab.experiments.quickstart.run import (
     train_side_by_side,
     verdict,
 )
+from ganlab.training import train
 
 
-def test_from_nothing_to_the_picture_and_again(tmp_path, capsys):
-    report = run_quickstart(tmp_path / "lab", steps=3, size="tiny")
-    out = capsys.readouterr().out
+@pytest.fixture
+def few_images(monkeypatch):
+    """A quickstart of 20 images that trains in this process."""
+    monkeypatch.setitem(quickstart.NUM_FAKES, "tiny", 20)
+    few = ["data.num_images=60", "training.batch_size=8", "logging.samples_every=3"]
+    monkeypatch.setitem(quickstart.OVERRIDES, "tiny", [*quickstart.OVERRIDES["tiny"], *few])
+    monkeypatch.setattr(
+        quickstart, "train_side_by_side", lambda jobs, at_once: [train(*vars(job).values()) for job in jobs]
+    )
+
+
+def test_from_nothing_to_the_picture_and_again(few_images, tmp_path, ganlab):
+    lab = tmp_path / "lab"
+    command = ("quickstart", "--out", lab, "--steps", 3, "--size", "tiny")
+    code, out, _ = ganlab(*command)
+    assert code == 0
     for name in UPSAMPLERS:
-        assert (tmp_path / "lab" / "runs" / name / "generator.safetensors").exists()
-        assert len(list((tmp_path / "lab" / "fakes" / name).iterdir())) == 200
+        assert (lab / "runs" / name / "generator.safetensors").exists()
+        assert len(list((lab / "fakes" / name).iterdir())) == 20
         assert f"{name} (" in out
-    assert len(list((tmp_path / "lab" / "fakes" / "real").iterdir())) == 200
-    assert Image.open(tmp_path / "lab" / "summary.png").size[0] > 1000
-    assert (tmp_path / "lab" / "summary.svg").exists()
+    assert len(list((lab / "fakes" / "real").iterdir())) == 20
+    assert Image.open(lab / "summary.png").size[0] > 1000
+    assert (lab / "summary.svg").exists()
     for kind in ("radial", "horizontal", "vertical"):
-        with (tmp_path / "lab" / f"summary-{kind}.csv").open() as stream:
+        with (lab / f"summary-{kind}.csv").open() as stream:
             assert list(csv.reader(stream))
+    assert str(lab / "summary.png") in out
+    assert out.splitlines()[-1] == f"{lab / 'index.html'}: all of it on one page"
+    words = (lab / "index.html").read_text(encoding="utf-8")
+    for name, (value, _, _) in json.loads((lab / "results.json").read_text())["at_nyquist_db"].items():
+        assert f"{name} ({value:+.1f} dB)" in out
+        assert f"{value:+.1f}" in words
+    before = json.loads((lab / "fakes" / "manifest.json").read_text())
+    report = run_quickstart(lab, 3, "tiny")
     assert [row.role for row in report.rows] == ["fake", "fake", "fake", "null"]
-    assert str(tmp_path / "lab" / "summary.png") in out
-    before = json.loads((tmp_path / "lab" / "fakes" / "manifest.json").read_text())
-    run_quickstart(tmp_path / "lab", steps=3, size="tiny")
-    assert json.loads((tmp_path / "lab" / "fakes" / "manifest.json").read_text()) == before
+    assert json.loads((lab / "fakes" / "manifest.json").read_text()) == before
+    assert ganlab("report", lab).code == 0
+    with pytest.raises(GanlabError, match=r"steps 3 there, 4 asked for.*--force"):
+        run_quickstart(lab, 4, "tiny")
 
 
 def test_the_plan_differs_in_the_upsampler_alone():
@@ -82,6 +105,6 @@ def test_runs_whose_names_differ_after_a_dot_have_their_own_plans(tiny, tmp_path
 
 def test_a_foreign_folder_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(GanlabError, match="no quickstart's folder"):
+    with pytest.raises(GanlabError, match=r"is no result of .ganlab quickstart."):
         run_quickstart(tmp_path, steps=1, size="tiny")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.config import Config, dump, load
-from ganlab.data import ImageSet, load_training_images, open_image_set
+from ganlab.data import load_training_images, open_image_set
 from ganlab.errors import GanlabError, lookup
 from ganlab.experiments.quickstart.figures import draw_summary
+from ganlab.experiments.quickstart.page import SUMMARY, page
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.run import SpectraReport, compare_spectra
 from ganlab.generation import Request, generate
+from ganlab.results.folder import ResultsFolder
+from ganlab.results.page import write_page
 from ganlab.util.atomic import write_text
 from ganlab.util.children import Child, stop, terminable
 from ganlab.util.progress import bar
@@ -36,42 +39,61 @@ METRIC = "axis_nyquist_excess_db"
 POLL_SECONDS = 0.2
 
 
-def run_quickstart(out: Path, steps: int | None = None, size: str = "normal") -> SpectraReport:
+def run_quickstart(
+    out: Path, steps: int | None = None, size: str = "normal", force: bool = False, command: str = ""
+) -> SpectraReport:
     """Train, generate, compare, and say what came out.
 
     Args:
-        out: folder for runs/, fakes/, spectra/ and the summary figure.
+        out: folder for runs/, fakes/, spectra/, the summary figure and index.html.
         steps: generator updates, instead of the size's own.
         size: "normal" or "tiny".
+        force: begin afresh, also in the place of a quickstart of another size.
+        command: what the user typed, for the record.
 
     Returns:
         The comparison of the three fake sets with the reals.
 
     Raises:
-        GanlabError: an unknown size, or ``out`` holds something else.
+        GanlabError: an unknown size, ``out`` holds something else, or another process works there.
     """
     started = time.monotonic()
     configs = plan(steps, size)
-    # An existing folder that no quickstart began may be somebody's data.
-    if out.is_dir() and any(out.iterdir()) and not (out / "runs").is_dir():
-        raise GanlabError(f"{out} exists, is no quickstart's folder and is not empty; use another --out")
-    say(f"1/4  the images: dead leaves, occluding discs with the size law of natural photos ({out})")
     first = next(iter(configs.values()))
-    load_training_images(first.data, first.model.image_size)
-    say(f"2/4  three generators that differ only in how they upsample, {first.training.steps} steps each")
-    runs = {name: out / "runs" / name for name in configs}
-    at_once = min(len(runs), os.cpu_count() or 1)
-    train_side_by_side([Job(config, runs[name]) for name, config in configs.items()], at_once)
-    say("3/4  their fake datasets, and as many reals through the same path")
-    fakes = out / "fakes"
-    generate(Request(tuple(runs.values()), NUM_FAKES[size], with_real=True), fakes)
-    say("4/4  their spectra")
-    real, sets = open_image_set(fakes / "real"), [open_image_set(fakes / name) for name in runs]
-    report = compare_spectra(
-        real, sets, out / "spectra", SpectraOptions(window=WINDOW, metrics="basic", force=True)
-    )
-    draw_summary(real, sets, out / "summary", WINDOW)
-    closing(report, sets, out, time.monotonic() - started)
+    asked = {"size": size, "steps": first.training.steps}
+    results = ResultsFolder(out, "quickstart", asked, unlisted=("runs", "fakes", "spectra"))
+    with results.open(command, force):
+        say(f"1/4  the images: dead leaves, occluding discs with the size law of natural photos ({out})")
+        load_training_images(first.data, first.model.image_size)
+        say(f"2/4  three generators that differ only in how they upsample, {first.training.steps} steps each")
+        runs = {name: out / "runs" / name for name in configs}
+        at_once = min(len(runs), os.cpu_count() or 1)
+        train_side_by_side([Job(config, runs[name]) for name, config in configs.items()], at_once)
+        say("3/4  their fake datasets, and as many reals through the same path")
+        fakes = out / "fakes"
+        generate(Request(tuple(runs.values()), NUM_FAKES[size], with_real=True), fakes)
+        say("4/4  their spectra")
+        real, sets = open_image_set(fakes / "real"), [open_image_set(fakes / name) for name in runs]
+        report = compare_spectra(real, sets, out / "spectra", SpectraOptions(window=WINDOW, metrics="basic"))
+        draw_summary(real, sets, out / SUMMARY, WINDOW)
+        levels = {name: report.row(name)[METRIC] for name in runs}
+        order = sorted(levels, key=lambda name: levels[name].value)
+        facts = {"steps": first.training.steps, "images of each": NUM_FAKES[size]}
+        intervals = {name: [level.value, level.low, level.high] for name, level in levels.items()}
+        results.finish({"at_nyquist_db": intervals, "verdict": verdict(order), "facts": facts})
+        index = write_page(out, page(out))
+    ranking = " < ".join(f"{name} ({levels[name].value:+.1f} dB)" for name in order)
+    say("\nPower at Nyquist (1/2 cycle per pixel; rows and columns, Hann window) against the reals:")
+    for line in (ranking, *verdict(order)):
+        say(f"  {line}")
+    say(f"\nDone in {time.monotonic() - started:.0f} s. The picture: {out / SUMMARY}.png")
+    say(f"Every figure and number: {out / 'spectra'}; fake datasets with their manifest: {fakes}")
+    say(f"Training runs: {out / 'runs'} (tensorboard --logdir {out / 'runs'})")
+    say("Next, another upsampler (any name of `ganlab list`), and your own images:")
+    say("  ganlab train quickstart model.upsampling=bicubic out=runs/bicubic")
+    say("  ganlab data pack PHOTOS data/mine --size 32")
+    say("  ganlab train quickstart data.source=pack data.path=data/mine out=runs/mine")
+    say(f"{index}: all of it on one page")
     return report
 
 
@@ -85,24 +107,6 @@ def plan(steps: int | None, size: str) -> dict[str, Config]:
     if steps is not None:
         overrides.append(f"training.steps={steps}")
     return {name: load("quickstart", [*overrides, f"model.upsampling={name}"]) for name in UPSAMPLERS}
-
-
-def closing(report: SpectraReport, sets: Sequence[ImageSet], out: Path, seconds: float) -> None:
-    """What the numbers say, where everything is, what to try next."""
-    at_nyquist = {row.name: row[METRIC].value for row in report.rows}
-    fakes = sorted((at_nyquist[one.name], one.name) for one in sets)
-    order = " < ".join(f"{name} ({value:+.1f} dB)" for value, name in fakes)
-    say("\nPower at Nyquist (1/2 cycle per pixel; rows and columns, Hann window) against the reals:")
-    say(f"  {order}")
-    for line in verdict([name for _, name in fakes]):
-        say(f"  {line}")
-    say(f"\nDone in {seconds:.0f} s. The picture: {out / 'summary.png'}")
-    say(f"Every figure and number: {out / 'spectra'}; fake datasets with their manifest: {out / 'fakes'}")
-    say(f"Training runs: {out / 'runs'} (tensorboard --logdir {out / 'runs'})")
-    say("Next, another upsampler (any name of `ganlab list`), and your own images:")
-    say("  ganlab train quickstart model.upsampling=bicubic out=runs/bicubic")
-    say("  ganlab data pack PHOTOS data/mine --size 32")
-    say("  ganlab train quickstart data.source=pack data.path=data/mine out=runs/mine")
 
 
 def verdict(order: Sequence[str]) -> list[str]:
