@@ -14,8 +14,6 @@ from ganlab.errors import GanlabError
 from ganlab.generation import quality
 from ganlab.images import to_float
 
-pytestmark = pytest.mark.usefixtures("_cache")
-
 
 def images(count, seed, side=32, sigma=2.0):
     noise = np.random.default_rng(seed).normal(size=(count, side, side, 3))
