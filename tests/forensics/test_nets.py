@@ -72,7 +72,7 @@ def test_is_at_chance_on_two_halves_of_one_process(name, seed):
     detector = make_detector(name, seed=seed, **{**TINY[name], "epochs": 1}).fit(features, labels)
     area = evaluate(truth, detector.predict_proba(test)[:, 1], resamples=20)["roc_auc"].value
     reals, others = np.bincount(truth)
-    # Mann and Whitney: the deviation where nothing is to be found; the largest of 20 seeds of six networks was 2.9
+    # Mann and Whitney: deviation where nothing is to be found; of 20 seeds of six networks the largest is 2.9
     deviation = np.sqrt((reals + others + 1) / (12 * reals * others))
     assert abs(area - 0.5) < 4 * deviation
 
