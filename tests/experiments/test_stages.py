@@ -90,7 +90,7 @@ def test_noise_has_the_statistics_of_what_it_replaces():
     spread, mean = torch.tensor([0.5, 2.0, 0.0]), torch.tensor([1.0, -3.0, 4.0])
     for _ in range(3):
         channels.add(torch.randn(20, 3, 8, 8, generator=rng) * spread[:, None, None] + mean[:, None, None])
-    noise = channels.noise(500, (8, 8), torch.Generator().manual_seed(1))
+    noise = channels.noise(500, torch.Generator().manual_seed(1))
     assert noise.mean((0, 2, 3)).numpy() == pytest.approx(mean.numpy(), abs=0.15)
     assert noise.std((0, 2, 3)).numpy() == pytest.approx(spread.numpy(), abs=0.1)
     power = np.abs(np.fft.fft2(noise[:, 0].numpy())).__pow__(2).mean(0)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ganlab.errors import GanlabError
-from ganlab.spectra import frequency_response, layer_kernel, unevenness
+from ganlab.spectra import frequency_response, layer_kernel, layers, unevenness
 from ganlab.spectra.layers import (
     LayerKernel,
     effective_response,
@@ -55,7 +55,7 @@ OPTIONS = [(name, {}) for name in UPSAMPLERS] + [("pixel_shuffle", {"shuffle_fir
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS)
-def test_impulses_find_the_kernel_of_every_registered_layer(name, options):
+def test_the_kernel_of_every_registered_layer(name, options):
     torch.manual_seed(0)
     layer = make_upsampler(name, 4, 3, **options)
     if name == "bilinear_align_corners":
@@ -67,17 +67,74 @@ def test_impulses_find_the_kernel_of_every_registered_layer(name, options):
     assert_is_kernel_of(kernel, layer, 4)
 
 
-def test_impulses_agree_with_the_weights():
+def chains():
+    """Pairs of plain torch layers whose weights tell, and a parametrized one."""
+
+    def conv(*channels, size=3):
+        return nn.Conv2d(*channels, size, padding=size // 2)
+
+    yield nn.ConvTranspose2d(4, 3, (4, 2), stride=2, padding=(1, 0))
+    yield nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1, bias=False)
+    yield nn.Sequential(conv(4, 12, size=5), nn.PixelShuffle(2))
+    yield nn.Sequential(nn.PixelShuffle(2), conv(1, 3))
+    for mode in ("nearest", "bilinear", "bicubic"):
+        yield nn.Sequential(nn.Upsample(scale_factor=2, mode=mode), conv(4, 3))
+    spectral = nn.utils.parametrizations.spectral_norm(conv(4, 3))
+    yield nn.Sequential(nn.Upsample(scale_factor=2), spectral)
+    for name, options in OPTIONS:
+        if name != "bilinear_align_corners":
+            for size in (1, 3):
+                yield make_upsampler(name, 4, 3, size, **options)
+
+
+def test_weights_and_impulses_give_the_same_taps_and_biases():
     torch.manual_seed(0)
-    transposed = make_upsampler("transposed", 2, 3)
-    shuffle = make_upsampler("pixel_shuffle", 2, 3)
-    for layer, from_weights in (
-        (transposed, transposed_kernel(transposed.conv.weight)),
-        (shuffle, subpixel_kernel(shuffle.conv.weight)),
-    ):
-        found = layer_kernel(layer, 2)
-        assert found.offset == from_weights.offset
-        torch.testing.assert_close(found.taps, from_weights.taps, rtol=1e-4, atol=1e-6)
+    for layer in chains():
+        layer.double().eval()
+        found = layer_kernel(layer, 4)
+        assert not found.taps.requires_grad
+        parameters = dict(layer.named_parameters())
+        # A function has no weights to look at, so impulses find its kernel.
+        measured = layer_kernel(lambda x, layer=layer: layer(x.double()), 4, size=24)
+        top, left = (a - b for a, b in zip(measured.offset, found.offset, strict=True))
+        assert min(top, left) >= 0, "taps that are zero may be cut off, none may be missing"
+        height, width = measured.taps.shape[2:]
+        part = found.taps[..., top : top + height, left : left + width]
+        torch.testing.assert_close(part, measured.taps, rtol=1e-6, atol=1e-9)
+        assert float(found.taps.square().sum()) == pytest.approx(float(part.square().sum()))
+        if any(name.endswith("bias") for name in parameters):
+            torch.testing.assert_close(found.bias, measured.bias)
+        else:
+            assert found.bias is None
+            assert not measured.bias.any()
+        activation = torch.randn(4)
+        one, other = unevenness(found, activation), unevenness(measured, activation)
+        for name in ("mean", "maximum", "given", "silent"):
+            assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-9), (layer, name)
+        torch.testing.assert_close(
+            effective_response(found, 48), effective_response(measured, 48), rtol=1e-6, atol=1e-8
+        )
+
+
+def test_what_the_weights_do_not_tell_is_measured():
+    """A hook, groups, a stride: the arithmetic is no longer that of the weights alone."""
+    torch.manual_seed(0)
+    hooked = make_upsampler("nearest", 4, 3)
+    hooked.conv.register_forward_hook(lambda module, inputs, output: 2 * output)
+    grouped = nn.ConvTranspose2d(4, 6, 4, stride=2, padding=1, groups=2)
+    same = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 3, 3, padding="same"))
+    for layer in (hooked, grouped, same):
+        kernel = layer_kernel(layer, 4)
+        assert kernel.fixed is None
+        assert_is_kernel_of(kernel, layer, 4)
+
+
+def test_many_channels_are_sent_in_parts(monkeypatch):
+    torch.manual_seed(0)
+    layer = make_upsampler("transposed", 7, 2)
+    monkeypatch.setattr(layers, "IMPULSES", 3)
+    found = layer_kernel(lambda x: layer(x), 7)
+    torch.testing.assert_close(found.taps, layer_kernel(layer, 7).taps, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(KERNELS))
@@ -144,6 +201,45 @@ def test_unevenness_is_measured_power():
     assert min(drawn) < found.mean < found.maximum
 
 
+def test_biases_of_the_phases_are_a_pattern():
+    """Four filters alike, four biases not: even weights, and a checkerboard for every input."""
+    torch.manual_seed(0)
+    layer = make_upsampler("pixel_shuffle", 8, 3, icnr=True).double()
+    with torch.no_grad():
+        layer.conv.bias.copy_(torch.randn(12))
+    assert unevenness(subpixel_kernel(layer.conv.weight)).mean < 1e-12
+    activation = torch.randn(8, dtype=torch.float64)
+    found = unevenness(layer_kernel(layer, 8), activation)
+    for given, constant in ((found.given, activation), (found.silent, torch.zeros(8).double())):
+        with torch.no_grad():
+            output = layer(constant[None, :, None, None].expand(1, 8, 12, 12))[0, :, 6:18, 6:18]
+        even = output.mean((-1, -2)).square().sum()
+        assert given == pytest.approx(1 - float(even / output.square().mean((-1, -2)).sum()))
+    assert found.silent > 0.3
+    assert found.mean > 0.05
+    assert max(found.mean, found.given, found.silent) <= found.maximum + 1e-12
+
+
+def test_mean_is_the_expected_power_of_independent_channels():
+    torch.manual_seed(0)
+    kernel = subpixel_kernel(torch.randn(8, 3, 3, 3).double(), bias=torch.randn(8).double())
+    powers = torch.zeros(2).double()
+    for activation in torch.randn(4000, 3).double():
+        output = kernel.bias.clone()
+        for (r, s), taps in polyphase(kernel).items():
+            output[:, r, s] += taps.sum((-1, -2)) @ activation
+        whole = output.square().mean((-1, -2)).sum()
+        powers += torch.stack([whole - output.mean((-1, -2)).square().sum(), whole])
+    assert unevenness(kernel).mean == pytest.approx(float(powers[0] / powers[1]), rel=0.02)
+
+
+def test_one_bias_a_channel_is_grey():
+    torch.manual_seed(0)
+    for name in ("nearest", "bilinear", "kaiser"):
+        found = unevenness(layer_kernel(make_upsampler(name, 6, 3), 6), torch.randn(6))
+        assert max(found.mean, found.maximum, found.given, found.silent) < 1e-12
+
+
 def test_enough_inputs_can_make_any_pattern():
     torch.manual_seed(0)
     assert unevenness(transposed_kernel(torch.randn(16, 3, 4, 4))).maximum == pytest.approx(1.0)
@@ -179,6 +275,13 @@ def test_effective_response_of_white_noise():
         (lambda: subpixel_kernel(torch.zeros(6, 3, 3, 3)), "multiple of 4"),
         (lambda: transposed_kernel(torch.zeros(3, 3)), "four axes"),
         (lambda: layer_kernel(nn.Conv2d(2, 2, 3, padding=1), 2), "twice the size"),
+        (lambda: layer_kernel(nn.ConvTranspose2d(2, 2, 4, 2, 1), 3), "takes 2 channels"),
+        (
+            lambda: layer_kernel(
+                lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3) + torch.linspace(0, 1, 32), 1
+            ),
+            "from place to place",
+        ),
         (
             lambda: layer_kernel(lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3).relu(), 1),
             "no filter",

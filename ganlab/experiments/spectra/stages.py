@@ -103,7 +103,7 @@ def _unevenness(layer: Upsampler, activation: Tensor) -> Unevenness | None:
 
 
 QUESTIONS = ("features", "untrained", "noise")
-See = Callable[[int, Tensor], Tensor]
+See = Callable[[int, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def probe_stages(
 
 
 def _layer_rows(generator: Generator, weights: str, count: int, seed: int) -> list[LayerRow]:
-    return layer_rows(generator, weights, lambda: _walk(generator, 0, count, seed, lambda _, x: x))
+    return layer_rows(generator, weights, lambda: _walk(generator, 0, count, seed, lambda index, x: None))
 
 
 @torch.no_grad()
@@ -241,30 +241,34 @@ class _Channels:
 
     def __init__(self) -> None:
         self.sums: list[Tensor] = []
+        self.side = (0, 0)
 
     def add(self, x: Tensor) -> None:
+        self.side = (x.shape[2], x.shape[3])
         wide = x.double()
         pixels = torch.tensor(float(wide.numel() // wide.shape[1])).double()
         row = torch.stack([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3)), pixels.expand(x.shape[1])])
         self.sums.append(row)
 
-    def noise(self, count: int, side: tuple[int, int], source: torch.Generator) -> Tensor:
+    def noise(self, count: int, source: torch.Generator) -> Tensor:
         """Independent normal pixels with these means and deviations, ``(count, C, H, W)``."""
         total, square, pixels = torch.stack(self.sums).sum(0)
         mean = total / pixels
         spread = (square / pixels - mean.square()).clamp_min(0).sqrt()
-        white: Tensor = torch.randn(count, len(mean), *side, generator=source)
+        white: Tensor = torch.randn(count, len(mean), *self.side, generator=source)
         return white.mul(spread.float()[:, None, None]).add(mean.float()[:, None, None])
 
 
 def _walk(generator: Generator, first: int, count: int, seed: int, see: See) -> Tensor:
-    """Latents ``first ...`` through the network; ``see`` gets and may replace every stage's input."""
+    """Latents ``first ...`` through the network; ``see`` gets every stage's input and its number, from 0."""
     z = image_latents(seed, first, count, generator.z_dim)
     labels = image_labels(seed, first, count, generator.num_classes)
     x = generator.start(z, labels)
     for index in range(len(generator.stages)):
-        x = generator.stage(index, see(index, x), labels)
-    return generator.finish(see(len(generator.stages), x), labels)
+        see(index, x)
+        x = generator.stage(index, x, labels)
+    see(len(generator.stages), x)
+    return generator.finish(x, labels)
 
 
 def _blocks(count: int) -> Iterator[tuple[int, int]]:
@@ -278,12 +282,11 @@ def _feature_power(
     """Summed power after every stage and of the image; ``inputs`` collect what enters the stages."""
     sums: dict[int, Tensor] = {}
 
-    def see(index: int, x: Tensor) -> Tensor:
+    def see(index: int, x: Tensor) -> None:
         if inputs is not None:
             inputs[index].add(x)
         if index:
             _add(sums, index, x)
-        return x
 
     for first, number in _blocks(count):
         image = _walk(generator, first, number, seed, see)
@@ -301,13 +304,12 @@ def _noise_power(generator: Generator, stage: int, channels: _Channels, count: i
     sums: dict[int, Tensor] = {}
     for first, number in _blocks(count):
         source = torch.Generator().manual_seed(derive_seed(seed, f"stage-noise/{stage}", first))
-
-        def see(index: int, x: Tensor, source: torch.Generator = source) -> Tensor:
-            if index != stage:
-                return x
-            return channels.noise(len(x), (x.shape[2], x.shape[3]), source)
-
-        _add(sums, 0, _walk(generator, first, number, seed, see))
+        labels = image_labels(seed, first, number, generator.num_classes)
+        # The noise stands where the earlier stages' output would: they need not run.
+        x = channels.noise(number, source)
+        for index in range(stage, len(generator.stages)):
+            x = generator.stage(index, x, labels)
+        _add(sums, 0, generator.finish(x, labels))
     return sums[0]
 
 
