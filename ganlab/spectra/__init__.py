@@ -5,6 +5,7 @@ from ganlab.spectra.conventions import CONVENTIONS, ProfileConvention
 from ganlab.spectra.deviation import Deviation, DeviationReport, spectral_deviation
 from ganlab.spectra.deviation_metrics import DEVIATIONS, peak_prominence
 from ganlab.spectra.guards import enlargement_signs
+from ganlab.spectra.lattice import Line, lattice_lines
 from ganlab.spectra.layers import Unevenness, effective_response, layer_kernel, unevenness
 from ganlab.spectra.published import (
     angular_profile,
@@ -46,6 +47,7 @@ __all__ = [
     "WINDOWS",
     "Deviation",
     "DeviationReport",
+    "Line",
     "Moments",
     "Null",
     "ProfileConvention",
@@ -64,6 +66,7 @@ __all__ = [
     "frequency_response",
     "image_power",
     "image_rejection",
+    "lattice_lines",
     "layer_kernel",
     "median_residual",
     "npr_residual",
