@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.images import luma
+from ganlab.images import luma, warn_of_range
 from ganlab.spectra.transforms import check_images, window_2d
 
 BLOCKS = 200
 """Sums of at most so many blocks of images are kept of each set; memory does not grow with the images."""
+FEWEST_BLOCKS = 40
+COEFFICIENTS = 2_000_000
+"""Fewer blocks are kept where all of them together would hold more coefficients than this."""
 TILE = 256
 SMALLEST = 16
+PERIODS = (2, 4, 8, 16)
+"""Of the lattices that are looked for, pixels."""
+BATCH = 256
 
 
 class LatticeSums:
@@ -23,35 +31,38 @@ class LatticeSums:
 
     Image i counts into block i modulo the number of blocks, so that blocks stay equally large however many
     images follow. Images larger than 256 px are cut into tiles of 256 px, from the upper left corner on:
-    memory stays bounded (about 200 MB a set), and a lattice of up to 16 pixels keeps its phase.
+    memory stays bounded (about 100 MB a set), and a lattice of up to 16 pixels keeps its phase. A few rows
+    and columns at the lower right are left out where the size is no multiple of the longest period that fits
+    four times: on the remaining grid every lattice falls on whole coefficients.
 
     Args:
         height: of the images, 16 px or more.
         width: of the images, 16 px or more.
-        blocks: how many blocks, by default up to 200 and fewer for large images.
 
     Attributes:
-        size: ``(H, W)`` of what is analysed: the images', or the tiles'.
+        size: ``(H, W)`` of what is analysed.
         count: number of images.
+        counts: of images and tiles in each block, ``(blocks,)``.
+        power: sums of the power of each block's images, and of their roughness, ``(2, blocks, H (W//2+1))``.
+        value: the same of the complex coefficients.
 
     Raises:
         GanlabError: images too small.
     """
 
-    def __init__(self, height: int, width: int, blocks: int | None = None) -> None:
+    def __init__(self, height: int, width: int) -> None:
         if min(height, width) < SMALLEST:
             raise GanlabError(
                 f"images of {width}x{height} are too small for lattice lines: {SMALLEST} px at least"
             )
         self.image_size = (height, width)
-        self.size = (min(height, TILE), min(width, TILE))
+        self.size = (analysed(height), analysed(width))
         coefficients = self.size[0] * (self.size[1] // 2 + 1)
-        self.blocks = blocks or max(40, min(BLOCKS, 4_000_000 // coefficients))
+        blocks = max(FEWEST_BLOCKS, min(BLOCKS, COEFFICIENTS // coefficients))
         self.count = 0
-        self.counts = np.zeros(self.blocks)
-        # Of the images themselves, then of their roughness.
-        self.power = np.zeros((2, self.blocks, coefficients))
-        self.value = np.zeros((2, self.blocks, coefficients), np.complex128)
+        self.counts = np.zeros(blocks)
+        self.power = np.zeros((2, blocks, coefficients))
+        self.value = np.zeros((2, blocks, coefficients), np.complex128)
 
     @classmethod
     def of(cls, images: Tensor | Iterable[Tensor]) -> LatticeSums:
@@ -61,7 +72,7 @@ class LatticeSums:
             GanlabError: no image, wrong type or shape, or sizes that differ between batches.
         """
         sums: LatticeSums | None = None
-        for batch in torch.split(images, 256) if isinstance(images, Tensor) else images:
+        for batch in torch.split(images, BATCH) if isinstance(images, Tensor) else images:
             sums = sums or cls(*check_images(batch).shape[-2:])
             sums.update(batch)
         if sums is None:
@@ -72,25 +83,59 @@ class LatticeSums:
         """Add float images ``(N, 1 or 3, H, W)`` in [-1, 1].
 
         Raises:
-            GanlabError: wrong type, shape or channel count, or another size than before.
+            GanlabError: wrong type, shape or channel count, another size than before, or values that are
+                infinite or no numbers.
         """
-        planes = luma(check_images(images))
+        warn_of_range(check_images(images), "lattice_lines")
+        planes = luma(check_images(images)).detach().cpu()
         if tuple(planes.shape[-2:]) != self.image_size:
             here, there = ("x".join(map(str, size)) for size in (planes.shape[-2:], self.image_size))
             raise GanlabError(f"images of {here} (height x width) cannot be added to sums of {there}")
-        block = torch.arange(self.count, self.count + len(planes)) % self.blocks
+        if not bool(torch.isfinite(planes).all()):
+            raise GanlabError("images hold NaN or infinite values; lattice lines cannot be looked for")
+        block = torch.arange(self.count, self.count + len(planes)) % len(self.counts)
         self.count += len(planes)
-        # A matrix product adds the images of each block; blocks that got none keep their zeros.
-        membership = torch.zeros(self.blocks, len(planes), dtype=torch.float64)
-        membership[block, torch.arange(len(planes))] = 1.0
-        used = membership.sum(1) > 0
-        rows, membership = used.numpy(), membership[used]
         for tile in tiles(planes, self.size):
-            self.counts[rows] += membership.sum(1).numpy()
-            for index, signal in enumerate((tile, roughness(tile))):
-                values = windowed_spectrum(signal).flatten(1).to(torch.complex128)
-                self.value[index][rows] += (membership.to(torch.complex128) @ values).numpy()
-                self.power[index][rows] += (membership @ values.abs().square()).numpy()
+            self.counts += np.bincount(block.numpy(), minlength=len(self.counts))
+            for signal, values, powers in zip((tile, roughness(tile)), self.value, self.power, strict=True):
+                spectra = windowed_spectrum(signal).flatten(1).to(torch.complex128)
+                # One image after the other: the sums are the same, to the bit, for any batch size.
+                torch.from_numpy(values).index_add_(0, block, spectra)
+                torch.from_numpy(powers).index_add_(0, block, spectra.abs().square())
+
+    def merged(self, blocks: int) -> LatticeSums:
+        """The same images in at most ``blocks`` blocks; sums without images are dropped."""
+        used = np.flatnonzero(self.counts)
+        groups = np.arange(len(used)) % min(blocks, len(used))
+        return self._regrouped(used, groups)
+
+    def halves(self, order: npt.NDArray[np.intp]) -> tuple[LatticeSums, LatticeSums]:
+        """Two sets of the same images, for a null control.
+
+        Args:
+            order: a permutation of the blocks that hold images; every other one goes into the first half.
+        """
+        used = np.flatnonzero(self.counts)[order]
+        first, second = (self._regrouped(part, np.arange(len(part))) for part in (used[::2], used[1::2]))
+        # An image counts once, however many tiles it was cut into.
+        first.count = round(self.count * first.counts.sum() / self.counts.sum())
+        second.count = self.count - first.count
+        return first, second
+
+    def _regrouped(self, blocks: npt.NDArray[np.intp], groups: npt.NDArray[np.intp]) -> LatticeSums:
+        """The sums of some blocks, those of one group added up."""
+        result = copy.copy(self)
+        adding = (np.arange(groups.max() + 1)[:, None] == groups).astype(np.float64)
+        result.counts = adding @ self.counts[blocks]
+        result.power = adding @ self.power[:, blocks]
+        result.value = adding @ self.value[:, blocks]
+        return result
+
+
+def analysed(side: int) -> int:
+    """Pixels of a side of ``side`` pixels that are looked at: whole periods, at most 256."""
+    period = max(p for p in PERIODS if side >= 4 * p)
+    return min(side - side % period, TILE)
 
 
 def tiles(planes: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
@@ -118,4 +163,5 @@ def windowed_spectrum(planes: Tensor) -> Tensor:
     """
     window = window_2d("hann", planes.shape[-2], planes.shape[-1], planes.device, planes.dtype)
     means = (planes * window).sum((-2, -1), keepdim=True) / window.sum()
-    return torch.fft.rfft2((planes - means) * window, norm="ortho")
+    spectrum: Tensor = torch.fft.rfft2((planes - means) * window, norm="ortho")
+    return spectrum

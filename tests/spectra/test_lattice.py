@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from ganlab.errors import GanlabError
 from ganlab.spectra import lattice_lines
-from ganlab.spectra.lattice import surroundings
-from ganlab.spectra.lattice_sums import LatticeSums, tiles, windowed_spectrum
+from ganlab.spectra.lattice import lattice_test
+from ganlab.spectra.lattice_grid import surroundings
+from ganlab.spectra.lattice_sums import LatticeSums, analysed, tiles, windowed_spectrum
 
 SIZE = 32
 Y, X = np.mgrid[0:SIZE, 0:SIZE]
@@ -97,7 +98,8 @@ def test_a_line_of_the_reals_is_negative(clean):
         eight_bit(clean + grey_levels(2 * (-1.0) ** (X + Y))), eight_bit(photos(300, 0)), permutations=199
     )[0]
     assert line.db < -10
-    assert line.words.startswith("a gap")
+    assert line.of == "real"
+    assert line.words.startswith("a 2-pixel checkerboard of the reals, -")
 
 
 def test_a_grid_that_moved_is_found_by_its_phase_alone(clean):
@@ -160,6 +162,39 @@ def test_any_size_works(height, width, channels):
     assert isinstance(lattice_lines(images[:20], images[20:], permutations=20), list)
 
 
+@pytest.mark.parametrize(("side", "used"), [(16, 16), (31, 28), (33, 32), (64, 64), (100, 96), (300, 256)])
+def test_every_lattice_falls_on_whole_coefficients(side, used):
+    assert analysed(side) == used
+
+
+def test_a_checkerboard_in_odd_sizes_and_unequal_counts_of_colour_images():
+    images = photos(360, 5, 52)[:, :, :35, :51].repeat(1, 3, 1, 1)
+    board = torch.from_numpy((-1.0) ** np.add.outer(np.arange(35), np.arange(51))).float() / 127.5
+    lines = lattice_lines(eight_bit(images[:300]), eight_bit(images[300:] + board), permutations=199)
+    assert [(line.fy, line.fx, line.name) for line in lines] == [(0.5, 0.5, "a 2-pixel checkerboard")]
+
+
+def test_the_map_of_p_values_shows_the_line_and_the_rest_is_quiet(real, clean):
+    lines, p_values = lattice_test(
+        real, eight_bit(clean + grey_levels(4 * PLANTED["rows of 2"][0])), permutations=199
+    )
+    assert p_values.shape == (SIZE, SIZE // 2 + 1)
+    assert p_values[SIZE // 2, 0] == p_values.min() == lines[0].p
+    far = np.ones(p_values.shape, bool)
+    far[SIZE // 2 - 4 : SIZE // 2 + 5, :5] = False
+    assert (p_values[far] > 0.05).all()
+
+
+def test_halves_and_merged_blocks_hold_every_image_once(real):
+    first, second = real.halves(np.random.default_rng(0).permutation(200))
+    merged = real.merged(37)
+    assert len(merged.counts) == 37
+    assert first.count + second.count == merged.count == 300
+    for sums in (first.power.sum(1) + second.power.sum(1), merged.power.sum(1)):
+        assert sums == pytest.approx(real.power.sum(1))
+    assert lattice_lines(first, second, permutations=99) == []
+
+
 def test_large_images_are_cut_into_tiles():
     planes = torch.arange(2 * 6 * 9).reshape(2, 6, 9)
     cut = list(tiles(planes, (3, 4)))
@@ -180,6 +215,13 @@ def test_large_images_are_cut_into_tiles():
 def test_bad_input_is_refused(real_shape, fake_shape, options, words):
     with pytest.raises(GanlabError, match=words):
         lattice_lines(torch.zeros(real_shape), torch.zeros(fake_shape), **options)
+
+
+def test_values_that_are_no_numbers_are_refused():
+    images = torch.zeros(30, 1, 16, 16)
+    images[3, 0, 2, 2] = float("nan")
+    with pytest.raises(GanlabError, match="NaN"):
+        lattice_lines(images, images)
 
 
 def test_constant_images_have_no_lines():

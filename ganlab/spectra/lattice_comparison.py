@@ -1,0 +1,259 @@
+"""The statistics behind lattice lines: every candidate, however blocks of images are dealt to two sets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaincc, gammaln, log_ndtr
+
+from ganlab.spectra.lattice_grid import (
+    Indices,
+    Mask,
+    beside,
+    candidates,
+    explained,
+    frequency,
+    period_of,
+    surroundings,
+    weighted_neighbours,
+)
+from ganlab.spectra.lattice_sums import LatticeSums
+from ganlab.spectra.resampling import generator, split_masks
+from ganlab.spectra.rings import FloatArray
+
+EVIDENCE = ("power", "phase", "texture")
+ROUNDING = (2 / 255) ** 2 / 12
+"""Power of 8-bit rounding in a coefficient, for images in [-1, 1]: nothing below it is a measurement."""
+FEWEST = 20
+"""Blocks a set is divided into at least, though they may then hold fewer images than the other set's."""
+AT_ONCE = 2_000_000
+"""Coefficients of permutations held at a time, in one of about twenty arrays."""
+
+
+class Statistics(NamedTuple):
+    """Of every coefficient under so many assignments, ``(R, K)`` each.
+
+    ``prominence`` is fakes minus reals in nats, ``error`` its standard error; ``phase`` and ``texture`` are
+    squared differences of mean complex values over their variance, of the images and of their roughness.
+    """
+
+    prominence: FloatArray
+    error: FloatArray
+    phase: FloatArray
+    texture: FloatArray
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A significant candidate, with those of its coefficients that nothing stronger had explained."""
+
+    members: Indices
+    family: str
+    period: int
+    by: str
+    p: float
+
+
+class _Side(NamedTuple):
+    """Means of one set: relative power with rounding added, its log's squared error, complex values, spreads.
+
+    ``value`` is ``(R, 2, K)``; ``spread`` holds the variance of the mean value, of images and of roughness.
+    """
+
+    power: FloatArray
+    variance: FloatArray
+    value: npt.NDArray[np.complex128]
+    spread: Sequence[FloatArray]
+
+
+class Comparison:
+    """Two sets' sums, the permutation null of the largest statistic, and what exceeds it.
+
+    Args:
+        real: sums of the reals.
+        fake: sums of the fakes, of the same size.
+        permutations: of blocks between the sets.
+        seed: of the permutations.
+    """
+
+    def __init__(self, real: LatticeSums, fake: LatticeSums, permutations: int, seed: int) -> None:
+        self.height, self.width = real.size
+        self.candidates = candidates(self.height, self.width)
+        # Blocks change places in the permutations, so they must be alike: about as many images in each.
+        sets = [one.merged(len(one.counts)) for one in (real, fake)]
+        each = max(float(one.counts.mean()) for one in sets)
+        sets = [one.merged(max(FEWEST, round(one.counts.sum() / each))) for one in sets]
+        self.real_blocks = len(sets[0].counts)
+        self.counts = np.concatenate([one.counts for one in sets])
+        power, texture = np.concatenate([one.power for one in sets], 1)
+        # Powers are divided by their overall mean, so that logarithms and squares are of numbers about 1.
+        self.scale = power.sum(0) / self.counts.sum() + ROUNDING
+        relative = power / self.scale
+        values = np.concatenate([one.value for one in sets], 1).view(np.float64)
+        # Side by side, so that the sums of many permutations are one matrix product.
+        squares = relative**2 / self.counts[:, None]
+        self.columns = np.concatenate([relative, squares, texture, values[0], values[1]], 1)
+        self.total = self.columns.sum(0)
+        assigned = np.zeros(len(self.counts))
+        assigned[: self.real_blocks] = 1.0
+        observed = self._means(assigned[None])
+        self.observed = self._statistics(*observed)
+        self.prominences = {
+            name: self._prominence(np.log(side.power * self.scale))[0]
+            for name, side in zip(("fake", "real"), observed, strict=True)
+        }
+        self.null = self._null(permutations, seed)
+
+    def adjusted_p(self, surprise: FloatArray | float) -> FloatArray:
+        """Family-wise adjusted p-values: how often a permutation's largest surprise reaches these."""
+        above = len(self.null) - np.searchsorted(self.null, surprise)
+        adjusted: FloatArray = (1.0 + above) / (len(self.null) + 1)
+        return adjusted
+
+    def p_values(self) -> FloatArray:
+        """Adjusted p-values of the single coefficients by whatever evidence is strongest, ``(H, W//2+1)``."""
+        surprise = self._surprise(self.observed).reshape(len(EVIDENCE), -1)
+        single = surprise[:, : len(self.candidates.single)].max(0)
+        return self.adjusted_p(single).reshape(self.height, self.width // 2 + 1)
+
+    def hits(self, alpha: float) -> list[Hit]:
+        """What exceeds the null, strongest first, lattices joined; nothing that a stronger one explains."""
+        hits: list[Hit] = []
+        left = np.ones(len(self.candidates.single), bool)
+        surprise = self._surprise(self.observed)[0]
+        while (p := float(self.adjusted_p(surprise.max()))) <= alpha:
+            by, number = divmod(int(np.argmax(surprise)), len(surprise) // len(EVIDENCE))
+            # Power is named first wherever it alone would have been enough.
+            if self.adjusted_p(surprise[number]) <= alpha:
+                by = 0
+            members, family, period = self.candidates[number]
+            members = members[left[members]]
+            hits.append(Hit(members, family, period, EVIDENCE[by], p))
+            # What is explained takes its neighbourhood along: a strong line lifts and lowers the prominences
+            # of the coefficients around it.
+            left[explained(members, self.height, self.width)] = False
+            surprise = self._surprise(self.observed, left)[0]
+        return self._joined(hits)
+
+    def _joined(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Hits on and off the axes at multiples of one 1/period are one lattice in the pixels."""
+        # Roughness is not linear in the image: a line makes harmonics there, which say nothing new.
+        if any(hit.by != "texture" for hit in hits):
+            hits = [hit for hit in hits if hit.by != "texture"]
+        apart: list[Hit] = []
+        joint: list[Hit] = []
+        for hit in hits:
+            places = (frequency(int(index), self.height, self.width) for index in hit.members)
+            period = 0 if "seam" in hit.family else max(period_of(*place) for place in places)
+            (joint if period else apart).append(replace(hit, period=period))
+        members = np.concatenate([hit.members for hit in joint]) if joint else np.zeros(0, np.intp)
+        row, column = np.divmod(members, self.width // 2 + 1)
+        on_axis = (row == 0) | (column == 0)
+        if len(joint) < 2 or on_axis.all() or not on_axis.any():
+            return [*joint, *apart]
+        by = next(name for name in EVIDENCE if any(hit.by == name for hit in joint))
+        period, p = max(hit.period for hit in joint), min(hit.p for hit in joint)
+        return [Hit(members, "lattice", period, by, p), *apart]
+
+    def _null(self, permutations: int, seed: int) -> FloatArray:
+        """The largest surprise of each permutation of blocks between the sets, rising."""
+        source = generator(seed, "lattice")
+        rows = max(1, min(100, AT_ONCE // len(self.scale)))
+        greatest = []
+        for start in range(0, permutations, rows):
+            size = min(rows, permutations - start)
+            assigned = split_masks(size, len(self.counts), self.real_blocks, source).double().numpy()
+            greatest.append(self._surprise(self._statistics(*self._means(assigned))).max(1))
+        return np.sort(np.concatenate(greatest))
+
+    def _means(self, assigned: FloatArray) -> tuple[_Side, _Side]:
+        """What `_statistics` needs of the fakes and of the reals; ``assigned`` is 1 for blocks of reals."""
+        sums = assigned @ self.columns
+        images = assigned @ self.counts
+        blocks = assigned.sum(1)
+        fakes = (self.total - sums, self.counts.sum() - images, len(self.counts) - blocks)
+        return self._side(*fakes), self._side(sums, images, blocks)
+
+    def _side(self, sums: FloatArray, images: FloatArray, blocks: FloatArray) -> _Side:
+        images = images[:, None]
+        size = len(self.scale)
+        power, squares, texture = (sums[:, k * size : (k + 1) * size] / images for k in range(3))
+        values = (sums[:, 3 * size :] / images).view(np.complex128).reshape(len(sums), 2, size)
+        # The squares are those of blocks' means, weighted by their images.
+        variance = np.maximum(squares - power**2, 1e-12 * power**2) / (blocks[:, None] - 1)
+        total = power + ROUNDING / self.scale
+        spreads = [
+            np.maximum(mean_power - np.abs(values[:, index]) ** 2, 0) / images
+            for index, mean_power in enumerate((power * self.scale, texture))
+        ]
+        return _Side(total, variance / total**2, values, spreads)
+
+    def _prominence(self, logarithm: FloatArray) -> FloatArray:
+        return logarithm - weighted_neighbours(logarithm, surroundings(), self.height, self.width)
+
+    def _statistics(self, fake: _Side, real: _Side) -> Statistics:
+        prominence = self._prominence(np.log(fake.power) - np.log(real.power))
+        error = np.sqrt(fake.variance + real.variance) * math.sqrt(1 + float((surroundings() ** 2).sum()))
+        # Not of exactly equal images alone: a difference needs more than rounding to be one.
+        least = ROUNDING / self.counts.sum()
+        coherence = []
+        for index in (0, 1):
+            difference = np.abs(fake.value[:, index] - real.value[:, index]) ** 2
+            ratio = difference / (fake.spread[index] + real.spread[index] + least)
+            # Mean images of trained generators differ smoothly; a line or a seam differs from what is beside
+            # it. Where the neighbours are within chance, dividing by them would only add noise.
+            local = weighted_neighbours(ratio, beside(), self.height, self.width)
+            coherence.append(ratio / np.maximum(local, 1.0))
+        return Statistics(prominence, error, coherence[0], coherence[1])
+
+    def _surprise(self, statistics: Statistics, left: Mask | None = None) -> FloatArray:
+        """``-ln p`` of every candidate taken alone, ``(R, 3 C)``: by power, by phase, by texture.
+
+        One scale for all three, so that one maximum serves them; ``left`` are the coefficients that count.
+        """
+        counted = self.candidates.single if left is None else self.candidates.single & left
+        member = (self.candidates.membership * counted).T
+        # Half a degree where a coefficient is a real number.
+        degree = np.where(self.candidates.real, 0.5, 1.0)
+        degrees = np.concatenate([degree, degree @ member])
+        squared_error = np.maximum(_with_sets(statistics.error**2, member), 1e-18)
+        power = _with_sets(statistics.prominence, member) ** 2 / squared_error
+        # A seam is flat along its axis: no prominence is asked of it.
+        power[:, [len(degree) + rank for rank in self.candidates.seams]] = 0
+        surprises = [-(math.log(2) + log_ndtr(-np.sqrt(power)))]
+        # Coherence is exponential at a complex coefficient, half a chi-square of 1 at a real one.
+        for coherence in (statistics.phase, statistics.texture):
+            value = _with_sets(coherence * degree, member)
+            for rank in self.candidates.seams:
+                seam = self.candidates.members[rank]
+                seam = seam[counted[seam]]
+                if len(seam):
+                    # Capped: a single strong line on the axis is no seam.
+                    cap = 4 * np.median(coherence[:, seam], 1, keepdims=True)
+                    value[:, len(degree) + rank] = np.minimum(coherence[:, seam], cap) @ degree[seam]
+            surprises.append(_gamma_surprise(degrees, value))
+        empty = np.concatenate([~counted, member.sum(0) == 0])
+        return np.concatenate([np.where(empty, 0.0, part) for part in surprises], 1)
+
+
+def _with_sets(values: FloatArray, member: FloatArray) -> FloatArray:
+    """``(R, K)`` values of the coefficients, followed by their sums over the sets, ``(R, K + S)``."""
+    result: FloatArray = np.concatenate([values, values @ member], 1)
+    return result
+
+
+def _gamma_surprise(degrees: FloatArray, value: FloatArray) -> FloatArray:
+    """``-ln`` of a gamma variable's upper tail ``(R, C)``; by its asymptote where the tail underflows."""
+    result: FloatArray = value.copy()  # exact where degrees == 1: an exponential variable
+    other = (degrees != 1) & (degrees > 0)
+    value, degrees = value[:, other], degrees[other]
+    tail = gammaincc(degrees, value)
+    large = np.maximum(value, 1.0)
+    asymptote = large - (degrees - 1) * np.log(large) + gammaln(degrees)
+    result[:, other] = np.where(tail > 1e-280, -np.log(np.maximum(tail, 1e-280)), asymptote)
+    return result
