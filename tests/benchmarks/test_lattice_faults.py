@@ -37,7 +37,7 @@ def photos(size):
     if name:
         with np.load(name) as stored:
             return stored["images"]
-    return np.concatenate([*dead_leaves(DeadLeaves(size=size), range(2 * COUNT + 200))])
+    return np.stack([*dead_leaves(DeadLeaves(size=size), range(2 * COUNT + 200))])
 
 
 def wave(size, fy, fx, phase=0.3):
