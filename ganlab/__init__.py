@@ -13,16 +13,19 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "config", "upsampling", "spectra", "data", "losses", "models",
-    "training", "generation", "forensics", "experiments", "images", "errors",
+    "training", "generation", "forensics", "adapters", "experiments", "images", "errors",
 )  # fmt: skip
 
-__all__ = ["__version__", "load_generator", *_ROOMS]
+_NAMES = {"load_generator": "ganlab.adapters", "wrap": "ganlab.adapters"}
+"""Public names at the top -> the room that has them."""
+
+__all__ = ["__version__", *_NAMES, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a room, or ``load_generator``, when it is first asked for (PEP 562)."""
-    if name == "load_generator":
-        return importlib.import_module("ganlab.models").load_generator
+    """Import a room, or the room of a name, when it is first asked for (PEP 562)."""
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
     if name in _ROOMS:
         return importlib.import_module(f"ganlab.{name}")
     raise AttributeError(f"module 'ganlab' has no attribute {name!r}")

@@ -11,9 +11,10 @@ from typing import Any
 import ganlab
 from ganlab.device import choose_device
 from ganlab.errors import GanlabError
-from ganlab.generation.sampling import BLOCK, LATENT_RULE
+from ganlab.generation.sampling import LATENT_RULE
 from ganlab.generation.sources import FakeSource, RealSource, Source, choose_reals, run_name
 from ganlab.images import ROUNDING
+from ganlab.models.latents import BLOCK
 
 FORMATS = ("folder", "zip", "npy")
 LAYOUTS = ("folder", "cnndetection")

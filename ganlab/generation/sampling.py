@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.images import UInt8Array, to_uint8
 from ganlab.models import Generator
-from ganlab.util.hashing import derive_seed
-
-BLOCK = 64
-"""The network always computes images 64k ... 64k + 63 together. A convolution may sum in another order for
-another batch size, and a last-digit difference can change a rounded pixel; a fixed block rules that out."""
+from ganlab.models.latents import BLOCK, image_labels, image_latents
 
 LATENT_RULE = (
     "z of image i: torch.randn(z_dim) on the CPU from torch.Generator seeded with the first 8 bytes "
     "(big-endian, shifted right by 1) of sha256('SEED/fake/i'); class: the same of 'SEED/fake-label/i', "
     "modulo the number of classes"
 )
-
-
-def image_latents(seed: int, first: int, count: int, z_dim: int) -> Tensor:
-    """Latents ``(count, z_dim)`` of images ``first ... first + count - 1``."""
-    rows = [
-        torch.randn(z_dim, generator=torch.Generator().manual_seed(derive_seed(seed, "fake", index)))
-        for index in range(first, first + count)
-    ]
-    return torch.stack(rows)
-
-
-def image_labels(seed: int, first: int, count: int, num_classes: int) -> Tensor | None:
-    """Class of each image ``(count,)``; None for an unconditional generator."""
-    if not num_classes:
-        return None
-    indices = range(first, first + count)
-    return torch.tensor([derive_seed(seed, "fake-label", index) % num_classes for index in indices])
 
 
 @torch.no_grad()

@@ -13,9 +13,10 @@ import torch
 from ganlab.config.schema import Config
 from ganlab.data import TrainingImages, load_training_images
 from ganlab.errors import GanlabError
-from ganlab.generation.sampling import BLOCK, generate_block, image_labels
+from ganlab.generation.sampling import generate_block
 from ganlab.images import UInt8Array, to_float, to_uint8
 from ganlab.models import Generator, load_generator
+from ganlab.models.latents import BLOCK, image_labels
 from ganlab.models.store import FILE_NAME, generator_file, read_generator
 from ganlab.util.hashing import derive_seed, sha256_file
 

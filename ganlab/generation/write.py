@@ -21,8 +21,8 @@ from PIL import Image
 
 from ganlab.errors import GanlabError
 from ganlab.generation.plan import Part
-from ganlab.generation.sampling import BLOCK
 from ganlab.images import UInt8Array
+from ganlab.models.latents import BLOCK
 from ganlab.util.atomic import atomic_path
 from ganlab.util.hashing import sha256_file
 from ganlab.util.progress import bar

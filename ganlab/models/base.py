@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganlab.config.schema import ModelConfig, UpsamplingConfig
 from ganlab.errors import GanlabError
+from ganlab.models.latents import BLOCK, image_labels, image_latents
 from ganlab.upsampling import UPSAMPLERS, FixedUpsampler, Upsampler, interpolate2x, make_upsampler
 from ganlab.upsampling.layers import same_conv
+from ganlab.util.atomic import read_json, write_bytes, write_json
 
 
 class Generator(nn.Module):
@@ -28,6 +34,8 @@ class Generator(nn.Module):
         self.z_dim = config.generator.z_dim
         self.num_classes = config.num_classes
         self.image_size = config.image_size
+        self.source_name = config.architecture
+        """What its images are called; a loader puts the name of its folder here."""
 
     def start(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Latents ``(N, z_dim)`` -> the coarsest feature map."""
@@ -59,6 +67,75 @@ class Generator(nn.Module):
         for index in range(len(self.stages)):
             x = self.stage(index, x, labels)
         return self.finish(x, labels)
+
+    @property
+    def module(self) -> Generator:
+        """The network itself: what other generators wrap."""
+        return self
+
+    @torch.no_grad()
+    def sample(self, seed: int, first: int, count: int) -> Tensor:
+        """Images ``first ... first + count - 1``: ``(count, 3, S, S)`` in [-1, 1], on the network's device.
+
+        Image i depends on the weights, ``seed`` and i alone; in bytes they are the images of
+        `ganlab generate`. The network is in evaluation mode meanwhile.
+
+        Raises:
+            GanlabError: a negative number, or no images.
+        """
+        if first < 0 or count < 1:
+            raise GanlabError(f"images are numbered from 0 and at least one is made; got {first} and {count}")
+        device, training = next(self.parameters()).device, self.training
+        blocks = range(first // BLOCK, (first + count - 1) // BLOCK + 1)
+        images = []
+        self.eval()
+        try:
+            for block in blocks:
+                z = image_latents(seed, block * BLOCK, BLOCK, self.z_dim).to(device)
+                labels = image_labels(seed, block * BLOCK, BLOCK, self.num_classes)
+                images.append(self(z, None if labels is None else labels.to(device)))
+        finally:
+            self.train(training)
+        start = first - blocks.start * BLOCK
+        return torch.cat(images)[start : start + count]
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``config.json`` (its model section) and ``model.safetensors`` (its weights) into a folder.
+
+        Raises:
+            GanlabError: they cannot be written.
+        """
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        state = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        write_bytes(target / PRETRAINED_WEIGHTS, save(state, {"format": "pt"}))
+        write_json(target / PRETRAINED_CONFIG, {"ganlab": self.config.model_dump(mode="json")})
+
+    @classmethod
+    def from_pretrained(cls, folder: str | os.PathLike[str]) -> Generator:
+        """The generator that `save_pretrained` wrote, on the CPU in evaluation mode.
+
+        Raises:
+            GanlabError: no such folder, or its files are damaged or do not fit each other.
+        """
+        # Late: the registry imports this file for the classes it lists.
+        from ganlab.models.registry import build_generator
+
+        place = Path(folder)
+        try:
+            sections = read_json(place / PRETRAINED_CONFIG)["ganlab"]
+            generator = build_generator({"model": sections})
+            generator.load_state_dict(load((place / PRETRAINED_WEIGHTS).read_bytes()))
+        except (KeyError, TypeError, OSError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise GanlabError(
+                f"{place} holds no generator of ganlab ({PRETRAINED_CONFIG} and {PRETRAINED_WEIGHTS} as "
+                f"save_pretrained writes them): {reason}"
+            ) from error
+        return generator.eval()
+
+
+PRETRAINED_CONFIG, PRETRAINED_WEIGHTS = "config.json", "model.safetensors"
 
 
 class Discriminator(nn.Module):

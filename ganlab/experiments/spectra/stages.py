@@ -19,8 +19,8 @@ from torch import Tensor
 from ganlab.config import Config
 from ganlab.config.architecture import stage_names
 from ganlab.errors import GanlabError
-from ganlab.generation.sampling import BLOCK, image_labels, image_latents
 from ganlab.models import Generator, build_generator, load_generator
+from ganlab.models.latents import BLOCK, image_labels, image_latents
 from ganlab.models.store import FILE_NAME, generator_file, read_generator
 from ganlab.spectra import POWER_FLOOR, decibels, power_spectrum
 from ganlab.spectra.layers import Unevenness, layer_kernel, unevenness
