@@ -48,12 +48,17 @@ def image_files(folder, side, scale):
     return folder / "real.npy", folder / "marked.npy"
 
 
-def areas(out, place, source):
-    """ROC-AUC from the saved scores of a system on a source's test images, with a 99.9 % interval."""
+def deviations(out, place, source):
+    """ROC-AUC of a system on a source's test images, in standard deviations from chance.
+
+    The deviation is Mann and Whitney's, exact for scores that know nothing of the labels.
+    """
     with open(out / "scores" / f"{place}_{source}.csv") as stream:
         rows = list(csv.DictReader(stream))
     labels, scores = [int(row["label"]) for row in rows], [float(row["p_fake"]) for row in rows]
-    return evaluate(labels, scores, resamples=500, level=0.999)["roc_auc"]
+    reals, fakes = np.bincount(labels)
+    area = evaluate(labels, scores, resamples=20)["roc_auc"].value
+    return (area - 0.5) / np.sqrt((reals + fakes + 1) / (12 * reals * fakes))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -70,8 +75,8 @@ def test_every_preset_finds_what_is_there_and_nothing_else(name, tmp_path, ganla
     systems = [one["system"] for one in content["chosen"]][: len(PRESETS[name].systems)]
     assert len(systems) == len(PRESETS[name].systems)
     for place, system in enumerate(systems):
-        assert areas(out, place, 0).low > 0.5, system
-        assert areas(out, place, "null").contains(0.5), system
+        assert deviations(out, place, 0) > 3, system
+        assert abs(deviations(out, place, "null")) < 4, system
         load_detector(out / "detectors" / f"{place}.safetensors")
     assert "**marked**: found by" in result.output
     assert f"Published method {name} ({PRESETS[name].source}). Trap: {PRESETS[name].trap}." in result.output

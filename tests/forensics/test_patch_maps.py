@@ -136,14 +136,20 @@ def test_the_map_is_highest_where_a_patch_was_planted(planted_detector):
         top, bottom, left, right = patch.inside(32, 32)
         row, column = corners[patch.image] + 4
         inside += top <= row < bottom and left <= column < right
-    assert inside >= 54
+    assert inside > 40  # a field chosen at random covers the patch in about 20 images; least of 12 seeds: 48
     field = patch_field(planted_detector)
-    maps = patch_maps(planted_detector, pixels(images))
-    near = []
-    for values, (top, left) in zip(maps, corners, strict=True):
-        row, column = np.unravel_index(int(values.argmax()), values.shape)
-        near.append(np.hypot(field.centre(row) - top - 3.5, field.centre(column) - left - 3.5))
-    assert np.median(near) < 7.5  # a place chosen at random lies 13 pixels off
+    for values, (top, left) in zip(patch_maps(planted_detector, pixels(images)), corners, strict=True):
+        rows, columns = (np.array([field.edge(k) for k in range(count)]) for count in values.shape)
+        over = np.ix_(
+            *((near <= at + 4) & (at + 4 < near + field.size) for near, at in ((rows, top), (columns, left)))
+        )
+        touching = np.ix_(
+            *((near < at + 8) & (at < near + field.size) for near, at in ((rows, top), (columns, left)))
+        )
+        beside = np.ones(values.shape, bool)
+        beside[touching] = False
+        if beside.any():
+            assert values[over].mean() > values[beside].mean()
 
 
 def test_places_and_numbers_of_patches_agree_with_the_maps(detector):

@@ -105,7 +105,7 @@ def draw_bands(records: Sequence[Record], system: str) -> Figure | None:
     """ROC-AUC over frequency: a detector on one band alone, and the whole one with that band shuffled."""
     if not records:
         return None
-    figure = new_figure(COLUMN, 2.4)
+    figure = new_figure(COLUMN, 2.7)
     axes = figure.subplots()
     for k, (kind, title) in enumerate(((ALONE, "this band alone"), (SHUFFLED, "without this band"))):
         settings = [s for s in unique(records, "setting") if s.startswith(kind + " ")]
@@ -119,7 +119,7 @@ def draw_bands(records: Sequence[Record], system: str) -> Figure | None:
     axes.set_xlabel("frequency (cycles per pixel)")
     axes.set_ylabel("ROC-AUC")
     axes.set_title(system)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
