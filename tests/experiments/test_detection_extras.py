@@ -74,7 +74,7 @@ def test_a_perturbation_hides_and_immunisation_brings_back(bench):
     found = list(perturbed_sources(fitted, bench, options))
     assert [one["setting"] for one in found] == [f"gaussian_blur {level}" for level in range(1, 6)]
     # One of three is chance. Over seven seeds: clean 0.90 to 1.00, blurred 0.33 to 0.35; tuned
-    # 0.45 to 0.60 when blurred, 0.67 to 0.87 when clean. Where the blur is strongest nothing may be left to find.
+    # 0.45 to 0.60 when blurred, 0.67 to 0.87 when clean. The strongest blur may leave nothing.
     assert clean > 0.8
     middle = found[2]
     assert middle["before"][0] < 0.4
