@@ -6,6 +6,7 @@ them against the registries, together with everything that concerns more than on
 
 from __future__ import annotations
 
+from string import ascii_letters
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
@@ -46,17 +47,37 @@ class Section(BaseModel):
     )
 
 
+GLYPH_CLASSES = {"digits": "0123456789", "letters": ascii_letters}
+"""Sets of characters that have a name."""
+
+
+def glyph_characters(classes: str) -> str:
+    """The characters of ``data.classes``: a name of `GLYPH_CLASSES`, or the characters themselves."""
+    return GLYPH_CLASSES.get(classes, classes)
+
+
+def _drawable(classes: str) -> str:
+    characters = glyph_characters(classes)
+    good = all("!" <= character <= "~" for character in characters)
+    if not (characters and good and len(set(characters)) == len(characters)):
+        names = ", ".join(GLYPH_CLASSES)
+        raise ValueError(f"got text {classes!r}; expected {names}, or printable ASCII characters, each once")
+    return classes
+
+
 class DataConfig(Section):
     """Where the real images come from. Their side is ``model.image_size``."""
 
     source: str = "dead_leaves"
-    """A name of ``ganlab list``: dead_leaves, pack, folder, or a torchvision data set."""
+    """A name of ``ganlab list``: glyphs, dead_leaves, pack, folder, or a torchvision data set."""
+    classes: Annotated[str, AfterValidator(_drawable)] = "digits"
+    """Characters that glyphs draws, one class each: digits, letters (52), or themselves, as in ``"0OQ"``."""
     path: PathText | None = None
     """The pack, the image folder, or the root folder of a torchvision data set (by default in the cache)."""
     num_images: PositiveInt | None = None
-    """Use only so many images, chosen by ``seed`` (dead_leaves: make so many; 10,000 when absent)."""
+    """Use only so many images, chosen by ``seed`` (glyphs, dead_leaves: make so many; 10,000 when absent)."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """Seed of the dead-leaves images, of the split where the source has none, and of ``num_images``."""
+    """Seed of images made here, of the split where the source has none, and of ``num_images``."""
     val_fraction: Fraction = 0.1
     """Held-out part where the source brings no split of its own."""
     flip: bool = True

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ganlab.data.batches import Batch, BatchReader
     from ganlab.data.dead_leaves import DeadLeaves
     from ganlab.data.folder import DataWarning, PackReport, pack_folder
+    from ganlab.data.glyphs import Glyphs
     from ganlab.data.guards import SetWarning, compare_sets, require_comparable
     from ganlab.data.imageset import ImageSet, array_image_set, open_image_set
     from ganlab.data.load import SOURCES, TrainingImages, load_training_images
@@ -21,7 +22,7 @@ _HOME = {
     "DataWarning": "folder", "PackReport": "folder", "pack_folder": "folder",
     "SetWarning": "guards", "compare_sets": "guards", "require_comparable": "guards",
     "ImageSet": "imageset", "array_image_set": "imageset", "open_image_set": "imageset",
-    "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Pack": "pack",
+    "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Glyphs": "glyphs", "Pack": "pack",
     "PackWriter": "pack", "SOURCES": "load", "TrainingImages": "load", "load_training_images": "load",
     "read_pack": "pack",
 }  # fmt: skip
@@ -32,6 +33,7 @@ __all__ = [
     "BatchReader",
     "DataWarning",
     "DeadLeaves",
+    "Glyphs",
     "ImageSet",
     "Pack",
     "PackReport",

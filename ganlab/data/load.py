@@ -14,6 +14,7 @@ from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
 from ganlab.data.dead_leaves import dead_leaves_source
 from ganlab.data.folder import folder_source
+from ganlab.data.glyphs import glyphs_source
 from ganlab.data.official import (
     celeba_source,
     cifar10_source,
@@ -37,6 +38,7 @@ def pack_source(data: DataConfig, image_size: int) -> Pack:
 
 SOURCES: dict[str, Callable[[DataConfig, int], Pack]] = {
     "dead_leaves": dead_leaves_source,
+    "glyphs": glyphs_source,
     "pack": pack_source,
     "folder": folder_source,
     "cifar10": cifar10_source,
@@ -94,7 +96,7 @@ def load_training_images(data: DataConfig, image_size: int) -> TrainingImages:
         )
     count = len(pack.images)
     train, held_out = split_indices(count, pack.split, data.val_fraction, data.seed)
-    # dead_leaves makes exactly num_images, so for it this keeps everything
+    # dead_leaves and glyphs make exactly num_images, so for them this keeps everything
     train, held_out = limit_indices(train, held_out, data.num_images, data.seed)
     split = "the source's own" if pack.split is not None else f"seeded, {data.val_fraction} held out"
     return TrainingImages(

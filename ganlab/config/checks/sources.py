@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ganlab.config.errors import Problem, error, no_effect
-from ganlab.config.schema import Config, DataConfig
+from ganlab.config.errors import Problem, error, no_effect, warning
+from ganlab.config.schema import Config, DataConfig, glyph_characters
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class SourceFacts:
 
 FACTS: dict[str, SourceFacts] = {
     "dead_leaves": SourceFacts("unused", own_split=False, downloads=False, reads_files=False),
+    "glyphs": SourceFacts("unused", own_split=False, classes=None, downloads=False, reads_files=False),
     "pack": SourceFacts("needed", None, None, downloads=False, cached=False, reads_files=False),
     "folder": SourceFacts("needed", None, None, downloads=False),
     "cifar10": SourceFacts(classes=10, native=32, reads_files=False),
@@ -39,7 +40,7 @@ FACTS: dict[str, SourceFacts] = {
 
 
 def path(config: Config) -> Iterator[Problem]:
-    """A pack or folder needs its path; dead leaves are made; the others have a folder in the cache."""
+    """A pack or folder needs its path; glyphs and dead leaves are made; the others have a folder in the cache."""
     facts, data = FACTS.get(config.data.source), config.data
     if facts is None:
         return
@@ -62,14 +63,30 @@ def native_size(config: Config) -> Iterator[Problem]:
 def classes(config: Config) -> Iterator[Problem]:
     """Class-conditional networks need as many classes as the source has labels for."""
     facts, num_classes = FACTS.get(config.data.source), config.model.num_classes
-    if facts is None or facts.classes is None or num_classes == 0:
+    if facts is None or num_classes == 0:
         return
-    if facts.classes == 0:
+    there = facts.classes
+    if config.data.source == "glyphs":
+        there = len(glyph_characters(config.data.classes))
+    if there == 0:
         text = f"{config.data.source} has no labels; expected 0 (unconditional) or a source with classes"
         yield error("model.num_classes", text)
-    elif num_classes != facts.classes:
-        text = f"got {num_classes}; {config.data.source} has {facts.classes} classes; expected that or 0"
+    elif there is not None and num_classes != there:
+        text = f"got {num_classes}; {config.data.source} has {there} classes; expected that or 0"
         yield error("model.num_classes", text)
+
+
+def glyphs(config: Config) -> Iterator[Problem]:
+    """Glyphs have sizes of their own, and mirrored ones are no characters; no other source has their option."""
+    data, side = config.data, config.model.image_size
+    if data.source != "glyphs":
+        if data.classes != _default("classes"):
+            yield no_effect("data.classes", "only glyphs draws characters")
+        return
+    if not 16 <= side <= 128:
+        yield error("model.image_size", f"got {side}; glyphs are drawn at 16 to 128 px; expected one of these")
+    if data.flip:
+        yield warning("data.flip", "half of the characters will be mirrored, and mirrored ones are learned")
 
 
 def idle_options(config: Config) -> Iterator[Problem]:
