@@ -16,6 +16,7 @@ KINDS: dict[str, str] = {
     "generators": "architectures (model.architecture)",
     "adversarial": "adversarial losses (loss.adversarial)",
     "penalties": "penalties (loss.penalty)",
+    "augmentations": "augmentations (training.augment)",
     "spectral": "spectral losses (loss.spectral: [{kind: ...}])",
     "spectral_inputs": "spectral discriminator (model.spectral_discriminator.input)",
     "sources": "data sources (data.source)",

@@ -34,6 +34,7 @@ REGISTRIES: dict[str, Registry] = {
     "discriminators": Registry("ganlab.models", "DISCRIMINATORS", "architecture"),
     "adversarial": Registry("ganlab.losses", "ADVERSARIAL", "adversarial loss"),
     "penalties": Registry("ganlab.losses", "PENALTIES", "penalty"),
+    "augmentations": Registry("ganlab.losses", "AUGMENTATIONS", "augmentation"),
     "spectral": Registry("ganlab.losses", "SPECTRAL", "spectral loss"),
     "spectral_inputs": Registry("ganlab.models", "SPECTRAL_INPUTS", "input of the spectral discriminator"),
     "sources": Registry("ganlab.data.load", "SOURCES", "data source"),

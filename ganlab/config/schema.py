@@ -243,11 +243,11 @@ class LossConfig(Section):
     """The adversarial game."""
 
     adversarial: str = "hinge"
-    """hinge, non_saturating, least_squares or wasserstein."""
+    """hinge, non_saturating, least_squares, wasserstein or relativistic."""
     penalty: str = "none"
-    """none, wgan_gp, dragan or r1."""
+    """none, wgan_gp, dragan, r1 or r1_r2."""
     penalty_weight: float | None = Field(None, gt=0)
-    """Factor of the penalty; 10 when absent."""
+    """Factor of the penalty; 10 when absent. Of r1 and r1_r2 it is gamma (R3GAN: 0.05 to 0.5 at 32 px)."""
     spectral: tuple[SpectralTermConfig, ...] = ()
     """Spectral losses of the generator, any number; ``[0]`` stands for any of them."""
 
@@ -284,6 +284,8 @@ class TrainingConfig(Section):
     """Fakes in one generator update; ``batch_size`` when absent (SNGAN's official code: twice as many)."""
     n_dis: PositiveInt = 1
     """Discriminator updates for each generator update."""
+    augment: tuple[str, ...] = ()
+    """DiffAugment: what both players' images pass on their way to the discriminator: color, translation."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay of the generator's exponential moving average for each step; 0 turns it off."""
     ema_start: Step = 0

@@ -20,6 +20,7 @@ NAMED: dict[str, str] = {
     "model.upsampling.last": "upsamplers",
     "loss.adversarial": "adversarial",
     "loss.penalty": "penalties",
+    "training.augment": "augmentations",
     "loss.spectral[0].kind": "spectral",
     "loss.spectral[0].convention": "conventions",
     "model.spectral_discriminator.input": "spectral_inputs",

@@ -20,6 +20,7 @@ from ganlab.data.arrays import UInt8Array
 from ganlab.data.split import bit_stream, permutation
 from ganlab.errors import GanlabError
 from ganlab.images import to_float
+from ganlab.util.hashing import derive_seed
 
 Floats = npt.NDArray[np.float32]
 
@@ -120,6 +121,7 @@ class BatchReader:
         self.flip = flip
         self.dequantize = dequantize
         self.device = device
+        self._rank, self._world = rank, world
         share = batch_size // world
         self._part = slice(rank * share, (rank + 1) * share)
         # reused: to fill fresh pages at every step costs more than the arithmetic
@@ -142,6 +144,18 @@ class BatchReader:
             tensor = floats_there(pixels, mirrored, noise, self.device)
         labels = None if self.labels is None else torch.from_numpy(self.labels[chosen]).to(self.device)
         return Batch(tensor, labels)
+
+    def sibling(self, stream: str, batch_size: int) -> BatchReader:
+        """A reader of the same images in an order of its own, which descends from the seed and ``stream``.
+
+        Raises:
+            GanlabError: a batch that the processes cannot share evenly.
+        """
+        seed = derive_seed(self.seed, f"reader/{stream}")
+        return BatchReader(
+            self.images, self.indices, batch_size, seed, self.flip, self.dequantize, self.labels,
+            self._rank, self._world, self.device,
+        )  # fmt: skip
 
     def chosen(self, step: int) -> npt.NDArray[np.int64]:
         """Indices into ``images`` of the global batch ``step``, (batch_size,)."""

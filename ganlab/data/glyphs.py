@@ -129,7 +129,7 @@ def _font(face: str, pixels: int) -> ImageFont.FreeTypeFont:
 
 
 def glyphs_source(data: DataConfig, image_size: int) -> Pack:
-    """Digits (or letters) of the DejaVu fonts with labels, made and cached on first use; 10,000 unless told otherwise."""
+    """Digits or letters of the DejaVu fonts, with labels, made and cached on first use; 10,000 unless told."""
     glyphs = Glyphs(image_size, data.seed, glyph_characters(data.classes))
     count = data.num_images or DEFAULT_COUNT
     key = {**glyphs.recipe(), "count": count}

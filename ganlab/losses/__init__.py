@@ -1,8 +1,9 @@
-"""Adversarial losses, gradient penalties, spectral losses."""
+"""Adversarial losses, gradient penalties, differentiable augmentation, spectral losses."""
 
 from __future__ import annotations
 
 from ganlab.losses.adversarial import AdversarialLoss, Penalty
+from ganlab.losses.augmentation import AUGMENTATIONS, Augmentation, augment, numbers_needed
 from ganlab.losses.registry import ADVERSARIAL, PENALTIES, SPECTRAL
 from ganlab.losses.spectral import (
     AxisProfileLoss,
@@ -17,9 +18,11 @@ from ganlab.losses.spectral_set import SpectralLosses, build_spectral_losses, gr
 
 __all__ = [
     "ADVERSARIAL",
+    "AUGMENTATIONS",
     "PENALTIES",
     "SPECTRAL",
     "AdversarialLoss",
+    "Augmentation",
     "AxisProfileLoss",
     "FocalFrequencyLoss",
     "FrechetProfileLoss",
@@ -29,6 +32,8 @@ __all__ = [
     "SpectralLoss",
     "SpectralLosses",
     "SpectralRegularization",
+    "augment",
     "build_spectral_losses",
     "gradient_ratios",
+    "numbers_needed",
 ]

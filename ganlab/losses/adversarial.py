@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganlab.errors import GanlabError
+
 Critic = Callable[[Tensor], Tensor]
 """Images ``(N, C, H, W)`` -> logits ``(N,)``."""
 Uniform = Callable[[tuple[int, ...]], Tensor]
@@ -17,7 +19,14 @@ Uniform = Callable[[tuple[int, ...]], Tensor]
 
 
 class AdversarialLoss(ABC):
-    """A pair of scalar losses of logits ``(N,)``; both are means over the batch, so processes may average."""
+    """A pair of scalar losses of logits ``(N,)``; both are means over the batch, so processes may average.
+
+    Attributes:
+        paired: whether fake i is held against real i, in both losses: the generator's asks for logits of reals
+            too, and under classes both of a pair are of one class.
+    """
+
+    paired: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
@@ -26,8 +35,8 @@ class AdversarialLoss(ABC):
 
     @staticmethod
     @abstractmethod
-    def generator(fake: Tensor) -> Tensor:
-        """The generator's loss from the discriminator's logits of fakes."""
+    def generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """The generator's loss from the discriminator's logits of fakes, and of as many reals if ``paired``."""
 
 
 class Hinge(AdversarialLoss):
@@ -39,7 +48,7 @@ class Hinge(AdversarialLoss):
         return F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean()
 
     @staticmethod
-    def generator(fake: Tensor) -> Tensor:
+    def generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
         """``-E D(G(z))``."""
         return -fake.mean()
 
@@ -53,7 +62,7 @@ class NonSaturating(AdversarialLoss):
         return F.softplus(-real).mean() + F.softplus(fake).mean()
 
     @staticmethod
-    def generator(fake: Tensor) -> Tensor:
+    def generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
         """``E softplus(-D(G(z)))``."""
         return F.softplus(-fake).mean()
 
@@ -67,7 +76,7 @@ class LeastSquares(AdversarialLoss):
         return 0.5 * (real - 1.0).square().mean() + 0.5 * fake.square().mean()
 
     @staticmethod
-    def generator(fake: Tensor) -> Tensor:
+    def generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
         """``E (D(G(z)) - 1)^2 / 2``."""
         return 0.5 * (fake - 1.0).square().mean()
 
@@ -81,9 +90,31 @@ class Wasserstein(AdversarialLoss):
         return fake.mean() - real.mean()
 
     @staticmethod
-    def generator(fake: Tensor) -> Tensor:
+    def generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
         """``-E D(G(z))``."""
         return -fake.mean()
+
+
+class Relativistic(AdversarialLoss):
+    """Each fake against a real: softplus of the logits' difference (R3GAN, Huang et al. 2024); with r1_r2."""
+
+    paired = True
+
+    @staticmethod
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        """``E softplus(-(D(x) - D(G(z))))`` over pairs."""
+        return F.softplus(fake - real).mean()
+
+    @staticmethod
+    def generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """``E softplus(-(D(G(z)) - D(x)))`` over pairs.
+
+        Raises:
+            GanlabError: no logits of reals.
+        """
+        if real is None:
+            raise GanlabError("the relativistic loss of the generator needs the logits of as many reals")
+        return F.softplus(real - fake).mean()
 
 
 def gradient_at(critic: Critic, images: Tensor) -> Tensor:
@@ -177,3 +208,17 @@ class R1(Penalty):
     ) -> Tensor:
         """``E |g|^2 / 2``, so that the weight is the paper's gamma."""
         return 0.5 * gradient_at(critic, real).flatten(1).square().sum(1).mean()
+
+
+class R1R2(Penalty):
+    """Half the squared gradient norm at the reals and at the fakes (R1 and R2; R3GAN, Huang et al. 2024)."""
+
+    @staticmethod
+    def penalty(
+        critic: Critic, real: Tensor, fake: Tensor, uniform: Uniform, spread: Tensor | None = None
+    ) -> Tensor:
+        """``E |g(x)|^2 / 2 + E |g(G(z))|^2 / 2``, so that the weight is the paper's gamma."""
+        return sum(
+            (0.5 * gradient_at(critic, images).flatten(1).square().sum(1).mean() for images in (real, fake)),
+            start=real.new_zeros(()),
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ganlab.losses.adversarial import (
     R1,
+    R1R2,
     AdversarialLoss,
     Dragan,
     Hinge,
@@ -11,6 +12,7 @@ from ganlab.losses.adversarial import (
     NonSaturating,
     NoPenalty,
     Penalty,
+    Relativistic,
     Wasserstein,
     WganGp,
 )
@@ -29,6 +31,7 @@ ADVERSARIAL: dict[str, type[AdversarialLoss]] = {
     "non_saturating": NonSaturating,
     "least_squares": LeastSquares,
     "wasserstein": Wasserstein,
+    "relativistic": Relativistic,
 }
 
 PENALTIES: dict[str, type[Penalty]] = {
@@ -36,6 +39,7 @@ PENALTIES: dict[str, type[Penalty]] = {
     "wgan_gp": WganGp,
     "dragan": Dragan,
     "r1": R1,
+    "r1_r2": R1R2,
 }
 
 SPECTRAL: dict[str, type[SpectralLoss]] = {

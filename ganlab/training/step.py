@@ -13,7 +13,15 @@ from ganlab.config.schema import Config, SpectralDiscriminatorConfig
 from ganlab.data import BatchReader
 from ganlab.errors import lookup
 from ganlab.images import to_float
-from ganlab.losses import ADVERSARIAL, PENALTIES, AdversarialLoss, SpectralLosses, gradient_ratios
+from ganlab.losses import (
+    ADVERSARIAL,
+    PENALTIES,
+    AdversarialLoss,
+    SpectralLosses,
+    augment,
+    gradient_ratios,
+    numbers_needed,
+)
 from ganlab.models import SpectralDiscriminator
 from ganlab.training.distributed import Placement, World, gather_rows
 from ganlab.training.players import Players
@@ -73,6 +81,13 @@ class Trainer:
                 options, players.spectral_discriminator, players.spectral_call, self.adversarial
             )
         self._last_real: tuple[int, Tensor] | None = None
+        self.augmentations = config.training.augment
+        self._numbers = numbers_needed(self.augmentations)
+        self.pairs: BatchReader | None = None
+        if self.adversarial.paired:
+            # Reals that the discriminator has not just been updated on, one for each fake (R3GAN's code).
+            count = config.training.generator_batch_size or config.training.batch_size
+            self.pairs = reader.sibling("generator", count)
 
     def discriminator_step(self, index: int) -> Losses:
         """Update the discriminator, and the spectral one, on real batch ``index``.
@@ -84,11 +99,14 @@ class Trainer:
         batch = self.reader.batch(index)
         real = batch.images.to(memory_format=self.placement.memory_format)
         z, classes = self._inputs("discriminator", index, self.config.training.batch_size)
+        if self.adversarial.paired:
+            classes = batch.labels
         with self.placement.autocast():
             # The fakes are data here: no gradient, hence not through DDP, which would wait for one.
             with torch.no_grad():
                 fake = players.generator(z, classes)
-            on_real, on_fake = self._logits(real, fake, batch.labels, classes)
+            shown = self._augmented(real, "real", index), self._augmented(fake, "fake", index)
+            on_real, on_fake = self._logits(*shown, batch.labels, classes)
             if second is None:
                 losses = {"discriminator/adversarial": self.adversarial.discriminator(on_real, on_fake)}
             else:
@@ -118,15 +136,23 @@ class Trainer:
         players, training = self.players, self.config.training
         count = training.generator_batch_size or training.batch_size
         z, classes = self._inputs("generator", index, count)
+        pairs = self.pairs.batch(index) if self.pairs is not None else None
+        if pairs is not None:
+            classes = pairs.labels
         with frozen(players.discriminator, players.spectral_discriminator):
             with self.placement.autocast():
                 fake = players.generator_call(z, classes)
                 # Not through DDP either: the discriminator's weights are frozen, there is nothing to average.
-                on_fake = players.discriminator(fake, classes).float()
+                on_fake = players.discriminator(self._augmented(fake, "generator", index), classes).float()
+                on_real = None
+                if pairs is not None:
+                    real = self._augmented(pairs.images, "generator/real", index)
+                    on_real = players.discriminator(real, classes).float()
                 if self.second is None:
-                    losses = {"generator/adversarial": self.adversarial.generator(on_fake)}
+                    losses = {"generator/adversarial": self.adversarial.generator(on_fake, on_real)}
                 else:
-                    losses = self.second.generator_losses(on_fake, fake)
+                    reals = None if pairs is None else pairs.images
+                    losses = self.second.generator_losses(on_fake, fake, on_real, reals)
                 if players.spectral_losses is not None:
                     losses |= self._spectral_losses(players.spectral_losses, fake, losses, index)
             ratios: Losses = {}
@@ -155,6 +181,15 @@ class Trainer:
         device = self.placement.device
         return z.to(device, non_blocking=True), None if classes is None else classes[rows].to(device)
 
+    def _augmented(self, images: Tensor, stream: str, index: int) -> Tensor:
+        """The images as the discriminator is shown them; this process's rows of the global batch's numbers."""
+        if not self.augmentations:
+            return images
+        draw = generator_for(self.config.seed, f"augment/{stream}", index)
+        numbers = torch.rand((len(images) * self.world.size, self._numbers), generator=draw)
+        rows = self.world.rows(len(numbers))
+        return augment(images, self.augmentations, numbers[rows].to(images.device))
+
     def _logits(
         self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
     ) -> tuple[Tensor, Tensor]:
@@ -174,7 +209,9 @@ class Trainer:
             spread = gather_rows(real).std()
 
         def main(images: Tensor) -> Tensor:
-            logits: Tensor = self.players.discriminator(images, real_labels)
+            # The gradient is taken at the image before its augmentation, as R3GAN does.
+            shown = self._augmented(images, "penalty", index)
+            logits: Tensor = self.players.discriminator(shown, real_labels)
             return logits
 
         def penalty(critic: Callable[[Tensor], Tensor], stream: str) -> Tensor:
@@ -223,7 +260,8 @@ class SecondOpinion:
     """What the spectral discriminator adds to both updates; its weights share the main one's optimizer.
 
     Jung and Keuper 2021 (arXiv 2012.03110) add the losses of both ("errors") or their logits ("logits");
-    SSD-GAN (Chen et al. 2021) has the main discriminator play with the mean logit too ("mixed").
+    SSD-GAN (Chen et al. 2021) has the main discriminator play with the mean logit too ("mixed"). It sees images
+    as they are: an augmentation's zero fill would be a spectrum of its own.
 
     Args:
         options: how both discriminators are combined.
@@ -255,14 +293,29 @@ class SecondOpinion:
         """The logits that the main discriminator's loss sees: its own, or in a mixed head the mean."""
         return self.mean(main, own) if self.options.combine == "mixed" else main
 
-    def generator_losses(self, main: Tensor, fake: Tensor) -> Losses:
-        """The generator's adversarial loss against both; the entries add up to it."""
+    def generator_losses(
+        self, main: Tensor, fake: Tensor, main_real: Tensor | None = None, real: Tensor | None = None
+    ) -> Losses:
+        """The generator's adversarial loss against both; the entries add up to it.
+
+        Args:
+            main: the main discriminator's logits of the fakes.
+            fake: the fakes.
+            main_real: its logits of the reals that the fakes are paired with, for a paired loss.
+            real: those reals.
+        """
         own, ratio = self.network(fake), self.options.ratio
+        own_real = None if real is None else self.network(real)
         if self.options.combine != "errors":
-            return {"generator/adversarial": self.adversarial.generator(self.mean(main, own))}
+            judged = None
+            if main_real is not None and own_real is not None:
+                judged = self.mean(main_real, own_real)
+            return {"generator/adversarial": self.adversarial.generator(self.mean(main, own), judged)}
         return {
-            "generator/adversarial": self.adversarial.generator(main) / (1.0 + ratio),
-            "generator/adversarial_spectral": self.adversarial.generator(own) * ratio / (1.0 + ratio),
+            "generator/adversarial": self.adversarial.generator(main, main_real) / (1.0 + ratio),
+            "generator/adversarial_spectral": self.adversarial.generator(own, own_real)
+            * ratio
+            / (1.0 + ratio),
         }
 
 

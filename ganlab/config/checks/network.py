@@ -166,11 +166,17 @@ def discriminator_batch_norm(config: Config) -> Iterator[Problem]:
 
 
 def loss_and_penalty(config: Config) -> Iterator[Problem]:
-    """Wasserstein estimates a distance only over Lipschitz critics; the other losses take any penalty."""
+    """Wasserstein needs a Lipschitz critic, relativistic a gradient penalty; the others take any."""
     loss = config.loss
+    if loss.adversarial == "relativistic" and loss.penalty == "none":
+        if not uses_spectral_norm(config.model):
+            text = (
+                "relativistic does not converge by itself (Huang et al. 2024); published: loss.penalty: r1_r2"
+            )
+            yield warning("loss.adversarial", text)
     if loss.adversarial != "wasserstein":
         return
-    if loss.penalty in ("dragan", "r1"):
+    if loss.penalty in ("dragan", "r1", "r1_r2"):
         yield error(
             "loss.penalty",
             f"{loss.penalty} does not bound the critic's slope between real and fake images, which "

@@ -84,7 +84,9 @@ def glyphs(config: Config) -> Iterator[Problem]:
             yield no_effect("data.classes", "only glyphs draws characters")
         return
     if not 16 <= side <= 128:
-        yield error("model.image_size", f"got {side}; glyphs are drawn at 16 to 128 px; expected one of these")
+        yield error(
+            "model.image_size", f"got {side}; glyphs are drawn at 16 to 128 px; expected one of these"
+        )
     if data.flip:
         yield warning("data.flip", "half of the characters will be mirrored, and mirrored ones are learned")
 
