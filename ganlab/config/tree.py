@@ -181,6 +181,7 @@ _OWNER = {
     "loss": "LossConfig",
     "loss.spectral[0]": "SpectralTermConfig",
     "model.spectral_discriminator": "SpectralDiscriminatorConfig",
+    "training": "TrainingConfig",
 }
 
 

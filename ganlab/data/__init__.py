@@ -22,9 +22,9 @@ _HOME = {
     "DataWarning": "folder", "PackReport": "folder", "pack_folder": "folder",
     "SetWarning": "guards", "compare_sets": "guards", "require_comparable": "guards",
     "ImageSet": "imageset", "array_image_set": "imageset", "open_image_set": "imageset",
-    "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Glyphs": "glyphs", "Pack": "pack",
-    "PackWriter": "pack", "SOURCES": "load", "TrainingImages": "load", "load_training_images": "load",
-    "read_pack": "pack",
+    "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Glyphs": "glyphs",
+    "Pack": "pack", "PackWriter": "pack", "SOURCES": "load", "TrainingImages": "load",
+    "load_training_images": "load", "read_pack": "pack",
 }  # fmt: skip
 
 __all__ = [

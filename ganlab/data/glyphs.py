@@ -1,4 +1,4 @@
-"""Glyphs: digits and letters of matplotlib's DejaVu fonts, the built-in images that a small generator can learn.
+"""Glyphs: digits and letters of matplotlib's DejaVu fonts, built-in images that a small generator can learn.
 
 One light character on a dark ground, drawn four times too large and reduced by Lanczos, so that edges are not
 aliased. Face, size, slant, position and colours vary; the class is the character. The mask says which pixels
@@ -41,8 +41,8 @@ SUPERSAMPLE = 4
 """Samples per pixel and axis before the reduction."""
 EM = 0.875
 """Font size as a share of the image's side, before the jitter of size."""
-LARGEST_WIDTH = 0.84
-"""Of the ink as a share of the side: wider characters (W, m) are drawn smaller, so that none is cut."""
+LARGEST = 0.75
+"""Of the ink as a share of the side: larger characters (W, j) are drawn smaller, so that none is cut."""
 DEFAULT_COUNT = 10_000
 """Images of a training set unless ``data.num_images`` says otherwise."""
 
@@ -67,8 +67,9 @@ class Glyphs:
     def recipe(self) -> dict[str, Any]:
         """Everything the pixels depend on, besides the image's index. Plain JSON values."""
         return {
-            "kind": "glyphs", "version": 1, "size": self.size, "seed": self.seed, "characters": self.characters,
-            "faces": list(FACES), "hues": list(HUES), "supersample": SUPERSAMPLE, "em": EM, "filter": "lanczos",
+            "kind": "glyphs", "version": 1, "size": self.size, "seed": self.seed,
+            "characters": self.characters, "faces": list(FACES), "hues": list(HUES), "em": EM,
+            "supersample": SUPERSAMPLE, "filter": "lanczos",
         }  # fmt: skip
 
     def label(self, index: int) -> int:
@@ -89,7 +90,7 @@ class Glyphs:
         return self._coverage(self._draws(index)) >= 128
 
     def _draws(self, index: int) -> npt.NDArray[np.float64]:
-        """Nine numbers in [0, 1): character, face, size, slant, x, y, hue, brightness of ground and of ink."""
+        """Nine numbers in [0, 1): character, face, size, slant, x, y, hue, brightness of ground and ink."""
         return uniforms(bit_stream(self.seed, STREAM, index), 9)
 
     def _coverage(self, u: npt.NDArray[np.float64]) -> UInt8Array:
@@ -98,8 +99,9 @@ class Glyphs:
         face, side = FACES[int(u[1] * len(FACES))], self.size * SUPERSAMPLE
         em = side * EM * (0.85 + 0.25 * u[2])
         left, top, right, bottom = _font(face, round(em)).getbbox(character)
-        if right - left > LARGEST_WIDTH * side:
-            em *= LARGEST_WIDTH * side / (right - left)
+        extent = max(right - left, bottom - top)
+        if extent > LARGEST * side:
+            em *= LARGEST * side / extent
             left, top, right, bottom = _font(face, round(em)).getbbox(character)
         canvas = Image.new("L", (side, side), 0)
         # The ink's centre lies within 5 % of the side around the image's: about 1.6 px of 32.
@@ -115,7 +117,7 @@ def _colours(u: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], npt.NDA
     hue = HUES[int(u[0] * len(HUES))]
     ground = colorsys.hsv_to_rgb(hue, 0.55, 0.18 + 0.14 * u[1])
     ink = colorsys.hsv_to_rgb((hue + 0.5) % 1.0, 0.30, 0.82 + 0.18 * u[2])
-    return tuple(np.rint(np.array(colour) * 255).astype(np.int64) for colour in (ground, ink))  # type: ignore[return-value]
+    return tuple(np.rint(np.array(colour) * 255).astype(np.int64) for colour in (ground, ink))
 
 
 @functools.lru_cache(maxsize=512)
@@ -129,7 +131,7 @@ def _font(face: str, pixels: int) -> ImageFont.FreeTypeFont:
 
 
 def glyphs_source(data: DataConfig, image_size: int) -> Pack:
-    """Digits or letters of the DejaVu fonts, with labels, made and cached on first use; 10,000 unless told."""
+    """Digits or letters of the DejaVu fonts, labelled, made and cached on first use; 10,000 unless told."""
     glyphs = Glyphs(image_size, data.seed, glyph_characters(data.classes))
     count = data.num_images or DEFAULT_COUNT
     key = {**glyphs.recipe(), "count": count}

@@ -22,8 +22,8 @@ class AdversarialLoss(ABC):
     """A pair of scalar losses of logits ``(N,)``; both are means over the batch, so processes may average.
 
     Attributes:
-        paired: whether fake i is held against real i, in both losses: the generator's asks for logits of reals
-            too, and under classes both of a pair are of one class.
+        paired: whether fake i is held against real i in both losses. The generator's then asks for logits of
+            reals too, and under classes both of a pair are of one class.
     """
 
     paired: ClassVar[bool] = False
@@ -36,7 +36,7 @@ class AdversarialLoss(ABC):
     @staticmethod
     @abstractmethod
     def generator(fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The generator's loss from the discriminator's logits of fakes, and of as many reals if ``paired``."""
+        """The generator's loss from the logits of fakes, and of as many reals if ``paired``."""
 
 
 class Hinge(AdversarialLoss):

@@ -1,9 +1,9 @@
 """Differentiable augmentation: the discriminator sees every image, real or fake, through a random change.
 
-Zhao et al. 2020 ("Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS): D(x) becomes D(T(x))
-and D(G(z)) becomes D(T(G(z))), in the updates of both players, and the generator's gradient passes through T.
-Nothing is clamped. Beware of it in an upsampling laboratory: a shift keeps the power of a lattice line and mixes
-its phase, so that the discriminator sees that a checkerboard is there and no longer where it stands.
+Zhao et al. 2020 ("Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS): D(x) becomes
+D(T(x)) and D(G(z)) becomes D(T(G(z))), in the updates of both players, and the generator's gradient passes
+through T. Nothing is clamped. Beware of it in an upsampling laboratory: a shift keeps the power of a lattice
+line and mixes its phase, so that the discriminator sees a checkerboard and no longer where it stands.
 """
 
 from __future__ import annotations
@@ -49,13 +49,14 @@ class Colour(Augmentation):
 
     @staticmethod
     def apply(images: Tensor, u: Tensor) -> Tensor:
-        """In this order; saturation about each pixel's mean over channels, contrast about the image's mean."""
+        """In this order; saturation about each pixel's mean of channels, contrast about the image's mean."""
         brightness, saturation, contrast = u.to(images.dtype).T.reshape(3, -1, 1, 1, 1)
         images = images + (brightness - 0.5)
         grey = images.mean(1, keepdim=True)
         images = (images - grey) * (2.0 * saturation) + grey
         mean = images.mean((1, 2, 3), keepdim=True)
-        return (images - mean) * (contrast + 0.5) + mean
+        changed: Tensor = (images - mean) * (contrast + 0.5) + mean
+        return changed
 
 
 class Translation(Augmentation):

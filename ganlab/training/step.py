@@ -182,7 +182,7 @@ class Trainer:
         return z.to(device, non_blocking=True), None if classes is None else classes[rows].to(device)
 
     def _augmented(self, images: Tensor, stream: str, index: int) -> Tensor:
-        """The images as the discriminator is shown them; this process's rows of the global batch's numbers."""
+        """The images as the discriminator sees them, by this process's rows of the global batch's numbers."""
         if not self.augmentations:
             return images
         draw = generator_for(self.config.seed, f"augment/{stream}", index)
@@ -260,8 +260,8 @@ class SecondOpinion:
     """What the spectral discriminator adds to both updates; its weights share the main one's optimizer.
 
     Jung and Keuper 2021 (arXiv 2012.03110) add the losses of both ("errors") or their logits ("logits");
-    SSD-GAN (Chen et al. 2021) has the main discriminator play with the mean logit too ("mixed"). It sees images
-    as they are: an augmentation's zero fill would be a spectrum of its own.
+    SSD-GAN (Chen et al. 2021) has the main discriminator play with the mean logit too ("mixed"). It sees
+    images as they are: an augmentation's zero fill would be a spectrum of its own.
 
     Args:
         options: how both discriminators are combined.

@@ -4,10 +4,10 @@ Run from the repository's root (one thread; it goes on where an interrupted call
 
     OMP_NUM_THREADS=1 python results/recipe/search.py STAGE [--budget SECONDS] [--arms NAME ...] [--seeds N]
 
-Stages are the dicts of arms below. Every arm is the preset ``quickstart`` of commit 8672bd2's time (DCGAN, width
-24, batch norm in both networks, non-saturating, Adam 5e-4 with betas 0.5/0.999, batch 64) with other keys, and is
-trained until it has used ``--budget`` seconds of CPU time. Results: one line of JSON an arm, upsampler and seed in
-``results/recipe/STAGE.jsonl``; sample grids beside it in ``--pictures`` (not kept in the repository).
+Stages are the dicts of arms below. Every arm is the quickstart as it was before this search (DCGAN, width 24,
+batch norm in both networks, non-saturating, Adam 5e-4 with betas 0.5/0.999, batch 64) with other keys, and is
+trained until it has used ``--budget`` seconds of CPU time. Results: one line of JSON for each arm, upsampler
+and seed in ``results/recipe/STAGE.jsonl``; sample grids in ``--pictures`` (not kept in the repository).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +24,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from ganlab.config import load
-from ganlab.data import load_training_images
+from ganlab.config import Config, load
+from ganlab.data import TrainingImages, load_training_images
 from ganlab.generation.quality import sliced_wasserstein
 from ganlab.generation.sampling import generate_images
 from ganlab.images import to_float
 from ganlab.spectra import power_spectrum, radial_profile
 from ganlab.training.distributed import World, place
 from ganlab.training.loop import make_reader
-from ganlab.training.players import make_players
+from ganlab.training.players import Players, make_players
 from ganlab.training.step import Trainer
 
 HERE = Path(__file__).parent
@@ -96,11 +97,12 @@ class Judge(nn.Module):
         widths = (3, 16, 32, 64)
         blocks = [
             nn.Sequential(nn.Conv2d(a, b, 3, 1, 1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2))
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in pairwise(widths)
         ]
         self.body, self.head = nn.Sequential(*blocks, nn.Flatten()), nn.Linear(64 * 16, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits ``(N, 10)``."""
         return self.head(self.body(images))
 
     @torch.no_grad()
@@ -111,7 +113,7 @@ class Judge(nn.Module):
         return digit.numpy(), confidence.numpy()
 
 
-def trained_judge(data, path: Path) -> Judge:
+def trained_judge(data: TrainingImages, path: Path) -> Judge:
     """The classifier, trained once on the training part (four epochs) and kept."""
     torch.manual_seed(0)
     judge = Judge()
@@ -130,7 +132,7 @@ def trained_judge(data, path: Path) -> Judge:
     return judge.eval()
 
 
-def pairwise(images: np.ndarray) -> float:
+def mean_distance(images: np.ndarray) -> float:
     """Mean root-mean-square difference of different images, in [-1, 1] units: small where all look alike."""
     flat = to_float(images[:400]).flatten(1)
     return float((torch.pdist(flat) / flat.shape[1] ** 0.5).mean())
@@ -161,12 +163,12 @@ def measure(judge: Judge, real: np.ndarray, fake: np.ndarray) -> dict[str, float
         "low_db": float(below.abs().mean()),
         "high_db": float(above.mean()),
         "swd": sliced_wasserstein(real, fake)["swd"],
-        "spread": pairwise(fake) / pairwise(real),
+        "spread": mean_distance(fake) / mean_distance(real),
         **excess,
     }
 
 
-def train(config, data, budget: float):
+def train(config: Config, data: TrainingImages, budget: float) -> tuple[Players, int]:
     """Train until ``budget`` seconds of CPU time are used; the networks and the number of steps."""
     placement, world = place(config.training), World()
     players = make_players(config, placement, world)
@@ -189,6 +191,7 @@ def grid(images: np.ndarray, path: Path) -> None:
 
 
 def main() -> None:
+    """Train and measure every arm that is not in the stage's file yet."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("stage", choices=STAGES)
     options.add_argument("--budget", type=float, default=60.0, help="CPU seconds an arm")
@@ -220,7 +223,7 @@ def main() -> None:
                 row |= {key: round(value, 3) for key, value in measure(judge, real, fake).items()}
                 with log.open("a") as stream:
                     print(json.dumps(row), file=stream)
-                print(json.dumps(row), flush=True)
+                print(json.dumps(row), flush=True)  # noqa: T201
                 file = f"{asked.stage}-{arm}-{name}-{seed}-{asked.budget:.0f}.png".replace(" ", "_")
                 grid(fake, asked.pictures / file.replace("/", "_").replace(",", ""))
 

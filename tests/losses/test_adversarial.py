@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ganlab.errors import GanlabError
 from ganlab.losses import ADVERSARIAL, PENALTIES
 
 
@@ -19,7 +20,7 @@ def test_gradients(name):
     loss = ADVERSARIAL[name]
     real, fake = logits(1).requires_grad_(), logits(2).requires_grad_()
     assert torch.autograd.gradcheck(loss.discriminator, (real, fake))
-    assert torch.autograd.gradcheck(loss.generator, (fake,))
+    assert torch.autograd.gradcheck(loss.generator, (fake, real) if loss.paired else (fake,))
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
@@ -30,7 +31,8 @@ def test_a_better_discriminator_has_a_lower_loss_and_a_fooled_one_pleases_the_ge
     )
     bad = loss.discriminator(torch.full((4,), -0.8), torch.full((4,), 0.8))
     assert good < bad
-    assert loss.generator(torch.full((4,), 0.9)) < loss.generator(torch.full((4,), -0.9))
+    real = torch.zeros(4) if loss.paired else None
+    assert loss.generator(torch.full((4,), 0.9), real) < loss.generator(torch.full((4,), -0.9), real)
 
 
 def test_non_saturating_is_cross_entropy():
@@ -47,6 +49,17 @@ def test_values_by_hand():
     assert ADVERSARIAL["hinge"].discriminator(real, fake).item() == pytest.approx(0.25 + 0.75)
     assert ADVERSARIAL["least_squares"].discriminator(real, fake).item() == pytest.approx(0.3125 + 1.0625)
     assert ADVERSARIAL["wasserstein"].discriminator(real, fake).item() == pytest.approx(-0.75 - 1.25)
+
+
+def test_relativistic_is_cross_entropy_of_the_pairs_difference():
+    """R3GAN's form: softplus(-(D(x) - D(G(z)))) and softplus(-(D(G(z)) - D(x))), pair by pair."""
+    real, fake = logits(1), logits(2)
+    loss, bce = ADVERSARIAL["relativistic"], F.binary_cross_entropy_with_logits
+    assert torch.allclose(loss.discriminator(real, fake), bce(real - fake, torch.ones_like(real)))
+    assert torch.allclose(loss.generator(fake, real), bce(fake - real, torch.ones_like(real)))
+    assert loss.discriminator(fake, fake).item() == pytest.approx(np.log(2))
+    with pytest.raises(GanlabError, match="logits of as many reals"):
+        loss.generator(fake)
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
@@ -88,6 +101,9 @@ def test_penalties_equal_closed_forms():
     assert got == pytest.approx(((0.7 * norm(between) - 1) ** 2).mean(), rel=1e-9)
     got = PENALTIES["r1"].penalty(critic, real, fake, uniform_from(5)).item()
     assert got == pytest.approx((0.5 * (0.7 * norm(real.numpy())) ** 2).mean(), rel=1e-9)
+    got = PENALTIES["r1_r2"].penalty(critic, real, fake, uniform_from(5)).item()
+    halves = (0.7 * norm(real.numpy())) ** 2 + (0.7 * norm(fake.numpy())) ** 2
+    assert got == pytest.approx(0.5 * halves.mean(), rel=1e-9)
     draw = uniform_from(5)
     noise, u = 0.5 * real.std() * draw(tuple(real.shape)), draw((3, 1, 1, 1))
     near = (real + (1 - u) * noise).numpy()

@@ -73,6 +73,9 @@ VARIANTS = {
     "wgan-gp": ["loss.adversarial=wasserstein", "loss.penalty=wgan_gp", "model.upsampling=pixel_shuffle"],
     "dragan, least squares": ["loss.adversarial=least_squares", "loss.penalty=dragan"],
     "r1": ["loss.penalty=r1", "model.upsampling=kaiser"],
+    "relativistic, augmented": [
+        "loss.adversarial=relativistic", "loss.penalty=r1_r2", "training.augment=[color, translation]",
+    ],
 }  # fmt: skip
 
 

@@ -168,12 +168,10 @@ def discriminator_batch_norm(config: Config) -> Iterator[Problem]:
 def loss_and_penalty(config: Config) -> Iterator[Problem]:
     """Wasserstein needs a Lipschitz critic, relativistic a gradient penalty; the others take any."""
     loss = config.loss
-    if loss.adversarial == "relativistic" and loss.penalty == "none":
-        if not uses_spectral_norm(config.model):
-            text = (
-                "relativistic does not converge by itself (Huang et al. 2024); published: loss.penalty: r1_r2"
-            )
-            yield warning("loss.adversarial", text)
+    alone = loss.penalty == "none" and not uses_spectral_norm(config.model)
+    if loss.adversarial == "relativistic" and alone:
+        text = "relativistic alone need not converge (Huang et al. 2024); published with loss.penalty: r1_r2"
+        yield warning("loss.adversarial", text)
     if loss.adversarial != "wasserstein":
         return
     if loss.penalty in ("dragan", "r1", "r1_r2"):
@@ -182,7 +180,7 @@ def loss_and_penalty(config: Config) -> Iterator[Problem]:
             f"{loss.penalty} does not bound the critic's slope between real and fake images, which "
             "wasserstein needs; expected wgan_gp, or none with a spectrally normalised discriminator",
         )
-    if loss.penalty == "none" and not uses_spectral_norm(config.model):
+    if alone:
         yield error(
             "loss.adversarial",
             "wasserstein needs a Lipschitz critic; expected loss.penalty: wgan_gp or "

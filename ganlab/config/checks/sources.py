@@ -40,7 +40,7 @@ FACTS: dict[str, SourceFacts] = {
 
 
 def path(config: Config) -> Iterator[Problem]:
-    """A pack or folder needs its path; glyphs and dead leaves are made; the others have a folder in the cache."""
+    """A pack or folder needs its path; what is drawn here has none; the others have a folder in the cache."""
     facts, data = FACTS.get(config.data.source), config.data
     if facts is None:
         return
@@ -77,7 +77,7 @@ def classes(config: Config) -> Iterator[Problem]:
 
 
 def glyphs(config: Config) -> Iterator[Problem]:
-    """Glyphs have sizes of their own, and mirrored ones are no characters; no other source has their option."""
+    """Glyphs have a range of sizes, and mirrored ones are no characters; no other source has classes."""
     data, side = config.data, config.model.image_size
     if data.source != "glyphs":
         if data.classes != _default("classes"):
