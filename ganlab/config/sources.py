@@ -9,7 +9,8 @@ from typing import Any
 
 from ganlab.config.errors import ConfigError, Fault, KeyPath, Origin, dotted, key_path, origin_of, shown
 from ganlab.config.yaml12 import Document, parse
-from ganlab.errors import nearest_name
+from ganlab.errors import GanlabError, nearest_name
+from ganlab.util.reading import read_text
 
 SHORT_FORMS: dict[KeyPath, str] = {("model", "upsampling"): "name"}
 """Where a name alone stands for a mapping with one key: ``upsampling: nearest`` is ``{name: nearest}``."""
@@ -179,11 +180,9 @@ def read(path: Path) -> Document:
     """
     name = label(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError([Fault(Origin(name), "", f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([Fault(Origin(name), "", f"not UTF-8 text (byte {error.start})")]) from error
+        text = read_text(path)
+    except GanlabError as error:
+        raise ConfigError([Fault(None, "", str(error))]) from error
     return mapping(parse(text, name))
 
 

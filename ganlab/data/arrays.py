@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
-import zipfile
-import zlib
-from collections.abc import Callable
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ganlab.errors import GanlabError
+from ganlab.util.reading import Archive, open_regular, reading
 
 UInt8Array = npt.NDArray[np.uint8]
 
-_BROKEN = (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile, KeyError, SyntaxError)
+PLAIN_ARRAY = "a plain numpy array"
 
 
-def guarded(path: object, what: str, read: Callable[[], Any]) -> Any:
-    """Call ``read``; whatever a damaged or foreign file makes numpy or zipfile raise becomes one error.
-
-    Raises:
-        GanlabError: naming the file, the part, the reason and what is expected there.
-    """
-    try:
-        return read()
-    except GanlabError:
-        raise
-    except _BROKEN as error:
-        text = str(error)
-        if "allow_pickle" in text or "Object arrays" in text:
-            reason = "it holds pickled objects, which can run code and are never loaded"
-        else:
-            reason = f"it is damaged or of another kind ({text or type(error).__name__})"
-        raise GanlabError(f"{path}: {what} cannot be read: {reason}; expected a plain numpy array") from error
-
-
-def npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """(shape, dtype) of a ``.npy`` stream, its position left at the data.
 
+    Args:
+        stream: at its beginning.
+        size: its bytes; the data must lie within them, so that nobody makes room for what is not there.
+
     Raises:
-        ValueError: not a ``.npy`` stream, or one of objects.
+        ValueError: not a ``.npy`` stream, one of objects, or one that is cut off. numpy raises others too, so
+            call it inside `reading`.
     """
     version = np.lib.format.read_magic(stream)
     header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -52,6 +37,10 @@ def npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
         raise ValueError("Object arrays need allow_pickle")
     if fortran and len(shape) > 1:
         raise ValueError("Fortran order")
+    if any(not isinstance(side, int) or isinstance(side, bool) or side < 0 for side in shape):
+        raise ValueError(f"shape {shape}")
+    if stream.tell() + math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"its {size} bytes do not hold {dtype} of shape {shape}")
     return shape, dtype
 
 
@@ -63,15 +52,38 @@ def open_npy(path: str | os.PathLike[str], mmap: bool = True) -> npt.NDArray[Any
     """
     if not os.path.isfile(path):
         raise GanlabError(f"{path}: no such file; expected a .npy array")
-
-    def read() -> npt.NDArray[Any]:
-        with open(path, "rb") as stream:
-            npy_header(stream)
+    with reading(path, "the array", PLAIN_ARRAY):
+        with open_regular(path) as stream:
+            npy_header(stream, os.fstat(stream.fileno()).st_size)
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-        return array
-
-    array: npt.NDArray[Any] = guarded(path, "the array", read)
     return array
+
+
+def npz_header(archive: Archive, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """(shape, dtype) of one array of an ``.npz``, from its header alone.
+
+    Raises:
+        GanlabError: the array is not in the file, or damaged.
+    """
+    member = f"{name}.npy"
+    if member not in archive.names:
+        held = ", ".join(sorted(other.removesuffix(".npy") for other in archive.names)[:20]) or "nothing"
+        raise GanlabError(f"{archive.path}: holds {held}; expected an array {name!r}, uint8 (N, H, W, 3)")
+    with reading(archive.path, member, PLAIN_ARRAY), archive.stream(member) as stream:
+        return npy_header(stream, archive.size(member))
+
+
+def npz_array(archive: Archive, name: str) -> npt.NDArray[Any]:
+    """One array of an ``.npz``, unpacked once and never unpickled.
+
+    Raises:
+        GanlabError: as `npz_header`.
+    """
+    npz_header(archive, name)
+    member = f"{name}.npy"
+    with reading(archive.path, member, PLAIN_ARRAY), archive.stream(member) as stream:
+        array: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
 
 
 def check_images(
@@ -103,4 +115,6 @@ def integer_column(path: object, name: str, values: npt.NDArray[Any], count: int
             f"{path}: {name!r} is {values.dtype} of shape {values.shape}, "
             f"expected one integer for each of the {count} images"
         )
+    if values.size and values.max() >= 2**31:
+        raise GanlabError(f"{path}: {name!r} holds {values.max()}; expected numbers of classes")
     return values.astype(np.int64)

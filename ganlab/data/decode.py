@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Callable
+import contextlib
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -19,13 +19,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganlab.data.arrays import UInt8Array
+from ganlab.data.listing import image_formats
 from ganlab.errors import GanlabError
-
-UNREADABLE = (
-    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
-    ZeroDivisionError, struct.error, zlib.error, Image.DecompressionBombError,
-)  # fmt: skip
-"""What Pillow's decoders raise on damaged or foreign files."""
+from ganlab.util.reading import reason, refuse_bomb
 
 COLOUR_RULE = "RGB; grey repeated; transparency on white; 16 bit grey / 257 rounded; first frame"
 LOSSY = frozenset({"JPEG", "JPEG2000", "WEBP", "AVIF"})
@@ -38,7 +34,24 @@ def why_unreadable(error: Exception) -> str:
     """Why a file could not be read, without the repr of Python objects that Pillow puts into its messages."""
     if isinstance(error, UnidentifiedImageError):
         return "it is damaged, or of no format that Pillow knows"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(error) if isinstance(error, GanlabError) else reason(error)
+
+
+@contextlib.contextmanager
+def open_image(stream: IO[bytes]) -> Iterator[Image.Image]:
+    """A picture of which the header is read; nothing is decoded yet.
+
+    Pillow's decoders raise exceptions of any kind on damaged files, here and while pixels are read: callers
+    catch them all and pass them to `why_unreadable`.
+
+    Raises:
+        GanlabError: a few bytes that say they are a huge picture.
+    """
+    with Image.open(stream, formats=image_formats()) as image:
+        size = stream.seek(0, io.SEEK_END)
+        refuse_bomb(f"{image.width}x{image.height}", size, image.width * image.height * 3)
+        stream.seek(0)
+        yield image
 
 
 @dataclass(frozen=True)
@@ -64,9 +77,9 @@ def probe(stream: IO[bytes]) -> Header:
     """Read a file's header.
 
     Raises:
-        one of ``UNREADABLE``: no image, or damaged.
+        Exception: no image, or damaged.
     """
-    with Image.open(stream) as image:
+    with open_image(stream) as image:
         tables = getattr(image, "quantization", None) or {}
         codec = {"MPO": "JPEG"}.get(image.format or "", image.format or "unknown")
         quantization = sum(tables[min(tables)]) if tables and codec == "JPEG" else 0
@@ -77,9 +90,9 @@ def decode(stream: IO[bytes], channels: int) -> UInt8Array:
     """A file's pixels as stored: uint8 (H, W, channels), nothing resized, cropped or turned.
 
     Raises:
-        one of ``UNREADABLE`` (GanlabError is one of them): no image, damaged, truncated, or no defined range.
+        Exception: no image, damaged, truncated, or (GanlabError) no defined range.
     """
-    with Image.open(stream) as image:
+    with open_image(stream) as image:
         flat = to_grey(image) if channels == 1 else to_rgb(image)
         pixels = np.asarray(flat)
     return pixels[..., None] if channels == 1 else pixels

@@ -10,28 +10,27 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from PIL import Image
-
 from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
 from ganlab.data.decode import (
     LOSSY,
-    UNREADABLE,
     Cut,
     Header,
     cut_tiles,
     one_square,
+    open_image,
     probe,
     resize_recipe,
     tile_recipe,
     why_unreadable,
 )
-from ganlab.data.listing import Listing, list_images, open_regular, ordered_map
+from ganlab.data.listing import Listing, list_images, ordered_map
 from ganlab.data.pack import Pack, PackWriter, cache_folder, cached_pack
 from ganlab.data.split import split_indices
 from ganlab.errors import GanlabError
 from ganlab.util.hashing import sha256_json
 from ganlab.util.progress import bar
+from ganlab.util.reading import open_regular
 
 OnError = Literal["skip", "fail"]
 SHOWN = 5
@@ -132,16 +131,16 @@ def _header(item: Item) -> Header | Refused:
     try:
         with item.open() as stream:
             return probe(stream)
-    except UNREADABLE as error:
+    except Exception as error:  # Pillow: of any kind
         return Refused(item.name, why_unreadable(error))
 
 
 def _pixels(size: int, cut: Cut, item: Item) -> list[UInt8Array] | Refused:
     """The file's images by the recipe, or why it has none."""
     try:
-        with item.open() as stream, Image.open(stream) as image:
+        with item.open() as stream, open_image(stream) as image:
             return cut(image, size)
-    except UNREADABLE as error:
+    except Exception as error:  # Pillow: of any kind
         return Refused(item.name, why_unreadable(error))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -26,6 +25,7 @@ from ganlab.data.stored import (
     stored_zip,
 )
 from ganlab.errors import GanlabError, nearest_name
+from ganlab.util.reading import is_unicode, read_json, reading
 
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished"
@@ -36,18 +36,22 @@ def generated_part(folder: Path) -> Path:
     """The set itself: ``folder`` as it is, or the only set of a generated folder.
 
     Raises:
-        GanlabError: the generated folder is unfinished, or holds several sets (reals and fakes, say), which
-            must not be taken for one.
+        GanlabError: the generated folder is unfinished, its manifest is damaged, or it holds several sets
+            (reals and fakes, say), which must not be taken for one.
     """
     if (folder / UNFINISHED).exists():
         raise GanlabError(f"{folder} is an unfinished set; the 'ganlab generate' that began it completes it")
-    try:
-        plan = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["plan"]
-        parts, ending = [str(part["path"]) for part in plan["parts"]], ENDINGS[plan["format"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    if not (folder / MANIFEST).is_file():
         return folder
-    # train/NAME and test/NAME of one name are one set, a folder with a split.
+    try:
+        plan = read_json(folder / MANIFEST)["plan"]
+        parts, ending = [str(part["path"]) for part in plan["parts"]], ENDINGS[plan["format"]]
+    except (KeyError, TypeError):
+        return folder  # somebody else's
     split = [PurePosixPath(part).parts for part in parts]
+    if any(".." in part or not part or PurePosixPath(*part).is_absolute() for part in split):
+        raise GanlabError(f"{folder / MANIFEST} is damaged: it names sets outside of its folder")
+    # train/NAME and test/NAME of one name are one set, a folder with a split.
     one_name = len({part[1:] for part in split}) == 1 and all(part[0] in ("train", "test") for part in split)
     if not parts or (not ending and len(parts) > 1 and one_name):
         return folder
@@ -196,8 +200,12 @@ def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> Im
     Raises:
         GanlabError: nothing there, no images, damaged, several image sizes: says which file and what to do.
     """
-    location, part = _split_off(os.fspath(path))
-    stored = _opened(location)
+    text = os.fspath(path)
+    if not is_unicode(text):
+        raise GanlabError(f"the name {os.fsencode(text)!r} is not UTF-8 text; rename it")
+    with reading(text):
+        location, part = _split_off(text)
+        stored = _opened(location)
     indices = np.arange(len(stored.names))
     if part is not None:
         if stored.split is None:
@@ -261,8 +269,11 @@ def _opened(path: Path) -> Stored:
 
 def is_pack(path: Path) -> bool:
     """Whether a folder's meta.json says that it is a pack."""
-    try:
-        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    if not (path / "meta.json").is_file():
         return False
+    try:
+        meta = read_json(path / "meta.json")
+    except GanlabError:
+        # A pack that is damaged is named; elsewhere the file may be of any kind.
+        return (path / "images.npy").is_file()
     return isinstance(meta, dict) and meta.get("format") == FORMAT

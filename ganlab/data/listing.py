@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import functools
 import os
-import stat
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, TypeVar
+from typing import TypeVar
 
 from PIL import Image
 
 from ganlab.errors import GanlabError
+from ganlab.util.reading import is_unicode
 
 TRAIN = "train"
 HELD_OUT = ("val", "valid", "validation", "test")
-# Formats that Pillow only knows by name, or that need an external program
+# Formats that Pillow only knows by name, or that need an external program: a file of another name must not
+# start one either (`image_formats`)
 _NO_PHOTOS = {"BUFR", "GRIB", "HDF5", "WMF", "MPEG", "EPS", "PDF", "FITS"}
 
 
@@ -60,18 +61,35 @@ def image_suffixes() -> frozenset[str]:
     )
 
 
+@functools.cache
+def image_formats() -> tuple[str, ...]:
+    """Pillow's names of these formats, for its ``open``, which goes by the content and takes all it knows."""
+    kinds = {*Image.registered_extensions().values(), "MPO"} - _NO_PHOTOS
+    # Tried in this order: the usual ones first.
+    return tuple(kind for kind in dict.fromkeys(("PNG", "JPEG", "WEBP", *Image.ID)) if kind in kinds)
+
+
+def _refuse_folder(error: OSError) -> None:
+    """What lies in a folder that cannot be opened must not be left out unseen."""
+    raise GanlabError(f"{error.filename}: this folder cannot be read: {error.strerror}") from error
+
+
 def list_images(root: Path) -> Listing:
     """All image files below ``root``, sorted by their path; hidden files and folders are left out.
 
     Raises:
-        GanlabError: no such folder, or no image file in it; says what is there instead.
+        GanlabError: no such folder, no image file in it (says what is there instead), or a name that is no
+            text: it could not stand in any table.
     """
     if not root.is_dir():
         raise GanlabError(f"{root}: no such folder; expected a folder of images")
     suffixes, names, others = image_suffixes(), [], Counter[str]()
-    for folder, below, files in os.walk(root):
+    for folder, below, files in os.walk(root, onerror=_refuse_folder):
         below[:] = [name for name in below if not name.startswith(".")]
         below_root = Path(folder).relative_to(root)
+        bad = next((name for name in (*below, *files) if not is_unicode(name)), None)
+        if bad is not None:
+            raise GanlabError(f"{root}: the name {os.fsencode(bad)!r} is not UTF-8 text; rename it")
         for file in files:
             ending = os.path.splitext(file)[1].lower()
             if ending in suffixes and not file.startswith("."):
@@ -94,17 +112,6 @@ def list_images(root: Path) -> Listing:
         classes = folders[1:] if split else folders
         listed.append(ImageFile(name, classes[0] if classes else None, part))
     return Listing(root, tuple(listed), sum(others.values()))
-
-
-def open_regular(path: Path) -> IO[bytes]:
-    """A file's bytes, opened for reading.
-
-    Raises:
-        OSError: it cannot be opened, or it is a pipe, a socket or a device, which may never end.
-    """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError("it is a pipe, a socket or a device, and no regular file")
-    return open(path, "rb")
 
 
 Item = TypeVar("Item")

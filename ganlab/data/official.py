@@ -26,10 +26,11 @@ from ganlab.config.schema import DataConfig
 from ganlab.data.arrays import UInt8Array
 from ganlab.data.decode import prepare, resize_recipe
 from ganlab.data.folder import Item, pack_items, packed_listing, warn_about
-from ganlab.data.listing import list_images, open_regular
+from ganlab.data.listing import list_images
 from ganlab.data.pack import Pack, PackWriter, cache_folder, cached_pack
 from ganlab.errors import GanlabError
 from ganlab.util.progress import bar
+from ganlab.util.reading import open_regular
 from ganlab.util.torch_pair import import_torchvision
 
 Labels = npt.NDArray[np.int64]

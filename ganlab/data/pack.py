@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
+import re
 import shutil
 import sys
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,10 +31,18 @@ import numpy.typing as npt
 import PIL
 
 import ganlab
-from ganlab.data.arrays import UInt8Array, check_images, guarded, integer_column, npy_header, open_npy
+from ganlab.data.arrays import (
+    UInt8Array,
+    check_images,
+    integer_column,
+    npz_array,
+    npz_header,
+    open_npy,
+)
 from ganlab.errors import GanlabError
 from ganlab.util.atomic import write_json
 from ganlab.util.hashing import sha256_json
+from ganlab.util.reading import Archive, is_unicode, read_json
 
 FORMAT = "ganlab-pack"
 VERSION = 1
@@ -63,22 +70,12 @@ class Pack:
     def files(self) -> list[str] | None:
         """Where each image came from, if recorded."""
         listing = self.path / "files.json"
-        return read_json(listing, list) if self.path.is_dir() and listing.is_file() else None
-
-
-def read_json(path: Path, kind: type[Any]) -> Any:
-    """A JSON file whose top level is a ``kind`` (dict or list).
-
-    Raises:
-        GanlabError: missing, not JSON, or of another kind.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise GanlabError(f"{path}: cannot be read as JSON ({error}); is the pack complete?") from error
-    if not isinstance(value, kind):
-        raise GanlabError(f"{path}: expected a JSON {'object' if kind is dict else 'array'}")
-    return value
+        if not self.path.is_dir() or not listing.is_file():
+            return None
+        names: list[str] = read_json(listing, list)
+        if len(names) != len(self.images) or not all(isinstance(name, str) for name in names):
+            raise GanlabError(f"{listing}: expected {len(self.images)} names, one for each image")
+        return names
 
 
 def read_pack(path: str | os.PathLike[str]) -> Pack:
@@ -93,6 +90,23 @@ def read_pack(path: str | os.PathLike[str]) -> Pack:
     if not location.is_file():
         raise GanlabError(f"{location}: no such pack; expected an .npz file or a folder {SUFFIX}")
     return read_npz(location)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+META: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("class_names", "a list of names", _texts),
+    ("notes", "a list of sentences", _texts),
+    (
+        "skipped", "a list of [file, reason]",
+        lambda value: isinstance(value, list) and all(_texts(pair) and len(pair) == 2 for pair in value),
+    ),
+    ("recipe", "an object", lambda value: isinstance(value, dict)),
+    ("images_sha256", "64 hexadecimal digits", lambda value: bool(re.fullmatch("[0-9a-f]{64}", str(value)))),
+)  # fmt: skip
+"""Entries of meta.json that others read: key, what it must be in words, and whether a value is that."""
 
 
 def _read_folder(path: Path) -> Pack:
@@ -119,10 +133,11 @@ def _read_folder(path: Path) -> Pack:
         for name in ("labels", "split")
         if (path / f"{name}.npy").is_file()
     }
-    names = meta.get("class_names", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise GanlabError(f"{path}/meta.json: 'class_names' is {names!r}, expected a list of names")
-    return _checked(path, images, columns, tuple(names), meta)
+    for key, expected, fits in META:
+        if key in meta and not fits(meta[key]):
+            shown = repr(meta[key])[:80]
+            raise GanlabError(f"{path}/meta.json: {key!r} is {shown}, expected {expected}")
+    return _checked(path, images, columns, tuple(meta.get("class_names", ())), meta)
 
 
 def read_npz(path: Path, channels: tuple[int, ...] = (3,)) -> Pack:
@@ -131,32 +146,16 @@ def read_npz(path: Path, channels: tuple[int, ...] = (3,)) -> Pack:
     Raises:
         GanlabError: not a zip, truncated, pickled, without ``images``, or of wrong shape or type.
     """
-
-    def read() -> dict[str, npt.NDArray[Any]]:
-        with zipfile.ZipFile(path) as archive:
-            check_images(path, *npz_member(path, archive, "images"), channels)
-            with np.load(path, allow_pickle=False) as arrays:
-                present = [k for k in ("images", "labels", "split", "class_names") if k in arrays.files]
-                return {name: arrays[name] for name in present}
-
-    arrays = guarded(path, "the .npz", read)
+    archive = Archive(path)
+    check_images(path, *npz_header(archive, "images"), channels)
+    present = (k for k in ("images", "labels", "split", "class_names") if f"{k}.npy" in archive.names)
+    arrays = {name: npz_array(archive, name) for name in present}
     images = arrays.pop("images")
     names = tuple(str(name) for name in arrays.pop("class_names", np.empty(0, dtype="U1")).ravel())
+    if not all(map(is_unicode, names)):
+        raise GanlabError(f"{path}: 'class_names' holds half a surrogate pair, expected Unicode text")
     columns = {name: integer_column(path, name, values, len(images)) for name, values in arrays.items()}
     return _checked(path, images, columns, names, {})
-
-
-def npz_member(path: Path, archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """(shape, dtype) of one array of an ``.npz``, from its header alone.
-
-    Raises:
-        GanlabError: the array is not in the file.
-    """
-    if f"{name}.npy" not in archive.namelist():
-        held = ", ".join(sorted(member.removesuffix(".npy") for member in archive.namelist())) or "nothing"
-        raise GanlabError(f"{path}: holds {held}; expected an array {name!r}, uint8 (N, H, W, 3)")
-    with archive.open(f"{name}.npy") as stream:
-        return npy_header(stream)
 
 
 def _checked(

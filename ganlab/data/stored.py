@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,12 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ganlab.data.arrays import UInt8Array, guarded, integer_column, open_npy
-from ganlab.data.decode import UNREADABLE, Header, decode, probe, why_unreadable
-from ganlab.data.listing import image_suffixes, list_images, open_regular, ordered_map
+from ganlab.data.arrays import UInt8Array, integer_column, open_npy
+from ganlab.data.decode import Header, decode, probe, why_unreadable
+from ganlab.data.listing import image_suffixes, list_images, ordered_map
 from ganlab.data.pack import Pack, read_npz, read_pack
 from ganlab.errors import GanlabError
 from ganlab.util.progress import bar
+from ganlab.util.reading import Archive, open_regular, parse_json, reading
 
 BAR_FROM = 20_000
 """Sets of more files than this get a bar while their headers are read."""
@@ -129,7 +128,7 @@ class StoredFiles:
         try:
             with self.open_file(name) as stream:
                 return read(stream)
-        except UNREADABLE as error:
+        except Exception as error:  # Pillow: of any kind
             raise GanlabError(f"{self.path}: {name} cannot be read: {why_unreadable(error)}") from error
 
     def _decode(self, index: int) -> UInt8Array:
@@ -167,38 +166,34 @@ def stored_image(path: Path) -> StoredFiles:
 
 def stored_zip(path: Path) -> StoredFiles:
     """A zip of images (StyleGAN's dataset_tool): sorted names, labels from dataset.json if it has any."""
-    archive = guarded(path, "the zip", lambda: zipfile.ZipFile(path))
-    names = sorted(n for n in archive.namelist() if Path(n).suffix.lower() in image_suffixes())
+    archive = Archive(path)
+    names = sorted(n for n in archive.names if Path(n).suffix.lower() in image_suffixes())
     if not names:
         raise GanlabError(
             f"{path}: no image in this zip; expected PNG files as StyleGAN's dataset_tool writes"
         )
-    return StoredFiles(path, names, archive.open, zip_labels(path, archive, names))
+    return StoredFiles(path, names, archive.open, zip_labels(archive, names))
 
 
-def zip_labels(path: Path, archive: zipfile.ZipFile, names: list[str]) -> npt.NDArray[np.int64] | None:
+LABELS = "dataset.json"
+
+
+def zip_labels(archive: Archive, names: list[str]) -> npt.NDArray[np.int64] | None:
     """Class of each image from ``dataset.json``: ``{"labels": [[name, class], ...]}`` or null.
 
     Raises:
         GanlabError: not JSON, or labels that do not cover the images.
     """
-    if "dataset.json" not in archive.namelist():
+    if LABELS not in archive.names:
         return None
-
-    def read() -> npt.NDArray[np.int64] | None:
-        listed = json.loads(archive.read("dataset.json"))["labels"]
-        if listed is None:
+    listing = parse_json(archive.read(LABELS), f"{archive.path}: {LABELS}", dict)
+    expected = '{"labels": [["00000/img00000000.png", 3], ...]} with every image, or {"labels": null}'
+    with reading(archive.path, LABELS, expected):
+        if listing["labels"] is None:
             return None
-        table = {str(name): label for name, label in listed}
-        return integer_column(path, "labels", np.array([table[name] for name in names]), len(names))
-
-    try:
-        return read()
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise GanlabError(
-            f"{path}: dataset.json cannot be used ({error!r}); expected "
-            '{"labels": [["00000/img00000000.png", 3], ...]} with every image, or {"labels": null}'
-        ) from error
+        table = {str(name): label for name, label in listing["labels"]}
+        classes = np.array([table[name] for name in names])
+    return integer_column(archive.path, "labels", classes, len(names))
 
 
 def stored_pack(path: Path) -> StoredArray:

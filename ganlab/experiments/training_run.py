@@ -11,10 +11,9 @@ from PIL import Image
 
 from ganlab.config import load
 from ganlab.config.architecture import stage_names
-from ganlab.errors import GanlabError
 from ganlab.results.page import Figure, Page, Section, Table
 from ganlab.results.style import PAGE, new_figure, series_style, styled, svg_bytes
-from ganlab.util.atomic import read_json
+from ganlab.util.reading import open_regular, read_json, read_json_lines, read_text, reading
 
 CURVES = {
     "Losses": "Losses over generator updates, as logged.",
@@ -38,8 +37,10 @@ def page(folder: Path) -> Page:
     logged = _metrics(folder / "metrics.jsonl")
     steps, model, training = config.training.steps, config.model, config.training
     upsampling = ", ".join(dict.fromkeys(stage_names(model)))
-    data = read_json(folder / "data.json") if (folder / "data.json").is_file() else {}
-    environment = read_json(folder / "environment.json") if (folder / "environment.json").is_file() else {}
+    data = read_json(folder / "data.json", dict) if (folder / "data.json").is_file() else {}
+    environment = (
+        read_json(folder / "environment.json", dict) if (folder / "environment.json").is_file() else {}
+    )
     finished = (folder / "checkpoints" / f"step-{steps:09d}.pt").is_file()
     step = steps if finished else int(logged[-1]["step"]) if logged else 0
     state = "finished" if finished else "not finished; the same command goes on"
@@ -80,24 +81,16 @@ def page(folder: Path) -> Page:
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise GanlabError(f"cannot read {path}: {error.strerror or error}") from error
+    return read_text(path, errors="replace") if path.exists() else ""
 
 
 def _metrics(path: Path) -> list[dict[str, float]]:
     """The logged lines; one that a kill cut off is left out."""
-    rows = []
-    for line in _text(path).splitlines():
-        try:
-            row = json.loads(line)
-            rows.append({str(name): float(value) for name, value in row.items()} | {"step": int(row["step"])})
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue
-    return rows
+    return [
+        {name: float(value) for name, value in row.items()} | {"step": row["step"]}
+        for row in (read_json_lines(path) if path.exists() else ())
+        if isinstance(row.get("step"), int) and all(isinstance(value, int | float) for value in row.values())
+    ]
 
 
 def _kind(name: str) -> str:
@@ -144,11 +137,7 @@ def _sheets(folder: Path, kind: str, what: str, scale: int) -> list[Figure]:
     chosen = dict.fromkeys(paths[place] for place in spaced) if paths else {}
     found = []
     for path in chosen:
-        step = int(path.stem.rsplit("-", 1)[-1])
-        try:
-            with Image.open(path) as picture:
-                width = min(560, scale * picture.width)
-        except OSError as error:
-            raise GanlabError(f"{path} is no readable picture: {error}") from error
+        with reading(path), open_regular(path) as stream, Image.open(stream, formats=("PNG",)) as picture:
+            step, width = int(path.stem.rsplit("-", 1)[-1]), min(560, scale * picture.width)
         found.append(Figure(path, f"{what} after {step} steps", f"{step:,} updates", natural=width))
     return found

@@ -21,6 +21,7 @@ from ganlab.generation.verify import MANIFEST, STAGING, read_manifest, total_sha
 from ganlab.generation.write import PartWriter
 from ganlab.util.atomic import write_json
 from ganlab.util.lock import FileLock
+from ganlab.util.reading import read_json
 
 PLAN, DONE, LOCK = "plan.json", "done.json", ".lock"
 
@@ -81,13 +82,16 @@ def _locked(folder: Path) -> Iterator[Path]:
 
 def _settle(plan: Plan, staging: Path, folder: Path) -> dict[str, dict[str, str]]:
     """Write the plan, or hold it against the interrupted one; which parts are done, with their files."""
-    try:
-        if (staging / PLAN).exists():
-            _refuse_another(json.loads((staging / PLAN).read_text()), plan, folder)
-            done: dict[str, dict[str, str]] = json.loads((staging / DONE).read_text())
-            return done
-    except (json.JSONDecodeError, UnicodeDecodeError, FileNotFoundError) as error:
-        raise GanlabError(f"{staging} is damaged ({error}); remove {folder} to start again") from error
+    if (staging / PLAN).exists():
+        try:
+            began = read_json(staging / PLAN, dict)
+            done: dict[str, dict[str, str]] = read_json(staging / DONE, dict)
+            if not all(isinstance(files, dict) for files in done.values()):
+                raise GanlabError(f"{staging / DONE} holds no files")
+        except GanlabError as error:
+            raise GanlabError(f"{staging} is damaged ({error}); remove {folder} to start again") from error
+        _refuse_another(began, plan, folder)
+        return done
     write_json(staging / DONE, {})
     write_json(staging / PLAN, plan.identity())
     return {}

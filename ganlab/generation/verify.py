@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ganlab.errors import GanlabError
 from ganlab.util.hashing import sha256_file
+from ganlab.util.reading import read_json, reading
 
 MANIFEST = "manifest.json"
 STAGING = ".unfinished"
@@ -26,12 +26,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise GanlabError(f"{folder}: no {MANIFEST}; only finished sets of `ganlab generate` can be verified")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if total_sha256(manifest["files"]) != manifest["total_sha256"] or "plan" not in manifest:
-            raise ValueError("its hashes do not add up")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GanlabError(f"{path} is damaged: {error}") from error
+    manifest: dict[str, Any] = read_json(path, dict)
+    with reading(path):
+        files = manifest["files"]
+        if not all(isinstance(text, str) for text in (*files, *files.values())):
+            raise GanlabError(f"{path} is damaged: 'files' is not a name and a hash each")
+        if bad := [name for name in files if PurePosixPath(name).is_absolute() or ".." in name.split("/")]:
+            raise GanlabError(f"{path} is damaged: it names a file outside of its folder, {bad[0]!r}")
+        if total_sha256(files) != manifest["total_sha256"] or "plan" not in manifest:
+            raise GanlabError(f"{path} is damaged: its hashes do not add up")
     return manifest
 
 
@@ -70,4 +73,5 @@ def verify_set(folder: Path) -> dict[str, Any]:
 def _state(path: Path, expected: str) -> str:
     if not path.is_file():
         return "missing"
-    return "" if sha256_file(path) == expected else "changed"
+    with reading(path):
+        return "" if sha256_file(path) == expected else "changed"

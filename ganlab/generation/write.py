@@ -26,6 +26,7 @@ from ganlab.models.latents import BLOCK
 from ganlab.util.atomic import atomic_path
 from ganlab.util.hashing import sha256_file
 from ganlab.util.progress import bar
+from ganlab.util.reading import read_json_lines
 
 COMPRESSION = {"folder": 1, "zip": 0, "npy": 0}
 """zlib level by set format; StyleGAN's zip holds uncompressed PNG."""
@@ -54,14 +55,10 @@ class Journal:
     def _read(self) -> dict[int, dict[str, str]]:
         """Complete lines only: the last one may have been cut off by a kill."""
         blocks: dict[int, dict[str, str]] = {}
-        if not self.path.exists():
-            return blocks
-        for line in self.path.read_text().splitlines():
-            try:
-                entry = json.loads(line)
-                blocks[int(entry["block"])] = dict(entry["files"])
-            except (ValueError, KeyError, TypeError):
-                continue
+        for entry in read_json_lines(self.path) if self.path.exists() else ():
+            block, files = entry.get("block"), entry.get("files")
+            if isinstance(block, int) and isinstance(files, dict):
+                blocks[block] = files
         return blocks
 
     def add(self, block: int, files: dict[str, str]) -> None:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors
 from safetensors.torch import save
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from ganlab.errors import GanlabError
 from ganlab.models.base import Generator
 from ganlab.models.registry import build_generator
 from ganlab.util.atomic import write_bytes
+from ganlab.util.reading import open_safetensors, parse_json, reading
 
 FILE_NAME = "generator.safetensors"
 METADATA = "ganlab"
@@ -87,16 +87,10 @@ def read_generator(path: str | os.PathLike[str], weights: str) -> tuple[Config, 
     if weights not in WEIGHTS:
         raise GanlabError(f"unknown weights {weights!r}: expected one of {', '.join(WEIGHTS)}")
     file = generator_file(path)
-    try:
-        with safetensors.safe_open(file, framework="pt") as opened:
-            config, step = _config_of(file, opened.metadata() or {})
-            names = [name for name in opened.keys() if name.startswith(f"{weights}.")]  # noqa: SIM118
-            state = {name.removeprefix(f"{weights}."): opened.get_tensor(name) for name in names}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise GanlabError(
-            f"{file}: not a readable safetensors file ({error}); "
-            f"expected the {FILE_NAME} that `ganlab train` writes"
-        ) from error
+    with open_safetensors(file, "pt", f"the {FILE_NAME} that `ganlab train` writes") as (metadata, opened):
+        config, step = _config_of(file, metadata)
+        names = [name for name in opened.keys() if name.startswith(f"{weights}.")]  # noqa: SIM118
+        state = {name.removeprefix(f"{weights}."): opened.get_tensor(name) for name in names}
     return config, state, step
 
 
@@ -115,12 +109,11 @@ def generator_file(path: str | os.PathLike[str]) -> Path:
 
 
 def _config_of(file: Path, metadata: Mapping[str, str]) -> tuple[Config, int]:
-    try:
-        about = json.loads(metadata.get(METADATA, "{}"))
-        if about.get("format") != FORMAT:
-            raise GanlabError(f"{file}: no generator of ganlab (format {about.get('format')!r})")
-        return from_mapping(about["config"], name=str(file)), int(about["step"])
-    except GanlabError:
-        raise
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise GanlabError(f"{file}: the configuration inside is damaged: {error}") from error
+    about = parse_json(metadata.get(METADATA, "{}"), f"{file}: its metadata", dict)
+    if about.get("format") != FORMAT:
+        raise GanlabError(f"{file}: no generator of ganlab (format {about.get('format')!r})")
+    with reading(file, "the configuration inside"):
+        config, step = about["config"], about["step"]
+        if type(step) is not int or step < 0:
+            raise GanlabError(f"{file}: the configuration inside is damaged: step is {step!r}")
+        return from_mapping(config, name=str(file)), step

@@ -27,9 +27,10 @@ from typing import Any
 import ganlab
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
-from ganlab.util.atomic import LEFTOVER, read_json, remove_leftovers, write_json
+from ganlab.util.atomic import LEFTOVER, remove_leftovers, write_json
 from ganlab.util.hashing import sha256_file
 from ganlab.util.lock import FileLock
+from ganlab.util.reading import read_json
 
 FORMAT = "ganlab-results-1"
 PLAN, RESULTS, PROVENANCE, PAGE = "plan.json", "results.json", "provenance.json", "index.html"
@@ -250,8 +251,8 @@ def read_folder(path: str | os.PathLike[str]) -> StoredResults:
         GanlabError: it is none, or what it says of itself cannot be read.
     """
     folder = Path(path)
-    plan = read_json(folder / PLAN)
-    provenance = read_json(folder / PROVENANCE) if (folder / PROVENANCE).exists() else None
+    plan = read_json(folder / PLAN, dict)
+    provenance = read_json(folder / PROVENANCE, dict) if (folder / PROVENANCE).exists() else None
     try:
         verb, identity, command = str(plan["verb"]), dict(plan["identity"]), str(plan["command"])
         if provenance is not None:

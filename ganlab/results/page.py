@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from ganlab.results.folder import PAGE, PLAN, read_folder
 from ganlab.results.style import PNG_DPI
 from ganlab.results.tables import cell
 from ganlab.util.atomic import write_text
+from ganlab.util.reading import read_bytes, read_text, reading
 
 ROWS_SHOWN = 400
 """Lines of a CSV file that the page repeats below its figure."""
@@ -289,10 +291,7 @@ def _picture(figure: Figure) -> dict[str, Any]:
         GanlabError: the file cannot be read, or is no PNG or SVG.
     """
     image = figure.image
-    try:
-        data = image if isinstance(image, bytes) else image.read_bytes()
-    except OSError as error:
-        raise GanlabError(f"the page's figure {error.filename} cannot be read: {error.strerror}") from error
+    data = image if isinstance(image, bytes) else read_bytes(image)
     kinds = {b"\x89PNG": "png", b"<?xml": "svg+xml", b"<svg": "svg+xml"}
     kind = next((kind for start, kind in kinds.items() if data.startswith(start)), None)
     if kind is None:
@@ -319,12 +318,10 @@ def _csv_lines(path: Path | Table) -> dict[str, Any]:
     if isinstance(path, Table):
         shown = path.rows[:ROWS_SHOWN]
         return {"name": path.title, "header": path.header, "rows": shown, "count": len(path.rows)}
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            header, *rows = _limited(csv.reader(stream))
-            more = sum(1 for _ in stream)
-    except (OSError, ValueError, csv.Error) as error:
-        raise GanlabError(f"the page's numbers {path} cannot be read: {error}") from error
+    with reading(path):
+        stream = io.StringIO(read_text(path), newline="")
+        header, *rows = _limited(csv.reader(stream))
+        more = sum(1 for _ in stream)
     return {"name": path.name, "header": header, "rows": rows, "count": len(rows) + more}
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ganlab.errors import GanlabError
 from ganlab.results.page import Cell, Figure, Page, Section, Table
+from ganlab.util.reading import open_regular, read_text, reading
 
 REPORT = "report.md"
 SCALE = 0.72
@@ -53,8 +54,8 @@ def report_page(
         GanlabError: no finished report, or a figure that is missing.
     """
     try:
-        text = (folder / REPORT).read_text(encoding="utf-8")
-    except OSError as error:
+        text = read_text(folder / REPORT)
+    except GanlabError as error:
         raise GanlabError(
             f"{folder} holds no {REPORT}: it is not finished; run the same 'ganlab {verb}' again"
         ) from error
@@ -120,11 +121,8 @@ def _figure(folder: Path, line: str, pictures: Mapping[str, Picture]) -> Figure:
     stem = match[2]
     about = pictures.get(stem) or pictures.get(re.sub(r"\d+$", "", stem)) or Picture()
     png = folder / f"{stem}.png"
-    try:
-        with Image.open(png) as image:
-            width = round(SCALE * image.width)
-    except OSError as error:
-        raise GanlabError(f"{folder}: the report's figure {png} cannot be read") from error
+    with reading(png), open_regular(png) as stream, Image.open(stream, formats=("PNG",)) as image:
+        width = round(SCALE * image.width)
     caption = about.caption or match[1]
     numbers = folder / (about.numbers or f"{stem}.csv")
     return Figure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import sys
@@ -18,6 +17,7 @@ from ganlab.config import Config, dump, identity, load
 from ganlab.errors import GanlabError
 from ganlab.util.atomic import atomic_path, remove_leftovers, write_json, write_text
 from ganlab.util.lock import FileLock
+from ganlab.util.reading import Archive, read_json
 
 FORMAT = "ganlab-checkpoint-1"
 PATTERN = re.compile(r"step-(\d{9})\.pt")
@@ -62,6 +62,8 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """
     advice = f"remove it to resume from the checkpoint before ({path.parent})"
     try:
+        # A zip of torch's is neither packed nor encrypted: one that is was not made by `save_checkpoint`.
+        Archive(path).check()
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -153,13 +155,10 @@ class RunFolder:
         if not file.exists():
             write_json(file, dict(description))
             return
-        try:
-            before = json.loads(file.read_text(encoding="utf-8"))
-            changed = [key for key in SAME_DATA if before[key] != description[key]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise GanlabError(
-                f"{file} is damaged ({error}); remove it to go on without this check"
-            ) from error
+        before = read_json(file, dict)
+        if missing := [key for key in SAME_DATA if key not in before]:
+            raise GanlabError(f"{file} lacks {missing[0]!r}; remove it to go on without this check")
+        changed = [key for key in SAME_DATA if before[key] != description[key]]
         if changed:
             raise GanlabError(
                 f"{self.path} was begun on other images: {', '.join(changed)} of {description['path']} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from torch import Tensor
 from ganlab.config.architecture import stage_names
 from ganlab.config.schema import Config
 from ganlab.data import TrainingImages
+from ganlab.errors import GanlabError
 from ganlab.images import UInt8Array, to_float, to_uint8
 from ganlab.models import Generator, count_parameters
 from ganlab.spectra import decibels, radial_profile
@@ -27,6 +29,7 @@ from ganlab.training.distributed import Placement, World
 from ganlab.training.players import Players
 from ganlab.training.step import labels, latents
 from ganlab.util.atomic import atomic_path, write_text
+from ganlab.util.reading import parse_json, read_text
 
 CLOCK_WAIT, CLOCK_TRIES = 0.05, 24
 """Seconds between looks at the clock, and how many: a little over a second."""
@@ -175,14 +178,14 @@ def cut_metrics(path: Path, step: int) -> None:
     """Drop the lines after ``step``: steps that a killed run had logged but not saved are run again."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_text(path, errors="replace").splitlines()
     kept = []
     for line in lines:
-        try:
-            if float(json.loads(line)["step"]) <= step:
+        # A line that cannot be read was cut off by the kill.
+        with contextlib.suppress(GanlabError):
+            logged = parse_json(line, path, dict, finite=False).get("step")
+            if isinstance(logged, int | float) and logged <= step:
                 kept.append(line)
-        except (ValueError, KeyError, TypeError):
-            continue  # cut off by the kill
     if len(kept) < len(lines):
         write_text(path, "".join(f"{line}\n" for line in kept))
 

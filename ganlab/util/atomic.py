@@ -16,8 +16,6 @@ from ganlab.errors import GanlabError
 
 LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.(tmp|old)")
 """Names of unfinished writes: of what, and by which process."""
-LARGEST_JSON = 256 * 2**20
-"""Bytes of the largest JSON file that is read: everything ganlab writes is far smaller."""
 
 
 @contextlib.contextmanager
@@ -87,34 +85,18 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 text to ``path`` atomically."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8 text to ``path`` atomically.
+
+    Raises:
+        GanlabError: half a surrogate pair in the text, or as `atomic_path`.
+    """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise GanlabError(f"cannot write {path}: {text[error.start :][:20]!r} is no Unicode text") from error
+    write_bytes(path, data)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write ``value`` as indented JSON to ``path`` atomically. NaN is refused: it is not JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """The value in a JSON file.
-
-    Raises:
-        GanlabError: no such file, not readable, not JSON, nested too deep, or larger than ``LARGEST_JSON``.
-    """
-    try:
-        size = os.path.getsize(path)
-        if size > LARGEST_JSON:
-            raise GanlabError(f"{path} has {size} bytes: no file that ganlab wrote")
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
-    except FileNotFoundError as error:
-        raise GanlabError(f"{path} is missing") from error
-    except OSError as error:
-        raise GanlabError(f"cannot read {path}: {error.strerror or error}") from error
-    except RecursionError as error:
-        raise GanlabError(f"{path} is no readable JSON: nested too deep") from error
-    except GanlabError:
-        raise
-    except ValueError as error:  # also a text that is no UTF-8
-        raise GanlabError(f"{path} is no readable JSON: {error}") from error

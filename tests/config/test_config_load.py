@@ -1,7 +1,5 @@
 """Finding files, presets and run folders; ``extends``; overrides."""
 
-from pathlib import Path
-
 import pytest
 
 from ganlab.config import ConfigError, Resolved, dump, from_mapping, load, loads, preset_names, resolve
@@ -85,7 +83,7 @@ def test_the_top_level_is_a_mapping(folder, text):
 
 def test_text_that_is_not_utf8(folder):
     (folder / "a.yaml").write_bytes(b"out: \xff\xfe")
-    assert "a.yaml: not UTF-8 text (byte 5)" in message("a.yaml")
+    assert "a.yaml cannot be read: it is not UTF-8 text (byte 5)" in message("a.yaml")
 
 
 def test_an_unreadable_file(folder, monkeypatch):
@@ -93,7 +91,7 @@ def test_an_unreadable_file(folder, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     write(folder, "a.yaml", "")
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr("ganlab.util.reading.open_regular", refuse)
     assert "cannot be read: Permission denied" in message("a.yaml")
 
 

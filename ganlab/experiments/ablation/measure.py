@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 
 from ganlab.config import Config, from_mapping
 from ganlab.data import load_training_images
+from ganlab.data.arrays import npz_array
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.plan import RUN, SPEC
 from ganlab.generation.quality import quality
@@ -29,8 +29,9 @@ from ganlab.spectra import (
     summaries,
 )
 from ganlab.training import DivergedError, train
-from ganlab.util.atomic import atomic_path, read_json, remove_leftovers, write_json
+from ganlab.util.atomic import atomic_path, remove_leftovers, write_json
 from ganlab.util.lock import FileLock, InUseError
+from ganlab.util.reading import Archive, read_json
 
 LOCK, FAILURE, SAMPLES, SPECTRA = ".cell-lock", "failure.json", "samples.npz", "spectra.npz"
 PROFILES = ("radial", "horizontal", "vertical")
@@ -224,12 +225,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     Raises:
         GanlabError: there is none, or it is damaged.
     """
-    try:
-        with np.load(path) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise GanlabError(f"{path.name} cannot be read ({reason})") from error
+    archive = Archive(path)
+    return {
+        name: npz_array(archive, name) for name in (member.removesuffix(".npy") for member in archive.names)
+    }
 
 
 def read_spectra(folder: Path) -> Spectra:

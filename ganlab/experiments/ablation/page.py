@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -41,9 +40,9 @@ from ganlab.results.page import Cell, Extra, Page, Section, Table
 from ganlab.spectra import DEVIATIONS, decibels
 from ganlab.spectra.rings import FloatArray
 from ganlab.upsampling import KERNELS
-from ganlab.util.atomic import read_json
 from ganlab.util.hashing import sha256_json
 from ganlab.util.progress import bar
+from ganlab.util.reading import parse_json, read_json, read_json_lines, read_text
 
 METRICS, ENVIRONMENT = "metrics.jsonl", "environment.json"
 CURVE_POINTS = 150
@@ -167,16 +166,16 @@ def _sources(place: Path, rows: Sequence[Row]) -> dict[str, str]:
     """Commands, plan and environments, each with what it is."""
     texts = {}
     try:
-        lines = (place / COMMANDS).read_text(encoding="utf-8").splitlines()
-        given = [json.loads(line) for line in lines]
+        lines = read_text(place / COMMANDS).splitlines()
+        given = [parse_json(line, place / COMMANDS, dict) for line in lines]
         texts["Commands"] = "\n".join(
             f"{line['command']}    # {line['time']}, ganlab {line['ganlab']}" for line in given
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (GanlabError, KeyError):
         texts["Commands"] = f"called from Python, or {COMMANDS} is damaged; the plan is below"
     for name in (PLAN, BASE):
         if (place / name).exists():
-            texts[name] = (place / name).read_text(encoding="utf-8")
+            texts[name] = read_text(place / name)
     environments: dict[str, int] = {}
     for row in rows:
         try:
@@ -269,16 +268,12 @@ def read_curves(file: Path) -> Curves:
         Name -> ``x`` (steps) and ``y`` (None where it was not finite); empty where nothing can be read.
     """
     try:
-        texts = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        lines = read_json_lines(file)
+    except GanlabError:
         return {}
     series: dict[str, list[tuple[int, Any]]] = {}
-    for text in texts:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue  # A killed run may have left half a line.
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
+    for line in lines:
+        if isinstance(line.get("step"), int):
             for name, value in line.items():
                 if name != "step" and not any(word in name for word in UNSEEN):
                     series.setdefault(name, []).append((line["step"], value))

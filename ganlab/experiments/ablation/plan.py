@@ -20,6 +20,7 @@ from ganlab.config.tree import find, suggestion
 from ganlab.config.yaml12 import load_yaml
 from ganlab.errors import GanlabError, nearest_name
 from ganlab.util.hashing import sha256_json
+from ganlab.util.reading import read_text
 
 PLAN, BASE = "plan.yaml", "base.yaml"
 CELLS, LOGS, COMMANDS = "cells", "jobs", "commands.jsonl"
@@ -143,10 +144,7 @@ def read_plan(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
         GanlabError: no such file, not YAML, unknown keys, an unknown or empty axis, two axes over one key.
     """
     source = shipped(Path(path))
-    try:
-        value = load_yaml(source.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise GanlabError(f"cannot read plan {path}: {error}") from error
+    value = load_yaml(read_text(source), str(path))
     if not isinstance(value, dict):
         raise GanlabError(f"{path}: a plan is a mapping with base, axes, seeds, generate, measure")
     fixed = dict(value.get("overrides", {}))

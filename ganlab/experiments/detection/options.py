@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from ganlab.errors import GanlabError, lookup
 from ganlab.forensics import GUARDS, LEVELS, PERTURBATIONS, SEVERITIES, System, find_preset, systems_of
 from ganlab.forensics.protocol.split import DEFAULT_FRACTIONS, check_fractions
+from ganlab.util.reading import parse_json
 
 DEFAULT_SYSTEMS = ("both+logistic", "radial+logistic", "dct+ridge", "pixels+ridge", "both+random_forest")
 
@@ -87,8 +87,8 @@ class DetectionOptions:
                     f"--set {change}: no system has the detector {detector!r}; there are {used}"
                 )
             value: Any = text
-            with contextlib.suppress(ValueError):  # what is no JSON is text, such as gamma=scale
-                value = json.loads(text)
+            with contextlib.suppress(GanlabError):  # what is no JSON is text, such as gamma=scale
+                value = parse_json(text, change)
             systems = tuple(
                 system.with_detector_options({option: value}) if system.detector == detector else system
                 for system in systems

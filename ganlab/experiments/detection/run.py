@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +46,7 @@ from ganlab.results.style import save_figure
 from ganlab.results.tables import write_csv
 from ganlab.util.atomic import write_json, write_text
 from ganlab.util.progress import bar
+from ganlab.util.reading import read_json, read_text, reading
 
 EXTRAS = ("unseen", "attribution", "perturbed_sources")
 """What is kept beside the records."""
@@ -103,9 +103,9 @@ def detect(
     folder = ResultsFolder(out, "detect", identity, inputs=describe_sets([real, *fakes, *unseen]))
     with folder.open(command, force) as place:
         if folder.is_complete:
-            content = json.loads((place / RESULTS).read_text(encoding="utf-8"))
-            records = tuple(map(Record.from_json, content["records"]))
-            text = (place / REPORT).read_text(encoding="utf-8")
+            with reading(place / RESULTS):
+                records = tuple(map(Record.from_json, read_json(place / RESULTS, dict)["records"]))
+            text = read_text(place / REPORT)
             return DetectionReport(place, records, text, was_complete=True)
         check_unseen(real, unseen)
         checked = check(real, fakes, options.allow, unseen)
@@ -122,7 +122,7 @@ def detect(
                 file = place / "parts" / f"{seed}_{index}.json"
                 if not file.is_file():
                     write_json(file, _measured(place, options, unseen, bench, system, index, seed))
-                parts.append(json.loads(file.read_text(encoding="utf-8")))
+                parts.append(read_json(file, dict))
             bench.forget()
         maps = map_features(benches[0], systems, options.tsne, 0)
         findings = [f"{one.guard}: {one.message}" for one in checked.findings]
@@ -170,7 +170,7 @@ def _measured(
     if seed == 0 or not options.optimize:
         chosen, tried = optimised(bench, system, options.optimize, seed)
     else:  # chosen with the first seed, and then the same for all
-        first = json.loads((folder / "parts" / f"0_{index}.json").read_text(encoding="utf-8"))["chosen"]
+        first = read_json(folder / "parts" / f"0_{index}.json", dict)["chosen"]
         chosen = system.with_detector_options(first["options"]).with_feature_options(first["feature_options"])
         tried = []
     records: list[Record] = []

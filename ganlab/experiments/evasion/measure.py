@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +37,7 @@ from ganlab.spectra import DEVIATIONS, Deviation, decibels, profile_set, spectra
 from ganlab.util.atomic import write_json
 from ganlab.util.hashing import derive_seed
 from ganlab.util.progress import bar
+from ganlab.util.reading import read_json, reading
 
 BEFORE, AFTER = "before", "after"
 TESTS = (BEFORE, AFTER, NULL)
@@ -141,7 +141,8 @@ def train_fresh(folder: Path, trio: Trio, systems: Sequence[System], options: Ev
             tests = ((name, bench[1].testing(systems[k], name)) for name in TESTS)
             tested = [measure(fitted, data, "fresh", name, options.resamples) for name, data in tests]
             write_json(file, [one.as_json() for one in tested])
-        records += map(Record.from_json, json.loads(file.read_text(encoding="utf-8")))
+        with reading(file):
+            records += map(Record.from_json, read_json(file, list))
     return records
 
 

@@ -41,6 +41,7 @@ from ganlab.results.report import REPORT
 from ganlab.results.style import save_figure
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.hashing import derive_seed, sha256_file
+from ganlab.util.reading import read_text
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def evade(
     folder = ResultsFolder(out, "evade", identity, inputs=describe_sets([real]))
     with folder.open(command, force) as place:
         if folder.is_complete:
-            return EvadeReport(place, (place / REPORT).read_text(encoding="utf-8"), was_complete=True)
+            return EvadeReport(place, read_text(place / REPORT), was_complete=True)
         curve = tune(place, Path(run), detector, Path(model), options)
         fakes = {name: _fakes(place / "fakes" / f"{name}.npy", made, options) for name, made in
                  ((BEFORE, generator), (AFTER, load_generator(place / TUNED)))}  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import shutil
 from dataclasses import astuple, fields
 from pathlib import Path
 
 import torch
 
-from ganlab.errors import GanlabError
 from ganlab.experiments.evasion.options import EvadeOptions
 from ganlab.forensics import NetDetector
 from ganlab.forensics.nets.adversarial import Finetuning, TuneStep
@@ -20,6 +20,7 @@ from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, prune, 
 from ganlab.util.atomic import remove_leftovers, write_json
 from ganlab.util.hashing import sha256_file
 from ganlab.util.progress import bar
+from ganlab.util.reading import read_text, reading
 
 CURVE, STAGING, TUNED = "tuning.csv", "tuning", "tuned"
 CHECKPOINT_EVERY = 50
@@ -65,11 +66,9 @@ def tune(
         save_generator(folder / TUNED / FILE_NAME, weights, weights, config, step)
         shutil.rmtree(folder / STAGING, ignore_errors=True)
     # As the file has it: a call that finds it finished must say the same to the last digit.
-    try:
-        with (folder / CURVE).open(encoding="utf-8", newline="") as stream:
-            return [TuneStep(*(float(row[name]) for name in COLUMNS)) for row in csv.DictReader(stream)]
-    except (OSError, KeyError, ValueError) as error:
-        raise GanlabError(f"{folder / CURVE} is damaged ({error}); remove {folder} to start again") from error
+    with reading(folder / CURVE, expected=f"what 'ganlab evade' wrote (remove {folder} to start again)"):
+        rows = csv.DictReader(io.StringIO(read_text(folder / CURVE), newline=""))
+        return [TuneStep(*(float(row[name]) for name in COLUMNS)) for row in rows]
 
 
 def _steps(tuning: Finetuning, staging: Path, steps: int) -> list[TuneStep]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from ganlab.forensics.nets.patch_maps import extreme_patches, fake_probability, 
 from ganlab.forensics.protocol.near import Hashes
 from ganlab.images import UInt8Array, to_float, to_uint8
 from ganlab.util.progress import bar
+from ganlab.util.reading import read_json, reading
 
 PLAN, SPLITS = "plan.json", "splits_0.json"
 """`ganlab detect` keeps the detectors of its first seed in detectors/; their plan and split lie beside it."""
@@ -76,11 +76,9 @@ def held_out(model: Path, images: ImageSet, identities: Hashes, limit: int | Non
     folder, kept, known = model.absolute().parent.parent, np.arange(len(images)), False
     if (folder / PLAN).is_file() and (folder / SPLITS).is_file():
         splits = load_splits(folder / SPLITS)
-        try:
-            plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        with reading(folder / PLAN, expected="the plan of 'ganlab detect'"):
+            plan = read_json(folder / PLAN, dict)
             pixels = {str(name): str(value) for name, value in plan["identity"]["sets"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise GanlabError(f"{folder / PLAN} is no plan of 'ganlab detect': {error}") from error
         for name, split in splits.items():
             count = len(split.train) + len(split.val) + len(split.test)
             thinned = images.spaced(count)  # as --limit does

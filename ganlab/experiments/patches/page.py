@@ -7,7 +7,7 @@ from pathlib import Path
 from ganlab.results.folder import RESULTS
 from ganlab.results.page import Page
 from ganlab.results.report import Picture, report_page
-from ganlab.util.atomic import read_json
+from ganlab.util.reading import read_json
 
 PICTURES = {
     "heat_maps": Picture(

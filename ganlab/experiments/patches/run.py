@@ -45,6 +45,7 @@ from ganlab.results.report import REPORT
 from ganlab.results.style import save_figure
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.hashing import sha256_file
+from ganlab.util.reading import read_text
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def view_patches(
     folder = ResultsFolder(out, "patches", identity, inputs=describe_sets([real, fake]))
     with folder.open(command, force) as place:
         if folder.is_complete:
-            return ViewReport(place, (place / REPORT).read_text(encoding="utf-8"), was_complete=True)
+            return ViewReport(place, read_text(place / REPORT), was_complete=True)
         checked = check(real, [fake], options.allow)
         parts = {
             label: held_out(file, images, checked.hashes[images.name], options.limit)

@@ -8,7 +8,7 @@ from ganlab.errors import GanlabError
 from ganlab.results.folder import RESULTS
 from ganlab.results.page import Figure, Page, Section, Table
 from ganlab.results.tables import with_interval
-from ganlab.util.atomic import read_json
+from ganlab.util.reading import read_json
 
 SUMMARY = "summary"
 """Name of the picture's files, without suffix."""

@@ -11,7 +11,7 @@ from ganlab.results.folder import read_folder
 from ganlab.results.page import Cell, Figure, Page, Section, Table, stored_figure
 from ganlab.results.tables import with_interval
 from ganlab.spectra import DEVIATIONS
-from ganlab.util.atomic import read_json
+from ganlab.util.reading import read_json
 
 Row = Mapping[str, Any]
 """A line of table.json: ``set``, ``role``, ``count``, ``values`` (deviation -> value, low, high, unit)."""

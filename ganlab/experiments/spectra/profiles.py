@@ -9,7 +9,6 @@ operator made; a linear one among them can refill everything but an exact null.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +25,7 @@ from ganlab.experiments.spectra.measure import NULL_NAME, SAMPLE, MeasuredSet
 from ganlab.spectra import CONVENTIONS, ProfileConvention, decibels, frequency_response, statistics_of_power
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums
 from ganlab.upsampling import KERNELS
+from ganlab.util.reading import read_json
 
 BAND = (5.0, 95.0)
 """Percentiles over images that the bands show."""
@@ -68,11 +68,11 @@ def last_operator(path: Path) -> str | None:
     place = path.absolute()
     for folder in (place, *place.parents[:PARENTS]):
         try:
-            plan = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["plan"]
+            plan = read_json(folder / MANIFEST)["plan"]
             part = place.with_suffix("") if place.suffix in (".zip", ".npy") else place
             return _operator_in(plan["parts"], PurePosixPath(part.relative_to(folder)))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+        except (ValueError, KeyError, TypeError):
+            continue  # also of a folder above, which may be anybody's
     return None
 
 

@@ -42,8 +42,9 @@ from ganlab.experiments.spectra.tables import (
 from ganlab.results.folder import PAGE, PLAN, PROVENANCE, ResultsFolder, describe_sets, read_folder
 from ganlab.results.page import write_page
 from ganlab.results.style import save_figure
-from ganlab.util.atomic import read_json, write_json, write_text
+from ganlab.util.atomic import write_json, write_text
 from ganlab.util.progress import bar
+from ganlab.util.reading import read_json, read_text, reading
 
 VERB = "spectra"
 TABLE = "table"
@@ -226,11 +227,9 @@ def read_report(folder: Path, was_complete: bool = True) -> SpectraReport:
     Raises:
         GanlabError: the folder is none, or damaged.
     """
-    try:
+    with reading(folder, "the results of 'ganlab spectra'"):
         provenance = read_folder(folder).provenance or {}
         rows = tuple(row_from_plain(row) for row in read_json(folder / f"{TABLE}.json")["rows"])
-        summary = (folder / SUMMARY).read_text(encoding="utf-8")
+        summary = read_text(folder / SUMMARY)
         files = (*(name for name in provenance["files"] if name != PLAN), PROVENANCE)
         return SpectraReport(folder, rows, tuple(provenance["warnings"]), files, summary, was_complete)
-    except (OSError, ValueError, KeyError, TypeError, GanlabError) as error:
-        raise GanlabError(f"{folder}: no readable results of 'ganlab spectra' ({error})") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ganlab.results.page import Cell, Page, Section, Table, stored_figure
-from ganlab.util.atomic import read_json
+from ganlab.util.reading import read_json
 
 HEADER = ("operator", "nulls (cycles per pixel)", "at 1/4 (dB)", "image of 1/8 (dB)", "image power (%)")
 

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from sklearn.pipeline import Pipeline
 
@@ -27,6 +26,7 @@ from ganlab.forensics.features.extract import extract
 from ganlab.forensics.nets.detector import NetDetector
 from ganlab.forensics.registry import make_feature
 from ganlab.util.atomic import atomic_path, write_text
+from ganlab.util.reading import open_safetensors
 
 FORMAT = "ganlab-detector-1"
 
@@ -111,12 +111,8 @@ def load_detector(path: str | os.PathLike[str]) -> SavedDetector:
     Raises:
         GanlabError: no such file, not a detector, or damaged.
     """
-    try:
-        with safe_open(os.fspath(path), framework="numpy") as stream:
-            metadata = stream.metadata() or {}
-            arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise GanlabError(f"cannot read the detector {path}: {error}") from error
+    with open_safetensors(path, "numpy", "a detector that 'ganlab detect' saved") as (metadata, stream):
+        arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     if metadata.get("format") != FORMAT:
         raise GanlabError(f"{path} is no detector of this program (format {metadata.get('format')!r})")
     try:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +14,7 @@ from ganlab.errors import GanlabError
 from ganlab.forensics.protocol.near import Hashes
 from ganlab.util.atomic import write_json
 from ganlab.util.hashing import sha256_json
+from ganlab.util.reading import read_json, reading
 
 Indices = npt.NDArray[np.int64]
 
@@ -129,16 +128,14 @@ def load_splits(path: str | os.PathLike[str]) -> dict[str, Split]:
     Raises:
         GanlabError: not such a file, or changed by hand.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    with reading(path, expected="the splits that 'ganlab detect' wrote"):
+        content = read_json(path, dict)
         record = content["sets"]
         intact = content["sha256"] == sha256_json(record)
         splits = {}
         for name, entry in record.items():
             train, val, test = (np.asarray(entry[part], np.int64) for part in PARTS)
             splits[name] = Split(train, val, test, int(entry["seed"]), str(entry["fingerprint"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GanlabError(f"{path} holds no splits: {error}") from error
     if not intact:
         raise GanlabError(f"{path} was changed after it was written (its checksum does not fit)")
     return splits
