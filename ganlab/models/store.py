@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
+import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab.config import Config, from_mapping
 from ganlab.errors import GanlabError
@@ -21,6 +23,7 @@ FILE_NAME = "generator.safetensors"
 METADATA = "ganlab"
 FORMAT = "ganlab-generator-1"
 WEIGHTS = ("ema", "raw")
+Network = TypeVar("Network", bound=nn.Module)
 REASON = 300
 """Characters of torch's list of names; whole, it fills the screen."""
 
@@ -67,15 +70,37 @@ def load_generator(path: str | os.PathLike[str], weights: str = "ema") -> Genera
         GanlabError: no such file, not a generator of ganlab, or damaged.
     """
     config, state, _ = read_generator(path, weights)
-    generator = build_generator(config)
+    return filled(lambda: build_generator(config), state, str(generator_file(path))).eval()
+
+
+def filled(build: Callable[[], Network], state: Mapping[str, Tensor], source: str) -> Network:
+    """The network that ``build`` makes, with the weights of a file that may be anybody's.
+
+    Args:
+        build: makes the network as the file describes it; called twice.
+        state: its weights and buffers.
+        source: the file, for messages.
+
+    Raises:
+        GanlabError: names, shapes or types differ from the network's, or a weight is not finite.
+    """
+    # First where nothing takes memory: a description may ask for more than the file, and the machine, hold.
+    with torch.device("meta"):
+        planned = build()
+    kinds = {name: value.dtype for name, value in planned.state_dict().items()}
     try:
-        generator.load_state_dict(state)
+        planned.load_state_dict(state, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:REASON]
-        raise GanlabError(
-            f"{generator_file(path)}: the weights do not fit its configuration: {reason} ..."
-        ) from error
-    return generator.eval()
+        raise GanlabError(f"{source}: the weights do not fit its configuration: {reason} ...") from error
+    for name, value in state.items():
+        if value.dtype != kinds[name]:
+            raise GanlabError(f"{source}: {name} is {value.dtype}, expected {kinds[name]}")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise GanlabError(f"{source}: {name} is not finite; expected trained weights")
+    network = build()
+    network.load_state_dict(state)
+    return network
 
 
 def read_generator(path: str | os.PathLike[str], weights: str) -> tuple[Config, dict[str, Tensor], int]:

@@ -155,10 +155,13 @@ class RunFolder:
         if not file.exists():
             write_json(file, dict(description))
             return
-        before = read_json(file, dict)
-        if missing := [key for key in SAME_DATA if key not in before]:
-            raise GanlabError(f"{file} lacks {missing[0]!r}; remove it to go on without this check")
-        changed = [key for key in SAME_DATA if before[key] != description[key]]
+        try:
+            before = read_json(file, dict)
+            changed = [key for key in SAME_DATA if before[key] != description[key]]
+        except (GanlabError, KeyError) as error:
+            raise GanlabError(
+                f"{file} is damaged ({error}); remove it to go on without this check"
+            ) from error
         if changed:
             raise GanlabError(
                 f"{self.path} was begun on other images: {', '.join(changed)} of {description['path']} "

@@ -292,7 +292,7 @@ class Archive:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        with reading(path, "the zip"):
+        with reading(path, expected="a zip archive"):
             self._zip = zipfile.ZipFile(open_regular(path))
         self.names = self._zip.namelist()
 

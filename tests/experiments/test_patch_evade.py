@@ -316,7 +316,7 @@ def test_the_verb_works_and_explains_what_is_wrong(run, model, real, tmp_path, g
     classical = keep_detector(tmp_path / "classical", real, array_image_set(natural(60, 16, 8), "f"), "ridge")
     wrong = {
         "holds a classical detector on 'pixels'": (run, classical, photos),
-        "cannot read the detector": (run, tmp_path / "none.safetensors", photos),
+        "none.safetensors cannot be read": (run, tmp_path / "none.safetensors", photos),
         "no generator at": (tmp_path, model, photos),
         "large has images of 32x32x3; the detector was fitted on 16x16x3": (run, model, large),
         "no such file or folder": (run, model, tmp_path / "nothing"),

@@ -219,7 +219,7 @@ def test_a_set_of_training_images_alone_is_refused(tmp_path):
     with pytest.raises(GanlabError, match="trained on all of these images"):
         held_out(file, real, same)
     (tmp_path / "plan.json").write_text("{}")
-    with pytest.raises(GanlabError, match="is no plan of 'ganlab detect'"):
+    with pytest.raises(GanlabError, match="lacks 'identity'; expected the plan of 'ganlab detect'"):
         held_out(file, real, same)
 
 
@@ -297,7 +297,7 @@ def test_the_verb_works_and_explains_what_is_wrong(sets, model, tmp_path, ganlab
     wrong = {
         "no patch detector but a classical one on 'pixels'": (classical, real, fake),
         "no patch detector but a small_cnn one on 'pixels'": (cnn, real, fake),
-        "cannot read the detector": (tmp_path / "none.safetensors", real, fake),
+        "none.safetensors cannot be read": (tmp_path / "none.safetensors", real, fake),
         "a folder: give the detector's file; there are detectors/0.safe": (model.parent.parent, real, fake),
         "small has images of 16x16x3; the detector was fitted on 32x32x3": (model, small, fake),
         "no such file or folder": (model, real, tmp_path / "nothing"),

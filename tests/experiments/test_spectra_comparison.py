@@ -410,7 +410,7 @@ def test_equal_names_get_their_folders(tmp_path):
 
 def test_unreadable_results_are_named(tmp_path, made):
     (made.out / "table.json").write_text("{")
-    with pytest.raises(GanlabError, match="no readable results"):
+    with pytest.raises(GanlabError, match=r"table\.json is no readable JSON"):
         spectra.read_report(made.out)
     with pytest.raises(GanlabError, match="no set 'x'"):
         made.row("x")

@@ -283,10 +283,10 @@ def test_a_folder_is_scored_image_by_image(tmp_path):
 
 def test_foreign_damaged_and_hostile_files_are_refused(tmp_path):
     path, _, _ = saved_ridge(tmp_path)
-    with pytest.raises(GanlabError, match="cannot read"):
+    with pytest.raises(GanlabError, match=r"\.safetensors cannot be read"):
         load_detector(tmp_path / "nothing.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:100])
-    with pytest.raises(GanlabError, match="cannot read"):
+    with pytest.raises(GanlabError, match=r"\.safetensors cannot be read"):
         load_detector(tmp_path / "cut.safetensors")
     save_file({"a": np.zeros(3)}, tmp_path / "other.safetensors", metadata={"format": "pt"})
     with pytest.raises(GanlabError, match="no detector"):

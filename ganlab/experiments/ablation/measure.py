@@ -225,10 +225,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     Raises:
         GanlabError: there is none, or it is damaged.
     """
-    archive = Archive(path)
-    return {
-        name: npz_array(archive, name) for name in (member.removesuffix(".npy") for member in archive.names)
-    }
+    try:
+        archive = Archive(path)
+        names = [member.removesuffix(".npy") for member in archive.names]
+        return {name: npz_array(archive, name) for name in names}
+    except GanlabError as error:
+        # It stands in the page, which says nothing of the place of its folder.
+        raise GanlabError(str(error).replace(f"{path.parent}/", "")) from error
 
 
 def read_spectra(folder: Path) -> Spectra:

@@ -31,6 +31,7 @@ from ganlab.experiments.ablation.tables import NOT_RUN, Row, row_of, write_table
 from ganlab.results.folder import PROVENANCE, ResultsFolder
 from ganlab.results.page import write_page
 from ganlab.util.atomic import write_json, write_text
+from ganlab.util.reading import read_text
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def ablate(
         for name, text in plan_texts(ablation.plan).items():
             write_text(out / name, text)
         if command is not None:
-            earlier = (out / COMMANDS).read_text(encoding="utf-8") if (out / COMMANDS).exists() else ""
+            earlier = read_text(out / COMMANDS, errors="replace") if (out / COMMANDS).exists() else ""
             line = {"command": command, "time": time.strftime("%Y-%m-%d %H:%M:%S"), "ganlab": __version__}
             write_text(out / COMMANDS, earlier + json.dumps(line) + "\n")
         for cell in afresh:

@@ -33,6 +33,8 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 ROWS_AT_ONCE = 1024
+DEEPEST_TREE = 1000
+"""Levels of a tree; scikit-learn's have some dozens. Steps from node to node must end in any file."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +141,13 @@ def _leaf_values(step: Step, values: Floats) -> Floats:
     node = np.repeat(arrays["root"][None], len(values), axis=0)
     rows = np.arange(len(values))[:, None]
     tested = values.astype(np.float32)  # trees were grown on float32
-    while True:
+    for _ in range(DEEPEST_TREE):
         left = tested[rows, arrays["feature"][node]] <= arrays["threshold"][node]
         following = np.where(left, arrays["left"][node], arrays["right"][node])
         if np.array_equal(following, node):  # a leaf is its own child
             return np.asarray(arrays["value"][node])
         node = following
+    raise GanlabError(f"a tree of the detector has no leaf within {DEEPEST_TREE} levels")
 
 
 def _boosting(step: Step, values: Floats) -> Floats:
@@ -189,6 +192,38 @@ KINDS: dict[str, Callable[[Step, Floats], Floats]] = {
     "nearest": _nearest,
     "centres": _centres,
 }
+LAST = ("sigmoid", "platt", "forest", "nearest", "centres")
+"""Kinds that end in probabilities."""
+
+
+def check_steps(detector: FrozenDetector) -> None:
+    """Hold a detector that was read from a file against what every one of `freeze` is.
+
+    Raises:
+        GanlabError: it ends in no probabilities, a number is not finite, or it cannot judge a blank image.
+    """
+    if not detector.steps or detector.steps[-1].kind not in LAST:
+        last = detector.steps[-1].kind if detector.steps else "nothing"
+        raise GanlabError(f"its last step is {last!r}, which gives no probabilities; expected one of {LAST}")
+    for step in detector.steps:
+        numbers = [*map(np.asarray, step.numbers.values()), *step.arrays.values()]
+        if any(array.dtype.kind not in "iufb" or not np.isfinite(array).all() for array in numbers):
+            raise GanlabError(f"the step {step.kind!r} holds what is no finite number")
+        if step.kind == "forest" and (step.arrays["value"].min() < 0 or step.arrays["value"].max() > 1):
+            raise GanlabError("the leaves of its forest hold what are no shares")
+    with np.errstate(all="ignore"):
+        check_probabilities(detector.predict_proba(np.zeros((1, *detector.shape))), len(detector.classes_))
+
+
+def check_probabilities(values: Floats, classes: int) -> None:
+    """Hold what a detector gave against what probabilities are.
+
+    Raises:
+        GanlabError: not ``(N, classes)`` numbers from 0 to 1 that add up to 1 in each row.
+    """
+    fits = values.ndim == 2 and values.shape[1] == classes and bool(np.isfinite(values).all())
+    if not fits or values.min(initial=0) < 0 or (abs(values.sum(1) - 1) > 1e-3).any():
+        raise GanlabError(f"what it gives are no probabilities of {classes} classes: it is damaged")
 
 
 # --------------------------------------------------------------------------------- from a pipeline to steps

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,15 +21,24 @@ from sklearn.pipeline import Pipeline
 
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
-from ganlab.forensics.detectors.frozen import KINDS, FrozenDetector, Step, freeze
+from ganlab.forensics.detectors.frozen import (
+    KINDS,
+    FrozenDetector,
+    Step,
+    check_probabilities,
+    check_steps,
+    freeze,
+)
 from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.extract import extract
 from ganlab.forensics.nets.detector import NetDetector
 from ganlab.forensics.registry import make_feature
 from ganlab.util.atomic import atomic_path, write_text
-from ganlab.util.reading import open_safetensors
+from ganlab.util.reading import open_safetensors, parse_json, reading
 
 FORMAT = "ganlab-detector-1"
+LARGEST_FEATURE = 2**26
+"""Numbers of one image: 4096 pixels square with three channels has 50 million."""
 
 Array = npt.NDArray[Any]
 
@@ -115,19 +125,38 @@ def load_detector(path: str | os.PathLike[str]) -> SavedDetector:
         arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     if metadata.get("format") != FORMAT:
         raise GanlabError(f"{path} is no detector of this program (format {metadata.get('format')!r})")
+    with reading(path, "its metadata"):
+        description = parse_json(metadata["detector"], f"{path}: its metadata", dict)
     try:
-        description = json.loads(metadata["detector"])
-        height, width, channels = description["image_shape"]
-        return SavedDetector(
-            _restored(arrays, description),
-            str(description["feature"]),
-            dict(description["feature_options"]),
-            (int(height), int(width), int(channels)),
-            tuple(str(name) for name in description["class_names"]),
-            dict(description["record"]),
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        with reading(path, "the detector"):
+            return _described(arrays, description)
+    except GanlabError as error:
         raise GanlabError(f"the detector {path} is damaged: {error}") from error
+
+
+def _described(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> SavedDetector:
+    """The detector and all that belongs to it, checked: the file may be anybody's.
+
+    Raises:
+        GanlabError: parts that do not fit each other. Other exceptions mean the same.
+    """
+    names, classes, shape = description["class_names"], description["classes"], description["shape"]
+    if len(set(classes)) != len(classes) or len(classes) < 2 or len(names) != len(classes):
+        raise GanlabError(f"{len(names)} names of classes for {len(classes)} classes")
+    if not all(isinstance(name, str) for name in names):
+        raise GanlabError("a class has no name")
+    for sides in (shape, description["image_shape"]):
+        if not all(type(side) is int and side > 0 for side in sides) or math.prod(sides) > LARGEST_FEATURE:
+            raise GanlabError(f"a size is {sides}")
+    height, width, channels = description["image_shape"]
+    restored = _restored(arrays, description)
+    if isinstance(restored, FrozenDetector):
+        check_steps(restored)
+    feature, options = str(description["feature"]), dict(description["feature_options"])
+    sides = (height, width, channels)
+    saved = SavedDetector(restored, feature, options, sides, tuple(names), dict(description["record"]))
+    saved.make_feature()
+    return saved
 
 
 def _restored(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Predictor:
@@ -182,7 +211,9 @@ def score_images(saved: SavedDetector, images: ImageSet) -> Scores:
             f"{images.name} has images of {made}; the detector was fitted on {fitted}. {advice}"
         )
     features = extract(saved.make_feature(), images)
-    probabilities = np.asarray(saved.detector.predict_proba(features), np.float64)
+    with reading(f"the detector of {saved.feature}", "its steps"), np.errstate(all="ignore"):
+        probabilities = np.asarray(saved.detector.predict_proba(features), np.float64)
+        check_probabilities(probabilities, len(saved.class_names))
     return Scores(tuple(images.paths), saved.class_names, probabilities)
 
 

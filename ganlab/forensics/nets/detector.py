@@ -26,6 +26,7 @@ from ganlab.forensics.nets.patch import PatchNetwork
 from ganlab.forensics.nets.trainer import AUGMENTATIONS, Examples, Plan, perturbed, train
 from ganlab.forensics.perturbations.base import Perturbation, perturb
 from ganlab.images import to_float, to_uint8
+from ganlab.models.store import filled
 from ganlab.util.hashing import derive_seed
 
 NETWORKS: dict[str, Callable[..., DetectorNetwork]] = {
@@ -163,14 +164,12 @@ class NetDetector(Judge):
         detector.classes_ = np.asarray(description["classes"], np.int64)
         detector.shape_ = tuple(int(side) for side in description["shape"])
         detector.mean_, detector.scale_ = arrays["mean"], arrays["scale"]
-        detector.module_ = detector.built(detector.shape_, len(detector.classes_))
         state = {
             n.removeprefix("net."): torch.from_numpy(a) for n, a in arrays.items() if n.startswith("net.")
         }
-        try:
-            detector.module_.load_state_dict(state)
-        except RuntimeError as error:
-            raise ValueError(f"the weights do not fit the network: {error}") from error
+        detector.module_ = filled(
+            lambda: detector.built(detector.shape_, len(detector.classes_)), state, "a saved network"
+        )
         detector.module_.eval()
         return detector
 
