@@ -202,7 +202,7 @@ def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> Im
     """
     text = os.fspath(path)
     if not is_unicode(text):
-        raise GanlabError(f"the name {os.fsencode(text)!r} is not UTF-8 text; rename it")
+        raise GanlabError(f"the name {text!a} is not UTF-8 text; rename it")
     with reading(text):
         location, part = _split_off(text)
         stored = _opened(location)

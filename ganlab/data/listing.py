@@ -89,7 +89,7 @@ def list_images(root: Path) -> Listing:
         below_root = Path(folder).relative_to(root)
         bad = next((name for name in (*below, *files) if not is_unicode(name)), None)
         if bad is not None:
-            raise GanlabError(f"{root}: the name {os.fsencode(bad)!r} is not UTF-8 text; rename it")
+            raise GanlabError(f"{root}: the name {bad!a} is not UTF-8 text; rename it")
         for file in files:
             ending = os.path.splitext(file)[1].lower()
             if ending in suffixes and not file.startswith("."):
