@@ -19,8 +19,8 @@ from ganlab.models import Generator as OwnGenerator
 from ganlab.models import load_generator as load_own
 from ganlab.models.base import PRETRAINED_CONFIG, PRETRAINED_WEIGHTS
 from ganlab.models.store import FILE_NAME, generator_file
-from ganlab.util.atomic import read_json
 from ganlab.util.hashing import sha256_file
+from ganlab.util.reading import read_json, reading
 
 AnyGenerator = Generator | OwnGenerator
 Loader = Callable[[str, str | None], AnyGenerator | None]
@@ -125,7 +125,7 @@ def side_file(file: Path) -> dict[str, Any]:
     path = file.with_name(file.name + ".json")
     if not path.is_file():
         return {}
-    given = dict(read_json(path))
+    given: dict[str, Any] = read_json(path, dict)
     unknown = [key for key in given if key not in SIDE_KEYS]
     if unknown:
         raise GanlabError(f"{path}: unknown key {unknown[0]!r}; it may hold {', '.join(SIDE_KEYS)}")
@@ -148,7 +148,7 @@ def pretrained(source: str, trust: str | None) -> AnyGenerator | None:
     path = Path(source)
     if not (path / PRETRAINED_CONFIG).is_file() or not (path / PRETRAINED_WEIGHTS).is_file():
         return None
-    if "ganlab" not in read_json(path / PRETRAINED_CONFIG):
+    if "ganlab" not in read_json(path / PRETRAINED_CONFIG, dict):
         return None
     generator = OwnGenerator.from_pretrained(path)
     generator.source_name = path.resolve().name
@@ -249,10 +249,11 @@ def program(
 ) -> Generator:
     """A `Generator` of a program whose latents and output ``given`` describes."""
     about = {"adapter": adapter, "source": path.name, "sha256": digest}
-    return Generator(
-        call, given["latent"], given.get("labels"), given.get("output"),
-        tuple(given.get("value_range", (-1.0, 1.0))), given.get("name", path.stem), block, about,
-    )  # fmt: skip
+    with reading(path.with_name(path.name + ".json"), expected="what ganlab.wrap takes"):
+        return Generator(
+            call, given["latent"], given.get("labels"), given.get("output"),
+            tuple(given.get("value_range", (-1.0, 1.0))), given.get("name", path.stem), block, about,
+        )  # fmt: skip
 
 
 def onnx(source: str, trust: str | None) -> AnyGenerator | None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -17,7 +16,8 @@ from ganlab.errors import GanlabError
 from ganlab.models.latents import BLOCK, image_labels, image_latents
 from ganlab.upsampling import UPSAMPLERS, FixedUpsampler, Upsampler, interpolate2x, make_upsampler
 from ganlab.upsampling.layers import same_conv
-from ganlab.util.atomic import read_json, write_bytes, write_json
+from ganlab.util.atomic import write_bytes, write_json
+from ganlab.util.reading import open_safetensors, read_json, reading
 
 
 class Generator(nn.Module):
@@ -120,19 +120,18 @@ class Generator(nn.Module):
         """
         # Late: the registry imports this file for the classes it lists.
         from ganlab.models.registry import build_generator
+        from ganlab.models.store import filled
 
         place = Path(folder)
+        expected = f"{PRETRAINED_CONFIG} and {PRETRAINED_WEIGHTS} as save_pretrained writes them"
         try:
-            sections = read_json(place / PRETRAINED_CONFIG)["ganlab"]
-            generator = build_generator({"model": sections})
-            generator.load_state_dict(load((place / PRETRAINED_WEIGHTS).read_bytes()))
-        except (KeyError, TypeError, OSError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise GanlabError(
-                f"{place} holds no generator of ganlab ({PRETRAINED_CONFIG} and {PRETRAINED_WEIGHTS} as "
-                f"save_pretrained writes them): {reason}"
-            ) from error
-        return generator.eval()
+            with reading(place, expected=expected):
+                sections = read_json(place / PRETRAINED_CONFIG, dict)["ganlab"]
+                with open_safetensors(place / PRETRAINED_WEIGHTS, "pt", expected) as (_, opened):
+                    state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+                return filled(lambda: build_generator({"model": sections}), state, str(place)).eval()
+        except GanlabError as error:
+            raise GanlabError(f"{place} holds no generator of ganlab: {error}") from error
 
 
 PRETRAINED_CONFIG, PRETRAINED_WEIGHTS = "config.json", "model.safetensors"
