@@ -12,9 +12,10 @@ from typer.core import TyperGroup
 import ganlab
 from ganlab.cli.verbs import VERBS
 from ganlab.errors import GanlabError, nearest_name
+from ganlab.util.signals import INTERRUPTED, Terminated, terminable
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
+STOPPED = "nothing is left half written; the same command goes on"
 
 
 class LazyGroup(TyperGroup):
@@ -66,7 +67,7 @@ class LazyGroup(TyperGroup):
 def _report(error: BaseException) -> int | None:
     """Print the error as users should see it and return the exit status; None for what is a bug."""
     if isinstance(error, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
+        print(f"interrupted: {STOPPED}", file=sys.stderr)
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # Nobody reads on (`ganlab list | head`); the flush at exit must not complain either.
@@ -119,5 +120,10 @@ def ganlab_(
 
 
 def main() -> None:
-    """Console script ``ganlab``."""
-    app(prog_name="ganlab")
+    """Console script ``ganlab``; SIGTERM ends any verb with a word, and with status 143."""
+    try:
+        with terminable():
+            app(prog_name="ganlab")
+    except Terminated:
+        print(f"terminated: {STOPPED}", file=sys.stderr)
+        raise

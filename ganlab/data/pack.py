@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -40,8 +41,9 @@ from ganlab.data.arrays import (
     open_npy,
 )
 from ganlab.errors import GanlabError
-from ganlab.util.atomic import write_json
+from ganlab.util.atomic import remove_leftovers, temporary_path, write_json
 from ganlab.util.hashing import sha256_json
+from ganlab.util.lock import hold
 from ganlab.util.reading import Archive, is_unicode, read_json
 
 FORMAT = "ganlab-pack"
@@ -186,6 +188,7 @@ def pixels_sha256(images: Sequence[UInt8Array] | UInt8Array) -> str:
 
 
 _HEADER_BYTES = 128
+_NUMBERS = itertools.count()
 UNKNOWN = -1
 
 
@@ -231,17 +234,20 @@ class PackWriter:
         self.count = 0
         self._overwrite = overwrite
         self._yield = yield_to_existing
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        # Numbered, because two of one process may write the same cache entry.
+        self._temporary = temporary_path(path.with_name(f"{path.name}.{next(_NUMBERS)}"))
+        self._held = -1
         self._digest = hashlib.sha256()
         self._labels: list[int] = []
         self._split: list[int] = []
         self._files: list[str] = []
 
     def __enter__(self) -> PackWriter:
+        remove_leftovers(self.path)
         refuse_existing(self.path, self._overwrite or self._yield)
         with self._os_errors():
-            shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary.mkdir(parents=True)
+            self._held = hold(self._temporary)
             self._stream = open(self._temporary / "images.npy", "wb")
             self._stream.write(_npy_header((0, self.size, self.size, 3)))
         return self
@@ -276,6 +282,7 @@ class PackWriter:
             with contextlib.suppress(OSError):
                 self._stream.close()
             shutil.rmtree(self._temporary, ignore_errors=True)
+            os.close(self._held)
 
     @contextlib.contextmanager
     def _os_errors(self) -> Any:
@@ -320,7 +327,7 @@ class PackWriter:
         if self._yield and self.path.exists():
             return
         refuse_existing(self.path, self._overwrite)
-        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
+        aside = temporary_path(self.path, "old")
         if self.path.exists():
             os.rename(self.path, aside)
         os.rename(self._temporary, self.path)
@@ -349,5 +356,7 @@ def cached_pack(folder: Path, name: str, key: dict[str, Any], build: Callable[[P
     """
     path = folder / f"{name}-{sha256_json(key)[:16]}{SUFFIX}"
     if not path.exists():
+        # Of images that have changed since, whose pack has another name, too.
+        remove_leftovers(folder, inside=True)
         build(path)
     return read_pack(path)

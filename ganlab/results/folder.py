@@ -90,7 +90,7 @@ class ResultsFolder:
             with FileLock(self.path / LOCK):
                 try:
                     self._refuse(force)  # again: another process may have begun before the lock was taken
-                    remove_leftovers(self.path)
+                    remove_leftovers(self.path, inside=True)
                     self._begin(command, force)
                     yield self._place
                 finally:

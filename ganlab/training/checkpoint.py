@@ -100,8 +100,7 @@ class RunFolder:
             GanlabError: another process holds it, or the folder cannot be made.
         """
         self._lock.take()
-        for folder in (self.path, self.checkpoints, self.samples):
-            remove_leftovers(folder)
+        remove_leftovers(self.path, inside=True)
 
     def unlock(self) -> None:
         """Give the folder back."""

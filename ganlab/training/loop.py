@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import NoReturn
 
 import torch
@@ -29,36 +26,7 @@ from ganlab.training.monitor import Monitor, SilentMonitor, banner
 from ganlab.training.players import make_players, set_learning_rates
 from ganlab.training.step import Losses, Trainer
 from ganlab.util.progress import bar
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class StopRequest:
-    """Inside the ``with`` block, Ctrl-C and SIGTERM set ``number`` instead of ending the process.
-
-    The loop looks at it after each step. A second Ctrl-C does not ask.
-    """
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> StopRequest:
-        # Python delivers signals to the main thread only; elsewhere the caller's own handling stays.
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.number = number
+from ganlab.util.signals import StopRequest
 
 
 class DivergedError(GanlabError):

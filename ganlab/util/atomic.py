@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import os
 import re
@@ -13,50 +12,81 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.errors import GanlabError
+from ganlab.util.lock import FileLock, is_held
 
 LEFTOVER = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.(tmp|old)")
 """Names of unfinished writes: of what, and by which process."""
+
+
+def temporary_path(path: str | os.PathLike[str], ending: str = "tmp") -> Path:
+    """Where this process prepares ``path``: beside it, under a name that `remove_leftovers` knows."""
+    target = Path(path)
+    return target.with_name(f".{target.name}.{os.getpid()}.{ending}")
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it over ``path`` on success, remove it on failure.
 
+    What dead processes left of earlier attempts at ``path`` is removed.
+
     Raises:
         GanlabError: the operating system refused (disk full, no permission, ...); ``path`` is as it was.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    target, temporary = Path(path), temporary_path(path)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _flush_to_disk(temporary)
-        os.replace(temporary, target)
+        remove_leftovers(target)
+        # Locked, so that a process of another container, which cannot see this one, leaves it alone.
+        with FileLock(temporary, guarded=target):
+            try:
+                yield temporary
+                _flush_to_disk(temporary)
+                os.replace(temporary, target)
+            finally:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
     except OSError as error:
         raise GanlabError(
             f"cannot write {target}: {error.strerror or error}; nothing was changed there"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Remove unfinished writes of processes that no longer live: in ``folder``, and of the folder beside it.
+def remove_leftovers(path: str | os.PathLike[str], inside: bool = False) -> None:
+    """Remove unfinished writes of processes that no longer live, and of none else.
 
-    Call it under the folder's lock, before anything is written there.
+    Args:
+        path: a file or folder; what it leaves behind lies beside it.
+        inside: remove also what lies in the folder, however deep.
     """
-    place = Path(folder).absolute()
-    beside = (path for path in place.parent.glob(f".{glob.escape(place.name)}.*") if path.is_dir())
-    for path in [*place.glob(".*"), *beside]:
-        match = LEFTOVER.fullmatch(path.name)
-        # What carries this process's own number was left by an earlier one that had the same number.
-        if match and (int(match["pid"]) == os.getpid() or not _lives(int(match["pid"]))):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+    target = Path(path).absolute()
+    beside = f".{target.name}."
+    found = [entry for entry in _entries(target.parent) if entry.name.startswith(beside)]
+    folders: list[str | Path] = [target] if inside else []
+    while folders:
+        entries = _entries(folders.pop())
+        found += entries
+        folders += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for entry in found:
+        match = LEFTOVER.fullmatch(entry.name)
+        # What carries this process's own number was left by an earlier one that had the same number; unless
+        # somebody holds it: this process itself, or one of another container.
+        dead = match and (int(match["pid"]) == os.getpid() or not _lives(int(match["pid"])))
+        if not dead or entry.is_symlink() or is_held(entry.path):
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(entry.path)
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing if there is none."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
 
 
 def _lives(process: int) -> bool:

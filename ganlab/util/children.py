@@ -11,14 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import FrameType
+
+from ganlab.util.signals import TERMINATED, terminable
 
 GRACE_SECONDS = 60.0
 """What a process has to save its work in after SIGTERM."""
-TERMINATED = 128 + signal.SIGTERM
-"""Exit status of a program that was asked to end, as shells have it."""
 PR_SET_PDEATHSIG = 1
 """Linux's number of "send me this signal when my parent ends"."""
 
@@ -79,23 +78,6 @@ def stop(children: Iterable[Child]) -> None:
         child.close(deadline)
 
 
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM raises ``SystemExit(143)`` inside, so that ``finally`` blocks run; only in the main thread."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(TERMINATED)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _end_with(lifeline: int) -> None:
     """Leave when the pipe ends: politely, and after the grace period for certain."""
     os.read(lifeline, 1)
@@ -115,7 +97,8 @@ def _run() -> None:
         sys.exit(TERMINATED)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     sys.argv = [module, *sys.argv[4:]]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    with terminable():
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,32 @@ class InUseError(GanlabError):
         self.holder = holder
 
 
+def is_held(path: str | os.PathLike[str]) -> bool:
+    """Whether a process holds a file or folder, also one of another container or machine."""
+    try:
+        os.close(hold(path))
+    except BlockingIOError:
+        return True
+    except OSError:  # also of a file system without locks
+        return False
+    return False
+
+
+def hold(path: str | os.PathLike[str]) -> int:
+    """Make `is_held` true of a file or folder until the returned descriptor is closed, or the process ends.
+
+    Raises:
+        OSError: there is none, somebody holds it, or its file system has no locks.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not wait for a writer
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 class FileLock:
     """An exclusive lock on a file, made if absent, that holds the owner's process number.
 

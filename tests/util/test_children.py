@@ -53,7 +53,7 @@ def test_stopped_children_are_gone(modules):
     child = Child("sleeper", [], modules / "out", threads=3)
     wait_for(lambda: child.last_lines(1))
     stop([child])
-    assert child.status() == -15
+    assert child.status() == 143
     assert child.last_lines(1)[0].split()[1] == "3"
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.measure import FAILURE, busy, read_result, run_cell
-from ganlab.util.children import Child, stop, terminable
+from ganlab.util.children import Child, stop
 from ganlab.util.progress import bar
+from ganlab.util.signals import terminable
 
 POLL_SECONDS = 0.5
 ATTEMPTS = 3
@@ -83,7 +84,7 @@ def run_cells(
 
     Raises:
         GanlabError: as `check_cluster`, or a job cannot be started.
-        SystemExit: SIGTERM came; jobs were told to save and have ended.
+        Terminated: SIGTERM came; jobs were told to save and have ended.
     """
     check_cluster(cluster)
     jobs: Any = (_LocalJobs if cluster.kind == "local" else _SlurmJobs)(logs, cluster)

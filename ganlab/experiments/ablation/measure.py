@@ -89,7 +89,7 @@ def run_cell(folder: str | Path) -> str:
     """
     cell = Path(folder)
     with cell_lock(cell):
-        remove_leftovers(cell)
+        remove_leftovers(cell, inside=True)
         spec = read_json(cell / SPEC)
         result = result_file(cell, spec["measure_key"])
         earlier = read_result(result)

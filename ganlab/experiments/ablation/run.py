@@ -32,6 +32,7 @@ from ganlab.results.folder import PROVENANCE, ResultsFolder
 from ganlab.results.page import write_page
 from ganlab.util.atomic import write_json, write_text
 from ganlab.util.reading import read_text
+from ganlab.util.signals import Terminated
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def ablate(
     Raises:
         GanlabError: the folder holds something else, a filter matches nothing, no SLURM, or the disk is full.
             Finished cells are kept in every case.
-        SystemExit: SIGTERM came; the tables are written and the local jobs have saved and ended.
+        Terminated: SIGTERM came; the tables are written and the local jobs have saved and ended.
     """
     check_cluster(cluster)
     todo = chosen(ablation.cells, only)
@@ -123,7 +124,7 @@ def ablate(
                 shutil.rmtree(ablation.folder(cell))
         try:
             _run_waiting(ablation, todo, cluster, say)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, Terminated):
             say("stopped; the same command goes on from what the cells have saved")
             raise
         finally:

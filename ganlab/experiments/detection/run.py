@@ -39,7 +39,7 @@ from ganlab.experiments.detection.sources import (
 from ganlab.experiments.detection.tables import report_text, write_maps, write_records, write_responses
 from ganlab.forensics import NULL, Bench, SavedDetector, System, check, make_bench, save_detector
 from ganlab.forensics.protocol.split import save_splits
-from ganlab.results.folder import CACHE, RESULTS, ResultsFolder, describe_sets
+from ganlab.results.folder import CACHE, PAGE, RESULTS, ResultsFolder, describe_sets
 from ganlab.results.page import write_page
 from ganlab.results.report import REPORT
 from ganlab.results.style import save_figure
@@ -103,6 +103,8 @@ def detect(
     folder = ResultsFolder(out, "detect", identity, inputs=describe_sets([real, *fakes, *unseen]))
     with folder.open(command, force) as place:
         if folder.is_complete:
+            if not (place / PAGE).is_file():  # a kill came between the results and their page
+                write_page(place, page(place))
             with reading(place / RESULTS):
                 records = tuple(map(Record.from_json, read_json(place / RESULTS, dict)["records"]))
             text = read_text(place / REPORT)

@@ -35,7 +35,7 @@ from ganlab.forensics.protocol.near import identities, look
 from ganlab.generation import generate_images
 from ganlab.models import Generator, load_generator
 from ganlab.models.store import generator_file
-from ganlab.results.folder import ResultsFolder, describe_sets
+from ganlab.results.folder import PAGE, ResultsFolder, describe_sets
 from ganlab.results.page import write_page
 from ganlab.results.report import REPORT
 from ganlab.results.style import save_figure
@@ -97,6 +97,8 @@ def evade(
     folder = ResultsFolder(out, "evade", identity, inputs=describe_sets([real]))
     with folder.open(command, force) as place:
         if folder.is_complete:
+            if not (place / PAGE).is_file():  # a kill came between the results and their page
+                write_page(place, page(place))
             return EvadeReport(place, read_text(place / REPORT), was_complete=True)
         curve = tune(place, Path(run), detector, Path(model), options)
         fakes = {name: _fakes(place / "fakes" / f"{name}.npy", made, options) for name, made in

@@ -17,7 +17,7 @@ from ganlab.models import load_generator
 from ganlab.models.store import FILE_NAME, generator_file, read_generator, save_generator
 from ganlab.results.tables import write_csv
 from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, prune, save_checkpoint, saved_steps
-from ganlab.util.atomic import remove_leftovers, write_json
+from ganlab.util.atomic import write_json
 from ganlab.util.hashing import sha256_file
 from ganlab.util.progress import bar
 from ganlab.util.reading import read_text, reading
@@ -74,7 +74,6 @@ def tune(
 def _steps(tuning: Finetuning, staging: Path, steps: int) -> list[TuneStep]:
     """All steps, from the last state that was stored."""
     staging.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(staging)
     done, history = max(saved_steps(staging), default=0), []
     if done:
         state = load_checkpoint(checkpoint_path(staging, done), torch.device("cpu"))

@@ -39,7 +39,7 @@ from ganlab.forensics import NetDetector, SavedDetector, check, load_detector
 from ganlab.forensics.nets.patch import PUBLISHED_SIDE, receptive_table
 from ganlab.forensics.nets.patch_maps import most_telling, patch_field, patch_maps, patch_network
 from ganlab.images import to_float
-from ganlab.results.folder import ResultsFolder, describe_sets
+from ganlab.results.folder import PAGE, ResultsFolder, describe_sets
 from ganlab.results.page import write_page
 from ganlab.results.report import REPORT
 from ganlab.results.style import save_figure
@@ -98,6 +98,8 @@ def view_patches(
     folder = ResultsFolder(out, "patches", identity, inputs=describe_sets([real, fake]))
     with folder.open(command, force) as place:
         if folder.is_complete:
+            if not (place / PAGE).is_file():  # a kill came between the results and their page
+                write_page(place, page(place))
             return ViewReport(place, read_text(place / REPORT), was_complete=True)
         checked = check(real, [fake], options.allow)
         parts = {

@@ -20,8 +20,9 @@ from ganlab.generation import Request, generate
 from ganlab.results.folder import ResultsFolder
 from ganlab.results.page import write_page
 from ganlab.util.atomic import write_text
-from ganlab.util.children import Child, stop, terminable
+from ganlab.util.children import Child, stop
 from ganlab.util.progress import bar
+from ganlab.util.signals import terminable
 
 UPSAMPLERS = ("transposed", "nearest", "bilinear")
 NUM_FAKES = {"normal": 1000, "tiny": 200}
@@ -143,7 +144,7 @@ def train_side_by_side(jobs: Sequence[Job], at_once: int) -> None:
 
     Raises:
         GanlabError: a training failed; its last lines are in the message, the others were stopped cleanly.
-        SystemExit: SIGTERM came; the trainings were told to save and have ended.
+        Terminated: SIGTERM came; the trainings were told to save and have ended.
     """
     waiting, running = list(jobs), dict[int, _Running]()
     with terminable():

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from sklearn.pipeline import Pipeline
 
 from ganlab.data.imageset import ImageSet
@@ -33,7 +33,7 @@ from ganlab.forensics.features.base import Feature
 from ganlab.forensics.features.extract import extract
 from ganlab.forensics.nets.detector import NetDetector
 from ganlab.forensics.registry import make_feature
-from ganlab.util.atomic import atomic_path, write_text
+from ganlab.util.atomic import write_bytes, write_text
 from ganlab.util.reading import open_safetensors, parse_json, reading
 
 FORMAT = "ganlab-detector-1"
@@ -109,10 +109,20 @@ def save_detector(path: str | os.PathLike[str], saved: SavedDetector) -> None:
         "record": dict(saved.record),
     }
     metadata = {"format": FORMAT, "detector": json.dumps(description, allow_nan=False)}
-    with atomic_path(path) as temporary:
-        # safetensors writes an array's memory as it lies, whatever its strides
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, str(temporary), metadata=metadata)
+    # safetensors writes an array's memory as it lies, whatever its strides
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_bytes(path, with_metadata(save(contiguous), metadata))
+
+
+def with_metadata(file: bytes, metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file with this metadata; equal arrays and metadata give equal bytes.
+
+    safetensors itself writes several keys in an order that changes from process to process.
+    """
+    length = int.from_bytes(file[:8], "little")
+    header = json.dumps({"__metadata__": dict(metadata), **json.loads(file[8 : 8 + length])}).encode()
+    header += b" " * (-len(header) % 8)  # arrays begin at a multiple of eight
+    return len(header).to_bytes(8, "little") + header + file[8 + length :]
 
 
 def load_detector(path: str | os.PathLike[str]) -> SavedDetector:
