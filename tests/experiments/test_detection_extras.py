@@ -74,7 +74,7 @@ def test_a_perturbation_hides_and_immunisation_brings_back(bench):
     found = list(perturbed_sources(fitted, bench, options))
     assert [one["setting"] for one in found] == [f"gaussian_blur {level}" for level in range(1, 6)]
     # One of three is chance. Over seven seeds: clean 0.90 to 1.00, after tuning 0.67 to 0.87; under the
-    # strongest blur 0.33; the largest gain of any level 0.10 to 0.43. (The strongest blur may leave nothing to find.)
+    # strongest blur 0.33; the largest gain of any level 0.10 to 0.43.
     assert clean > 0.8
     assert found[-1]["before"][0] < 0.5
     assert max(one["after"][0] - one["before"][0] for one in found) > 0.08
