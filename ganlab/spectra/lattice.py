@@ -31,7 +31,7 @@ import numpy as np
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.spectra.lattice_comparison import Comparison, Hit
+from ganlab.spectra.lattice_comparison import FEWEST, Comparison, Hit
 from ganlab.spectra.lattice_grid import frequency, period_of
 from ganlab.spectra.lattice_sums import LatticeSums
 from ganlab.spectra.rings import FloatArray
@@ -55,8 +55,8 @@ class Line:
         high: the upper end.
         p: family-wise adjusted p-value.
         members: all frequencies ``(fy, fx)`` of a set; of a single line, itself.
-        family: "line", or "rows", "columns", "diagonals", "off axes", "lattice" for a set; "row seam" and
-            "column seam" for all of an axis.
+        family: "line", or "rows", "columns", "diagonals", "off axes", "lattice" for a set; "last row" and
+            "last column" for all of a Nyquist frequency, "row seam" and "column seam" for all of an axis.
         period: of the pattern in pixels: members are multiples of 1/period. 0 at other frequencies.
         by: "power"; "phase" where only the part that is the same in every image tells the sets apart,
             "texture" where only the local roughness does.
@@ -91,6 +91,11 @@ class Line:
         what = "gap" if is_gap else "grating"
         if self.family == "lattice" and not is_gap:
             return f"a {self.period}x{self.period} lattice"
+        if "last" in self.family:
+            noun = "a gap" if is_gap else "a ridge"
+            return (
+                f"{noun} all along the {'vertical' if 'row' in self.family else 'horizontal'} frequency 1/2"
+            )
         if self.family != "line":
             noun = "gaps" if is_gap else "replicas"
             places = {"rows": " of the rows", "columns": " of the columns", "diagonals": " on the diagonals"}
@@ -159,6 +164,13 @@ def lattice_test(
     for name, part in zip(("real", "fake"), sums, strict=True):
         if part.count < LEAST:
             raise GanlabError(f"lattice lines need at least {LEAST} images a set; {name} has {part.count}")
+    least = FEWEST * max(part.counts.sum() / min(part.count, len(part.counts)) for part in sums)
+    tiles = sums[0].counts.sum() / sums[0].count
+    if min(part.counts.sum() for part in sums) < least:
+        raise GanlabError(
+            f"{sums[0].count} real and {sums[1].count} fake images are too unlike in number for lattice "
+            f"lines: the smaller set needs {math.ceil(least / tiles)} for that many others"
+        )
     comparison = Comparison(sums[0], sums[1], permutations, seed)
     lines = [_line(comparison, hit) for hit in comparison.hits(alpha)]
     return sorted(lines, key=lambda line: (line.p, -abs(line.db))), comparison.p_values()
@@ -173,10 +185,11 @@ def _line(comparison: Comparison, hit: Hit) -> Line:
     level = DECIBELS * float(prominence[hit.members].mean())
     half = 1.96 * DECIBELS * math.sqrt(float((error[hit.members] ** 2).sum())) / len(hit.members)
     members = tuple(frequency(int(index), *size) for index in hit.members)
-    # The set that stands higher has a line if it stands above its own surroundings; else the other has a gap.
+    # The set that stands higher has a line if it stands above its own surroundings, and not by the little
+    # that natural spectra do; else the other has a gap.
     higher, lower = ("fake", "real") if level > 0 or hit.by != "power" else ("real", "fake")
     own = comparison.prominences[higher][hit.members].mean()
-    is_line = hit.by != "power" or own > 0
+    is_line = hit.by != "power" or own > abs(level) / DECIBELS / 4
     shown = _unwindowed if is_line else float
     return Line(
         fy, fx, shown(level), shown(level - half), shown(level + half), hit.p, members,

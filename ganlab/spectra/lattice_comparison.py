@@ -29,8 +29,11 @@ from ganlab.spectra.rings import FloatArray
 EVIDENCE = ("power", "phase", "texture")
 ROUNDING = (2 / 255) ** 2 / 12
 """Power of 8-bit rounding in a coefficient, for images in [-1, 1]: nothing below it is a measurement."""
-FEWEST = 20
-"""Blocks a set is divided into at least, though they may then hold fewer images than the other set's."""
+FEWEST = 3
+"""Blocks of the larger set's size that the smaller set must fill."""
+SHARED = 20
+"""The sets' variances are drawn together by so many blocks of their common one: a few blocks alone would
+make the errors, and with them the largest ratio by chance, too uncertain to find anything."""
 AT_ONCE = 2_000_000
 """Coefficients of permutations held at a time, in one of about twenty arrays."""
 
@@ -60,13 +63,17 @@ class Hit:
 
 
 class _Side(NamedTuple):
-    """Means of one set: relative power with rounding added, its log's squared error, complex values, spreads.
+    """Means of one set: relative power with rounding added, complex values, and what they scatter by.
 
-    ``value`` is ``(R, 2, K)``; ``spread`` holds the variance of the mean value, of images and of roughness.
+    ``squares`` are those of the logarithm's scatter over blocks, added up and weighted by images; ``freedom``
+    is the number of blocks less one, ``images`` that of images, ``(R, 1)`` both. ``value`` is ``(R, 2, K)``;
+    ``spread`` holds the variance of the mean value, of images and of roughness.
     """
 
     power: FloatArray
-    variance: FloatArray
+    squares: FloatArray
+    freedom: FloatArray
+    images: FloatArray
     value: npt.NDArray[np.complex128]
     spread: Sequence[FloatArray]
 
@@ -87,7 +94,7 @@ class Comparison:
         # Blocks change places in the permutations, so they must be alike: about as many images in each.
         sets = [one.merged(len(one.counts)) for one in (real, fake)]
         each = max(float(one.counts.mean()) for one in sets)
-        sets = [one.merged(max(FEWEST, round(one.counts.sum() / each))) for one in sets]
+        sets = [one.merged(round(one.counts.sum() / each)) for one in sets]
         self.real_blocks = len(sets[0].counts)
         self.counts = np.concatenate([one.counts for one in sets])
         power, texture = np.concatenate([one.power for one in sets], 1)
@@ -131,6 +138,7 @@ class Comparison:
             # Power is named first wherever it alone would have been enough.
             if self.adjusted_p(surprise[number]) <= alpha:
                 by = 0
+            number = self._settled(number, surprise[by * len(surprise) // len(EVIDENCE) :])
             members, family, period = self.candidates[number]
             members = members[left[members]]
             hits.append(Hit(members, family, period, EVIDENCE[by], p))
@@ -139,6 +147,26 @@ class Comparison:
             left[explained(members, self.height, self.width)] = False
             surprise = self._surprise(self.observed, left)[0]
         return self._joined(hits)
+
+    def _settled(self, number: int, surprise: FloatArray) -> int:
+        """The candidate itself, or the lattice frequency beside it that it is the window's image of.
+
+        Coefficients at 0 and 1/2 are real numbers, so that chance alone can make a neighbour, which is
+        complex, look more surprising than the line itself.
+        """
+        columns = self.width // 2 + 1
+        if number >= len(self.candidates.single) or period_of(*frequency(number, self.height, self.width)):
+            return number
+        row, column = divmod(number, columns)
+        near = [
+            (row + dy) % self.height * columns + column + dx
+            for dy in (-1, 0, 1)
+            for dx in (-1, 0, 1)
+            if 0 <= column + dx < columns
+        ]
+        on = [index for index in near if period_of(*frequency(index, self.height, self.width))]
+        best = max(on, key=lambda index: float(surprise[index]), default=number)
+        return best if surprise[best] > surprise[number] / 4 else number
 
     def _joined(self, hits: Sequence[Hit]) -> list[Hit]:
         """Hits on and off the axes at multiples of one 1/period are one lattice in the pixels."""
@@ -149,8 +177,11 @@ class Comparison:
         joint: list[Hit] = []
         for hit in hits:
             places = (frequency(int(index), self.height, self.width) for index in hit.members)
-            period = 0 if "seam" in hit.family else max(period_of(*place) for place in places)
-            (joint if period else apart).append(replace(hit, period=period))
+            if "seam" in hit.family or "last" in hit.family:
+                apart.append(hit)
+            else:
+                period = max(period_of(*place) for place in places)
+                (joint if period else apart).append(replace(hit, period=period))
         members = np.concatenate([hit.members for hit in joint]) if joint else np.zeros(0, np.intp)
         row, column = np.divmod(members, self.width // 2 + 1)
         on_axis = (row == 0) | (column == 0)
@@ -185,20 +216,24 @@ class Comparison:
         power, squares, texture = (sums[:, k * size : (k + 1) * size] / images for k in range(3))
         values = (sums[:, 3 * size :] / images).view(np.complex128).reshape(len(sums), 2, size)
         # The squares are those of blocks' means, weighted by their images.
-        variance = np.maximum(squares - power**2, 1e-12 * power**2) / (blocks[:, None] - 1)
+        scatter = images * np.maximum(squares - power**2, 1e-12 * power**2)
         total = power + ROUNDING / self.scale
         spreads = [
             np.maximum(mean_power - np.abs(values[:, index]) ** 2, 0) / images
             for index, mean_power in enumerate((power * self.scale, texture))
         ]
-        return _Side(total, variance / total**2, values, spreads)
+        return _Side(total, scatter / total**2, blocks[:, None] - 1, images, values, spreads)
 
     def _prominence(self, logarithm: FloatArray) -> FloatArray:
         return logarithm - weighted_neighbours(logarithm, surroundings(), self.height, self.width)
 
     def _statistics(self, fake: _Side, real: _Side) -> Statistics:
         prominence = self._prominence(np.log(fake.power) - np.log(real.power))
-        error = np.sqrt(fake.variance + real.variance) * math.sqrt(1 + float((surroundings() ** 2).sum()))
+        common = (fake.squares + real.squares) / (fake.freedom + real.freedom)
+        variance = sum(
+            (side.squares + SHARED * common) / (side.freedom + SHARED) / side.images for side in (fake, real)
+        )
+        error = np.sqrt(variance) * math.sqrt(1 + float((surroundings() ** 2).sum()))
         # Not of exactly equal images alone: a difference needs more than rounding to be one.
         least = ROUNDING / self.counts.sum()
         coherence = []
@@ -222,20 +257,30 @@ class Comparison:
         degree = np.where(self.candidates.real, 0.5, 1.0)
         degrees = np.concatenate([degree, degree @ member])
         squared_error = np.maximum(_with_sets(statistics.error**2, member), 1e-18)
-        power = _with_sets(statistics.prominence, member) ** 2 / squared_error
+        total = _with_sets(statistics.prominence, member)
+        borders = [rank for rank, family in enumerate(self.candidates.families) if "last" in family]
+        for rank in borders:
+            members = self.candidates.members[rank]
+            values = statistics.prominence[:, members[counted[members]]]
+            if values.size:
+                # Capped, as the seams below: a single line among them is no change of all.
+                cap = 3 * np.abs(np.median(values, 1, keepdims=True))
+                total[:, len(degree) + rank] = np.clip(values, -cap, cap).sum(1)
+        power = total**2 / squared_error
         # A seam is flat along its axis: no prominence is asked of it.
-        power[:, [len(degree) + rank for rank in self.candidates.seams]] = 0
+        power[:, [len(degree) + rank for rank in self.candidates.quiet]] = 0
         surprises = [-(math.log(2) + log_ndtr(-np.sqrt(power)))]
         # Coherence is exponential at a complex coefficient, half a chi-square of 1 at a real one.
         for coherence in (statistics.phase, statistics.texture):
             value = _with_sets(coherence * degree, member)
-            for rank in self.candidates.seams:
-                seam = self.candidates.members[rank]
-                seam = seam[counted[seam]]
-                if len(seam):
-                    # Capped: a single strong line on the axis is no seam.
-                    cap = 4 * np.median(coherence[:, seam], 1, keepdims=True)
-                    value[:, len(degree) + rank] = np.minimum(coherence[:, seam], cap) @ degree[seam]
+            for rank, quiet in self.candidates.quiet.items():
+                seam, quiet = (part[counted[part]] for part in (self.candidates.members[rank], quiet))
+                # Capped: a line or a lattice on the axis is no seam, whatever its strength. (The median of an
+                # exponential variable is 0.69 of its mean.)
+                typical = np.median(coherence[:, quiet], 1, keepdims=True) if len(quiet) else np.zeros(1)
+                value[:, len(degree) + rank] = np.minimum(coherence[:, seam], 3 * typical) @ degree[seam]
+            # Enlargement empties or fills the Nyquist frequencies with no phase of its own.
+            value[:, [len(degree) + rank for rank in borders]] = 0
             surprises.append(_gamma_surprise(degrees, value))
         empty = np.concatenate([~counted, member.sum(0) == 0])
         return np.concatenate([np.where(empty, 0.0, part) for part in surprises], 1)

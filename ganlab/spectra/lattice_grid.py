@@ -33,7 +33,10 @@ class Candidates:
         single: the coefficients that are candidates of their own, ``(K,)``.
         real: coefficients that are real numbers in real images: both frequencies are 0 or 1/2.
         members: flat indices of each set.
-        families: "rows", "columns", "diagonals", "off axes", "lattice", "row seam", "column seam".
+        quiet: of each seam, by its number among the sets, the members that no lattice of up to 8 pixels
+            touches, nor what the window makes of one.
+        families: "rows", "columns", "diagonals", "off axes", "lattice", "last row", "last column" (all of a
+            Nyquist frequency), "row seam", "column seam" (all of an axis).
         periods: in pixels; 0 of seams.
         membership: 1 where a coefficient belongs to a set, ``(S, K)``.
     """
@@ -41,6 +44,7 @@ class Candidates:
     single: Mask
     real: Mask
     members: tuple[Indices, ...]
+    quiet: dict[int, Indices]
     families: tuple[str, ...]
     periods: tuple[int, ...]
     membership: FloatArray
@@ -51,11 +55,6 @@ class Candidates:
         if rank < 0:
             return np.array([number]), "line", 0
         return self.members[rank], self.families[rank], self.periods[rank]
-
-    @property
-    def seams(self) -> list[int]:
-        """Which sets are seams: all of an axis, with no neighbours along it."""
-        return [rank for rank, family in enumerate(self.families) if "seam" in family]
 
 
 @functools.lru_cache(maxsize=8)
@@ -68,7 +67,12 @@ def candidates(height: int, width: int) -> Candidates:
     single = np.hypot(vertical, column * longest / width) > LOWEST
     # A real image has its zero and Nyquist columns twice over: one half is enough.
     single &= ~(((column == 0) | (2 * column == width)) & (2 * row > height))
-    masks = [("row seam", 0, single & (column == 0)), ("column seam", 0, single & (row == 0))]
+    masks = [
+        ("row seam", 0, single & (column == 0)),
+        ("column seam", 0, single & (row == 0)),
+        ("last row", 2, single & (2 * row == height)),
+        ("last column", 2, single & (2 * column == width)),
+    ]
     for period in PERIODS:
         # Closer than four coefficients, a lattice has no neighbours to stand out from.
         if height % period or width % period or min(height, width) < 4 * period:
@@ -89,7 +93,14 @@ def candidates(height: int, width: int) -> Candidates:
     families, periods, chosen = zip(*distinct.values(), strict=True)
     real = ((2 * row) % height == 0) & ((2 * column) % width == 0)
     members = tuple(np.flatnonzero(mask) for mask in chosen)
-    return Candidates(single, real, members, families, periods, np.array(chosen, float))
+    quiet = {}
+    for rank, (family, indices) in enumerate(zip(families, members, strict=True)):
+        if "seam" in family:
+            side, steps = (height, row[indices]) if family == "row seam" else (width, column[indices])
+            spacing = next((side // p for p in (8, 4, 2) if side % p == 0 and side // p > 3), side)
+            apart = np.minimum(steps % spacing, -steps % spacing)
+            quiet[rank] = indices[apart > 1]
+    return Candidates(single, real, members, quiet, families, periods, np.array(chosen, float))
 
 
 @functools.cache

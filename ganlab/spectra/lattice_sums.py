@@ -17,7 +17,7 @@ from ganlab.spectra.transforms import check_images, window_2d
 BLOCKS = 200
 """Sums of at most so many blocks of images are kept of each set; memory does not grow with the images."""
 FEWEST_BLOCKS = 40
-COEFFICIENTS = 2_000_000
+COEFFICIENTS = 4_000_000
 """Fewer blocks are kept where all of them together would hold more coefficients than this."""
 TILE = 256
 SMALLEST = 16
@@ -31,7 +31,7 @@ class LatticeSums:
 
     Image i counts into block i modulo the number of blocks, so that blocks stay equally large however many
     images follow. Images larger than 256 px are cut into tiles of 256 px, from the upper left corner on:
-    memory stays bounded (about 100 MB a set), and a lattice of up to 16 pixels keeps its phase. A few rows
+    memory stays bounded (about 200 MB a set), and a lattice of up to 16 pixels keeps its phase. A few rows
     and columns at the lower right are left out where the size is no multiple of the longest period that fits
     four times: on the remaining grid every lattice falls on whole coefficients.
 

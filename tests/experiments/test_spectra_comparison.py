@@ -15,11 +15,12 @@ from ganlab.data.imageset import array_image_set, open_image_set
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra import measure as spectra_measure
 from ganlab.experiments.spectra import run as spectra
-from ganlab.experiments.spectra.figures import closed, draw_maps, draw_profiles, pooled
+from ganlab.experiments.spectra.figures import closed, columns_of, draw_maps, draw_profiles, pooled
+from ganlab.experiments.spectra.lines import marks
 from ganlab.experiments.spectra.measure import Map, Maps, check_sets
 from ganlab.experiments.spectra.profiles import profiles_of
 from ganlab.experiments.spectra.run import SpectraOptions, compare_spectra
-from ganlab.spectra import CONVENTIONS, DEVIATIONS, SET_DEVIATIONS, WINDOWS
+from ganlab.spectra import CONVENTIONS, DEVIATIONS, SET_DEVIATIONS, WINDOWS, Line
 from ganlab.spectra.transforms import full_plane
 
 QUICK = SpectraOptions(bootstrap=40, metrics="basic")
@@ -48,6 +49,12 @@ def full(sets, tmp_path_factory):
     return compare_spectra(sets[0], sets[1:], out, SpectraOptions(bootstrap=40))
 
 
+def empty_figures(_, stem):
+    """Empty files in place of a figure's."""
+    for kind in ("svg", "png"):
+        stem.with_name(f"{stem.name}.{kind}").write_text("<svg/>")
+
+
 def db(values):
     return 10 * np.log10(np.maximum(values, 1e-12))
 
@@ -56,7 +63,16 @@ def db(values):
 
 
 def test_every_figure_is_there_thrice_and_parses(full):
-    for stem in ("heatmaps", "difference-maps", "radial", "horizontal", "vertical", "table", "peaks"):
+    for stem in (
+        "heatmaps",
+        "difference-maps",
+        "radial",
+        "horizontal",
+        "vertical",
+        "table",
+        "peaks",
+        "p-values",
+    ):
         with Image.open(full.out / f"{stem}.png") as picture:
             assert picture.width in (700, 1400)
             assert len(picture.convert("L").getcolors(256 * 256)) > 20
@@ -108,6 +124,71 @@ def test_provenance_names_everything(full, sets):
     assert about["identity"]["sets"][1] == steep
     assert set(about["versions"]) == {"ganlab", "python", "torch", "numpy", "scikit-learn", "matplotlib"}
     assert set(about["files"]) == {*full.files, "plan.json"} - {"provenance.json"}
+
+
+# Lattice lines
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    """Photos with a checkerboard of 3 grey levels, and others without; read it only."""
+    y, x = np.mgrid[:16, :16]
+    photos = coloured(80, seed=5)
+    fakes = np.clip(coloured(80, seed=6) + 3 * (-1) ** (x + y)[None, :, :, None], 0, 255).astype(np.uint8)
+    sets = [array_image_set(images, name) for images, name in ((photos, "photos"), (fakes, "board"))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spectra, "save_figure", empty_figures)
+        return compare_spectra(sets[0], sets[1:], tmp_path_factory.mktemp("board") / "out", QUICK)
+
+
+def test_the_headline_names_the_checkerboard(board):
+    (line,) = board.row("board").lines
+    assert (line.fy, line.fx, line.name) == (0.5, 0.5, "a 2-pixel checkerboard")
+    assert board.null.lines == ()
+    table = board.summary.splitlines()
+    assert table[0].endswith("strongest line")
+    assert table[1].endswith(f"{line.db:+.1f} dB at (1/2, 1/2), p 0.001")
+    assert table[2].endswith("none")
+    assert f"board: a 2-pixel checkerboard, {line.db:+.1f} dB at (1/2, 1/2), p 0.001\n" in board.summary
+    assert "strongest line" in (board.out / "table.md").read_text()
+    assert line.words in (board.out / "index.html").read_text()
+
+
+def test_files_hold_every_line(board):
+    (line,) = board.row("board").lines
+    (row,) = read_csv(board.out / "lines.csv")
+    assert (row["set"], row["words"], float(row["member_vertical"])) == ("board", line.words, 0.5)
+    stored = json.loads((board.out / "table.json").read_text())["rows"]
+    assert [len(entry["lines"]) for entry in stored] == [1, 0]
+    assert stored[0]["lines"][0]["db"] == line.db
+    assert spectra.read_report(board.out).rows[0].lines == (line,)
+    panels = {row["set"]: 0.0 for row in read_csv(board.out / "p-values.csv")}
+    assert list(panels) == ["real vs real", "board"]
+    corner = column(read_csv(board.out / "p-values.csv"), "horizontal_0.5", set="board")[0]
+    assert corner == pytest.approx(np.log10(0.001))
+
+
+def test_few_images_have_no_lines_and_say_so(tmp_path, plain):
+    first, second = (array_image_set(coloured(12, seed=seed), str(seed)) for seed in (0, 1))
+    report = compare_spectra(first, [second], tmp_path / "out", QUICK)
+    assert [row.lines for row in report.rows] == [None, None]
+    assert "no lattice lines looked for (that takes 20 images of 16 pixels a side)" in report.summary
+    assert not (report.out / "p-values.png").exists()
+
+
+def test_rings_stand_on_every_side_of_the_map():
+    checkerboard, row = (
+        Line(0.5, 0.5, 9, 8, 10, 0.01, ((0.5, 0.5),)),
+        Line(0.25, 0, 9, 8, 10, 0.01, ((0.25, 0.0),)),
+    )
+    assert set(marks([checkerboard])) == {(y, x) for y in (-0.5, 0.5) for x in (-0.5, 0.5)}
+    assert set(marks([row])) == {(0.25, 0), (-0.25, 0)}
+    assert marks(None) == ()
+
+
+@pytest.mark.parametrize(("panels", "columns"), [(1, 1), (4, 4), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)])
+def test_maps_leave_few_places_empty(panels, columns):
+    assert columns_of(panels) == columns
 
 
 # The numbers
@@ -266,13 +347,8 @@ def test_same_input_gives_the_same_bytes(sets, tmp_path):
 
 @pytest.fixture
 def plain(monkeypatch):
-    """Figures as empty files: drawing is most of the time, and other tests look at the real ones."""
-
-    def save(_, stem):
-        for kind in ("svg", "png"):
-            stem.with_name(f"{stem.name}.{kind}").write_text("<svg/>")
-
-    monkeypatch.setattr(spectra, "save_figure", save)
+    """No figures: drawing is most of the time, and other tests look at the real ones."""
+    monkeypatch.setattr(spectra, "save_figure", empty_figures)
 
 
 @pytest.fixture

@@ -224,5 +224,18 @@ def test_values_that_are_no_numbers_are_refused():
         lattice_lines(images, images)
 
 
+def test_sets_too_unlike_in_number_are_refused():
+    images = torch.rand(30, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with pytest.raises(GanlabError, match="needs 45 for that many"):
+        lattice_lines(images.repeat(100, 1, 1, 1), images[:30])
+
+
+def test_nearest_enlargement_empties_the_nyquist_frequencies(real, clean):
+    lines = found(real, clean[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert {line.name for line in lines[:2]} == {
+        "a gap all along the vertical frequency 1/2", "a gap all along the horizontal frequency 1/2"
+    }  # fmt: skip
+
+
 def test_constant_images_have_no_lines():
     assert lattice_lines(torch.zeros(30, 1, 16, 16), torch.zeros(30, 1, 16, 16), permutations=20) == []

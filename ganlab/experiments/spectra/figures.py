@@ -22,6 +22,7 @@ from ganlab.results.style import (
     PAGE,
     REAL,
     SEQUENTIAL,
+    VERMILION,
     SeriesStyle,
     new_figure,
     series_style,
@@ -35,6 +36,8 @@ REPLICAS = tuple(places[0] for places in replica_frequencies(3).values())
 MAX_COLUMNS = 4
 DRAWN_CELLS = 384
 """Maps of more cells a side are drawn with the largest value of every block: a replica is one cell wide."""
+MANY_MARKS = 40
+"""Rings from which they are drawn smaller."""
 BANDS_UP_TO = 5
 """Curves up to which every set's band is drawn."""
 THEORY_DASHES: tuple[Any, ...] = ((0, (1, 1)), (0, (4, 1.5)), (0, (4, 1, 1, 1)), (0, (8, 2)))
@@ -129,26 +132,64 @@ def mark_replicas(axes: Any, end: float = 0.5) -> None:
 @styled()
 def draw_maps(maps: Maps, difference: bool = False) -> Figure:
     """Panels on one colour scale: levels, or differences around zero."""
-    columns = min(MAX_COLUMNS, len(maps.panels))
+    low, high = _symmetric(maps) if difference else _limits(maps)
+    options = {"cmap": DIVERGING if difference else SEQUENTIAL, "vmin": low, "vmax": high}
+    figure, bar = _draw_panels(maps, options, "both")
+    bar.set_label("minus real (dB)" if difference else "mean log power (dB)")
+    title = f"mean over images of 10 log10 |F|²/(HW), luma; window {maps.window}"
+    figure.suptitle(title + _RINGED if any(panel.marks for panel in maps.panels) else title, fontsize=7)
+    return figure
+
+
+_RINGED = "; rings: lattice lines"
+
+
+@styled()
+def draw_p_values(maps: Maps, alpha: float) -> Figure:
+    """Maps of log10 of the adjusted p-values: dark where a single coefficient is significant.
+
+    Args:
+        maps: as ``lines.p_value_maps`` gives them.
+        alpha: drawn in the colour bar.
+    """
+    least = min(-1.0, *(float(panel.level.min()) for panel in maps.panels))
+    figure, bar = _draw_panels(maps, {"cmap": SEQUENTIAL, "vmin": least, "vmax": 0.0}, "neither")
+    ticks = [0.0, np.log10(alpha), *(step for step in range(-1, round(least) - 1, -1) if step >= least)]
+    bar.set_ticks(ticks, labels=[f"{10**tick:.3g}" for tick in ticks])
+    bar.set_label("p, adjusted for looking everywhere")
+    bar.ax.axhline(np.log10(alpha), color=VERMILION, linewidth=1.2)
+    figure.suptitle(
+        "single coefficients: does the fakes' prominence, phase or texture differ from the reals'? "
+        f"Hann window{_RINGED}", fontsize=7,
+    )  # fmt: skip
+    return figure
+
+
+def columns_of(panels: int) -> int:
+    """In how many columns so many maps stand: up to 4 in a row, then as few empty places as can be."""
+    if panels <= MAX_COLUMNS:
+        return panels
+    return min((MAX_COLUMNS, MAX_COLUMNS - 1), key=lambda columns: -panels % columns)
+
+
+def _draw_panels(maps: Maps, options: dict[str, Any], extend: str) -> tuple[Figure, Any]:
+    """Every map with its axes; the figure and its colour bar."""
+    columns = columns_of(len(maps.panels))
     rows = -(-len(maps.panels) // columns)
     width = COLUMN if columns < 3 else PAGE
     side = (width - 1.3) / columns - 0.1
     figure = new_figure(width, rows * (side + 0.42) + 0.42)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    low, high = _symmetric(maps) if difference else _limits(maps)
-    options = {"cmap": DIVERGING if difference else SEQUENTIAL, "vmin": low, "vmax": high}
     for axes, panel in zip(grid.flat, maps.panels, strict=False):
         picture = _draw_map(axes, panel, options, sparse=width == COLUMN)
     for axes in list(grid.flat)[len(maps.panels) :]:
         axes.set_axis_off()
     for axes in list(grid.flat)[len(maps.panels) - columns : len(maps.panels)]:
         axes.tick_params(labelbottom=True)
-    name = "minus real (dB)" if difference else "mean log power (dB)"
-    figure.colorbar(picture, ax=list(grid.flat), label=name, extend="both", shrink=0.9, pad=0.015)
+    bar = figure.colorbar(picture, ax=list(grid.flat), extend=extend, shrink=0.9, pad=0.015)
     figure.supxlabel("horizontal frequency (cycles per pixel)", fontsize=8)
     figure.supylabel("vertical (cycles per pixel)", fontsize=8)
-    figure.suptitle(f"mean over images of 10 log10 |F|²/(HW), luma; window {maps.window}", fontsize=7)
-    return figure
+    return figure, bar
 
 
 def _draw_map(axes: Any, panel: Map, options: dict[str, Any], sparse: bool) -> Any:
@@ -163,6 +204,13 @@ def _draw_map(axes: Any, panel: Map, options: dict[str, Any], sparse: bool) -> A
     picture = axes.imshow(cells, origin="lower", extent=reach, aspect="equal", **options)
     axes.set_title("\n".join([*textwrap.wrap(panel.name, 24), f"{panel.count} images"]))
     mark_plane(axes, sparse)
+    if panel.marks:
+        fy, fx = zip(*panel.marks, strict=True)
+        size = 26 if len(fx) < MANY_MARKS else 8
+        # Rings, so that the cell itself stays to be seen; not cut off where they stand on the border.
+        for color, line in (("white", 1.8), (BLACK, 0.8)):
+            axes.scatter(fx, fy, s=size, facecolors="none", edgecolors=color, linewidths=line, clip_on=False,
+                         zorder=5)  # fmt: skip
     return picture
 
 
@@ -274,7 +322,7 @@ def draw_peaks(rows: Sequence[DeviationRow], window: str) -> Figure | None:
     divisors = [n for n in _DIVISORS if any(n == key[1] for key in shown)]
     if not divisors:
         return None
-    figure = new_figure(PAGE, 1.2 + 0.13 * len(rows) * len(divisors))
+    figure = new_figure(PAGE, max(2.4, 1.2 + 0.13 * len(rows) * len(divisors)))
     panels = figure.subplots(1, len(_DIRECTIONS), sharex=True, sharey=True)
     for axes, direction in zip(panels, _DIRECTIONS, strict=True):
         for group, divisor in enumerate(divisors):
@@ -284,7 +332,7 @@ def draw_peaks(rows: Sequence[DeviationRow], window: str) -> Figure | None:
         axes.grid(axis="x")
         axes.set_xlabel(f"{direction}: bump, minus real (dB)")
     panels[0].set_yticks(range(len(divisors)), [f"1/{n}" for n in divisors])
-    panels[0].set_ylabel("frequency (cycles per pixel)")
+    panels[0].set_ylabel("frequency\n(cycles per pixel)")
     panels[0].set_ylim(len(divisors) - 0.5, -0.5)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     title = "local peaks at the replica frequencies over neighbouring bins; grey: real against real"

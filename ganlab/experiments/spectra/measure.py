@@ -18,6 +18,9 @@ from ganlab.images import to_float
 from ganlab.spectra import Moments, SpectrumAccumulator, SpectrumStatistics, radial_profile, summaries
 from ganlab.spectra.accumulator import NEEDED
 from ganlab.spectra.guards import enlarged_warnings
+from ganlab.spectra.lattice import LEAST
+from ganlab.spectra.lattice_sums import SMALLEST as SMALLEST_LATTICE
+from ganlab.spectra.lattice_sums import LatticeSums
 from ganlab.spectra.rings import FloatArray
 from ganlab.spectra.statistics import PROFILES
 from ganlab.spectra.transforms import full_plane
@@ -104,6 +107,8 @@ class MeasuredSet:
         whole: means over all images, with the profiles of the sample.
         sample: statistics of the sample, in every convention that deviations need.
         halves: the same two of each random half of the reals; empty for fakes.
+        lattice: sums over blocks of all images, from which lattice lines are found; None where there are too
+            few images, or too small ones, to look for any.
     """
 
     role: Role
@@ -111,6 +116,7 @@ class MeasuredSet:
     whole: SpectrumStatistics = field(repr=False)
     sample: SpectrumStatistics = field(repr=False)
     halves: tuple[Pair, ...] = field(default=(), repr=False)
+    lattice: LatticeSums | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -170,10 +176,15 @@ def measure(images: ImageSet, role: Role, options: SpectraOptions) -> MeasuredSe
     )
     in_sample = _chosen(count, min(count, SAMPLE), options.seed, "sample")
     parts = [_Sums(options) for _ in range(part_of.max() + 1)]
+    lattice = None
+    if count >= LEAST and min(images.shape[:2]) >= SMALLEST_LATTICE:
+        lattice = LatticeSums(*images.shape[:2])
     start = 0
     with bar(total=count, desc=images.name, unit="img") as line:
         for batch in images.batches(batch_size(images)):
             places = slice(start, start + len(batch))
+            if lattice is not None:
+                lattice.update(to_float(batch))
             for number, part in enumerate(parts):
                 for sampled, add in enumerate((part.add_rest, part.sample.update)):
                     chosen = (part_of[places] == number) & (in_sample[places] == sampled)
@@ -184,7 +195,7 @@ def measure(images: ImageSet, role: Role, options: SpectraOptions) -> MeasuredSe
     halves = tuple(part.statistics() for part in parts) if role == "real" else ()
     for part in parts[1:]:
         parts[0].merge(part)
-    return MeasuredSet(role, images, *parts[0].statistics(), halves)
+    return MeasuredSet(role, images, *parts[0].statistics(), halves, lattice)
 
 
 def batch_size(images: ImageSet) -> int:
@@ -202,12 +213,16 @@ def _chosen(count: int, number: int, seed: int, stream: str) -> Numbers:
 
 @dataclass(frozen=True)
 class Map:
-    """One panel: ``(H, W)`` in dB, frequencies rising from -1/2, DC in the middle; ``count`` images."""
+    """One panel: ``(H, W)`` in dB, frequencies rising from -1/2, DC in the middle; ``count`` images.
+
+    ``marks`` are frequencies ``(fy, fx)`` that the drawn map rings.
+    """
 
     name: str
     role: str
     count: int
     level: FloatArray
+    marks: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ganlab.experiments.spectra.lines import STRONGEST
 from ganlab.experiments.spectra.tables import SHOWN, TITLES
 from ganlab.results.folder import read_folder
 from ganlab.results.page import Cell, Figure, Page, Section, Table, stored_figure
@@ -14,7 +16,7 @@ from ganlab.spectra import DEVIATIONS
 from ganlab.util.reading import read_json
 
 Row = Mapping[str, Any]
-"""A line of table.json: ``set``, ``role``, ``count``, ``values`` (deviation -> value, low, high, unit)."""
+"""A row of table.json: ``set``, ``role``, ``count``, ``lines``, ``values`` (name -> value, low, high, unit)."""
 
 FIGURES = {
     "Deviations": {"table": "Bars: the main deviations of every set, with intervals and the null control."},
@@ -28,10 +30,15 @@ FIGURES = {
         "heatmaps": "Mean log power over the plane of frequencies, a map for every set, zero in the middle.",
         "difference-maps": "The same minus the reals': red is more power than the reals have, blue is less.",
     },
+    "Lattice lines": {
+        "p-values": "Adjusted p of every coefficient, real against real first: dark is significant.",
+    },
     "Peaks": {"peaks": "How far single frequencies stand out of their surroundings, for every set."},
 }  # fmt: skip
 """Section -> stem of a figure -> what it shows."""
 INK = ("table", "peaks", "radial", "horizontal", "vertical", "layers")
+SAID_LINES = 3
+"""Lattice lines that a set's sentence names."""
 SAID = {"nyquist_excess_db": "at Nyquist", "high_excess_db": "above 1/4 cycles per pixel"}
 
 
@@ -91,17 +98,46 @@ def _words(title: str, table: Mapping[str, Any]) -> list[str]:
             "too much power there. Grey: within the null control, one random half of the reals against the "
             "other."
         ]
+    if title == "Lattice lines":
+        return [
+            "Single frequencies and lattices of frequencies at which fakes and reals part: by power (their "
+            "prominence over neighbouring frequencies, dB fakes minus reals), by phase (what is the same in "
+            "every image) or by texture (where images are rough). All of the plane is looked at; `p` is "
+            "adjusted for that: among sets of one source, one comparison in twenty shows any line."
+        ]
     if title in ("Profiles", "Mean spectra"):
         return [f"Window: {table['window']}. Frequencies in cycles per pixel; 1/2 is Nyquist."]
     return []
 
 
 def _tables(title: str, rows: Sequence[Row]) -> list[Table]:
+    if title == "Lattice lines":
+        found = [(row["set"], line) for row in rows for line in row["lines"] or ()]
+        lines = [
+            [name, line["words"], with_interval(line["db"], line["low"], line["high"], sign=True),
+             len(line["members"]), Cell(f"{line['p']:.3g}", line["p"])]
+            for name, line in found
+        ]  # fmt: skip
+        header = ["set", "line", "prominence, fakes minus reals (dB)", "frequencies", "p"]
+        return [Table(header, lines, left=(0, 1))] if lines else []
     if title != "Deviations":
         return []
     names = [name for name in SHOWN if any(name in row["values"] for row in rows)]
-    lines = [[row["set"], row["count"], *(_cell(row, name) for name in names)] for row in rows]
-    return [Table(["set", "images", *(TITLES[name] for name in names)], lines, note="All values in dB.")]
+    lines = [
+        [row["set"], row["count"], *(_cell(row, name) for name in names), _strongest(row)] for row in rows
+    ]
+    header = ["set", "images", *(TITLES[name] for name in names), STRONGEST]
+    return [Table(header, lines, note="All values in dB.")]
+
+
+def _strongest(row: Row) -> Cell | None:
+    """The set's strongest lattice line in words."""
+    if row["lines"] is None:
+        return None
+    if not row["lines"]:
+        return Cell("none", math.inf, "muted")
+    line = row["lines"][0]
+    return Cell(f"{line['words']}; p {line['p']:.3g}", line["p"])
 
 
 def _cell(row: Row, name: str, digits: int = 2) -> Cell | None:
@@ -129,6 +165,8 @@ def _sentence(row: Row) -> str:
         if one is not None and one["value"] is not None:
             amount = with_interval(one["value"], one["low"], one["high"], sign=True, unit="dB")
             parts.append(f"power {where} {amount} against the reals")
+    if row["lines"]:
+        parts.append("; ".join(line["words"] for line in row["lines"][:SAID_LINES]))
     return "; ".join(parts) + "."
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
-from ganlab.experiments.spectra.figures import draw_maps, draw_peaks, draw_profiles, draw_rows
+from ganlab.experiments.spectra.figures import draw_maps, draw_p_values, draw_peaks, draw_profiles, draw_rows
+from ganlab.experiments.spectra.lines import ALPHA, find_lines, line_words, marks, p_value_maps, write_lines
 from ganlab.experiments.spectra.measure import (
     NULL_NAME,
     MeasuredSet,
@@ -183,17 +184,26 @@ def _write(
     place: Path, measured: Sequence[MeasuredSet], options: SpectraOptions, warnings: Sequence[str]
 ) -> list[str]:
     """Every figure, table and number; the warnings with those that the deviations brought."""
+    found = find_lines(measured, options)
+    rings = {entry.name: marks(entry.lines) for entry in found}
     for stem, maps, difference in (
         ("heatmaps", level_maps(measured), False),
         ("difference-maps", difference_maps(measured), True),
     ):
         write_maps(place / f"{stem}.csv", maps)
-        save_figure(draw_maps(maps, difference), place / stem)
+        panels = tuple(replace(panel, marks=rings.get(panel.name, ())) for panel in maps.panels)
+        save_figure(draw_maps(replace(maps, panels=panels), difference), place / stem)
+    write_lines(place / "lines.csv", found)
+    p_values = p_value_maps(found)
+    if p_values is not None:
+        write_maps(place / "p-values.csv", p_values)
+        save_figure(draw_p_values(p_values, ALPHA), place / "p-values")
     for kind in KINDS:
         profiles = profiles_of(measured, kind, options.convention)
         write_profiles(place / f"{kind}.csv", profiles)
         save_figure(draw_profiles(profiles), place / kind)
     rows, doubts = deviation_rows(measured, options)
+    rows = tuple(replace(row, lines=entry.lines) for row, entry in zip(rows, found, strict=True))
     write_rows(place / f"{TABLE}.csv", rows, options.window)
     settings = {"window": options.window, "bootstrap": options.bootstrap, "seed": options.seed}
     write_json(place / f"{TABLE}.json", {**settings, "rows": [row.plain() for row in rows]})
@@ -212,7 +222,11 @@ def _write(
 
     everything = list(dict.fromkeys([*warnings, *doubts]))
     operators = [one.operator for one in predictions(measured)]
-    parts = [plain_table(rows), meaning(rows, options.window, options.bootstrap, operators)]
+    parts = [
+        plain_table(rows),
+        line_words(found),
+        meaning(rows, options.window, options.bootstrap, operators),
+    ]
     if everything:
         parts.append("".join(f"warning: {text}\n" for text in everything))
     files = sorted([*(path.name for path in place.iterdir()), SUMMARY])

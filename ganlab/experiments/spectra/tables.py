@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ganlab.errors import lookup
+from ganlab.experiments.spectra.lines import STRONGEST, strongest
 from ganlab.experiments.spectra.measure import NULL_NAME, Maps, MeasuredSet, Pair
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.profiles import Profiles
 from ganlab.results.tables import FREQUENCY, aligned, markdown, number, plain, with_interval, write_csv
-from ganlab.spectra import DEVIATIONS, SET_DEVIATIONS, Deviation, spectral_deviation
+from ganlab.spectra import DEVIATIONS, SET_DEVIATIONS, Deviation, Line, spectral_deviation
 from ganlab.spectra.statistics import PROFILES
 from ganlab.util.progress import bar
 
@@ -38,19 +39,25 @@ class DeviationRow:
         role: "fake", or "null" for one half of the reals against the other half.
         count: number of images of the set.
         values: name in ``ganlab.spectra.DEVIATIONS`` or ``SET_DEVIATIONS`` -> value, interval, null control.
+        lines: significant lattice lines, strongest first; None where none were looked for.
     """
 
     name: str
     role: str
     count: int
     values: Mapping[str, Deviation]
+    lines: tuple[Line, ...] | None = None
 
     def __getitem__(self, metric: str) -> Deviation:
         return lookup(self.values, metric, "deviation")
 
     def plain(self) -> dict[str, Any]:
         """As JSON values; NaN and infinity become None."""
-        return {"set": self.name, "role": self.role, "count": self.count, "values": plain(self.values)}
+        lines = None if self.lines is None else [{**plain(line), "words": line.words} for line in self.lines]
+        return {
+            "set": self.name, "role": self.role, "count": self.count, "values": plain(self.values),
+            "lines": lines,
+        }  # fmt: skip
 
 
 def row_from_plain(row: Mapping[str, Any]) -> DeviationRow:
@@ -59,7 +66,15 @@ def row_from_plain(row: Mapping[str, Any]) -> DeviationRow:
         name: Deviation(**{**entry, "value": math.nan if entry["value"] is None else entry["value"]})
         for name, entry in row["values"].items()
     }
-    return DeviationRow(row["set"], row["role"], row["count"], values)
+    lines = row.get("lines")
+    if lines is not None:
+        names = [field.name for field in fields(Line)]
+        lines = tuple(
+            Line(**{name: entry[name] for name in names if name != "members"},
+                 members=tuple((fy, fx) for fy, fx in entry["members"]))
+            for entry in lines
+        )  # fmt: skip
+    return DeviationRow(row["set"], row["role"], row["count"], values, lines)
 
 
 def deviation_rows(
@@ -185,8 +200,11 @@ def _text(row: DeviationRow, name: str, digits: int = 2) -> str:
 
 def plain_table(rows: Sequence[DeviationRow]) -> str:
     """The main deviations, a line a set, columns aligned with blanks."""
-    head = ["set", "images", *(TITLES[name] for name in SHOWN)]
-    return aligned([head, *([row.name, row.count, *(_text(row, name) for name in SHOWN)] for row in rows)])
+    head = ["set", "images", *(TITLES[name] for name in SHOWN), STRONGEST]
+    lines = [
+        [row.name, row.count, *(_text(row, name) for name in SHOWN), strongest(row.lines)] for row in rows
+    ]
+    return aligned([head, *lines])
 
 
 def markdown_table(rows: Sequence[DeviationRow], window: str) -> str:
@@ -197,12 +215,14 @@ def markdown_table(rows: Sequence[DeviationRow], window: str) -> str:
         known = next(row.values[name] for row in rows if name in row.values)
         cells = [_text(row, name, 2 if known.unit == "dB" else 4) for row in rows]
         lines.append([f"`{name}`", known.unit, *cells, known.summary])
+    summary = "strongest of the lattice lines: prominence fakes minus reals, family-wise adjusted p"
+    lines.append([STRONGEST, "dB", *(strongest(row.lines) for row in rows), summary])
     caption = f"\nConvention ganlab unless another is named; window {window}.\n"
     return markdown(head, lines, (0, 1, len(head) - 1)) + caption
 
 
 def meaning(rows: Sequence[DeviationRow], window: str, resamples: int, operators: Sequence[str] = ()) -> str:
-    """Three lines on how to read the table, and one on the theory in the figures.
+    """Four lines on how to read the table, and one on the theory in the figures.
 
     Args:
         rows: the table.
@@ -219,6 +239,8 @@ def meaning(rows: Sequence[DeviationRow], window: str, resamples: int, operators
         "much power there.\n"
         f"'{null.name}' is one random half of the reals against the other: so much difference means "
         "nothing.\n"
+        "strongest line: the frequency or lattice that stands out most, fakes minus reals in dB over its "
+        "neighbours; p is adjusted for looking everywhere.\n"
     ) + (
         f"'{operators[0]} alone (theory)' in the figures: the reals at half resolution, enlarged by that "
         "operator and by nothing else.\n"
