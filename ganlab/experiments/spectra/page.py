@@ -16,7 +16,7 @@ from ganlab.spectra import DEVIATIONS
 from ganlab.util.reading import read_json
 
 Row = Mapping[str, Any]
-"""A row of table.json: ``set``, ``role``, ``count``, ``lines``, ``values`` (name -> value, low, high, unit)."""
+"""A row of table.json: ``set``, ``role``, ``count``, ``lines``, ``values`` (name -> value, low, high ...)."""
 
 FIGURES = {
     "Deviations": {"table": "Bars: the main deviations of every set, with intervals and the null control."},
