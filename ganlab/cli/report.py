@@ -20,6 +20,7 @@ PAGES = {
     "train": "ganlab.experiments.training_run:page",
     "ablate": "ganlab.experiments.ablation.page:page",
     "detect": "ganlab.experiments.detection.page:page",
+    "audit": "ganlab.experiments.audit.page:page",
     "patches": "ganlab.experiments.patches.page:page",
     "evade": "ganlab.experiments.evasion.page:page",
 }

@@ -10,13 +10,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ganlab.data.arrays import UInt8Array
 from ganlab.data.listing import image_formats
@@ -66,6 +69,22 @@ class Header:
     """Whether the file has no colour."""
     quantization: int = 0
     """JPEG: sum of the luminance quantisation table (low = high quality); otherwise 0."""
+    tables: str = ""
+    """JPEG: the first digits of the hash of all quantisation tables."""
+    sampling: str = ""
+    """JPEG: how the colour planes are sampled, such as ``4:2:0``."""
+    coding: str = ""
+    """``progressive``, ``interlaced``, ``lossless`` (WebP), or nothing."""
+    layout: str = "RGB"
+    """Pillow's mode, palettes as ``P``."""
+    bits: int = 8
+    """Bits a channel in the file."""
+    orientation: int = 1
+    """EXIF orientation; 1 is upright."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """EXIF tags, comments and the like: name and value, sorted."""
+    profile: str = ""
+    """Colour profile or declared gamma: its kind and the first digits of its hash."""
 
     @property
     def size(self) -> str:
@@ -83,7 +102,89 @@ def probe(stream: IO[bytes]) -> Header:
         tables = getattr(image, "quantization", None) or {}
         codec = {"MPO": "JPEG"}.get(image.format or "", image.format or "unknown")
         quantization = sum(tables[min(tables)]) if tables and codec == "JPEG" else 0
-        return Header(*image.size, codec=codec, grey=image.mode in _GREY, quantization=quantization)
+        orientation, metadata = _metadata(image)
+        return Header(
+            *image.size, codec=codec, grey=image.mode in _GREY, quantization=quantization,
+            tables=_digest(json.dumps({str(k): list(v) for k, v in tables.items()})) if quantization else "",
+            sampling=_sampling(image), coding=_coding(image, stream), layout=image.mode, bits=_bits(image),
+            orientation=orientation, metadata=metadata, profile=_profile(image),
+        )  # fmt: skip
+
+
+_PROFILE = ("gamma", "srgb", "chromaticity")
+_TECHNICAL = frozenset({
+    "adobe", "adobe_transform", "aspect", "background", "compression", "duration", "exif", "extension",
+    "icc_profile", "interlace", "jfif", "jfif_unit", "jfif_version", "jfif_density", "loop", "photoshop",
+    "progression", "progressive", "resolution", "timestamp", "transparency", "version", *_PROFILE,
+})  # fmt: skip
+"""What Pillow notes of a file beside what its maker wrote into it."""
+_VALUE = 60
+"""Characters of a piece of metadata that are kept."""
+
+
+def _digest(text: str | bytes) -> str:
+    data = text.encode() if isinstance(text, str) else text
+    return hashlib.sha256(data).hexdigest()[:8]
+
+
+def _metadata(image: Image.Image) -> tuple[int, tuple[tuple[str, str], ...]]:
+    """EXIF orientation, and every EXIF tag, comment and text field; damaged EXIF is a field of its own."""
+    held: dict[str, str] = {}
+    orientation = 1
+    if "exif" in image.info:
+        try:
+            tags = image.getexif()
+            value = tags.get(ExifTags.Base.Orientation, 1)
+            orientation = value if value in range(1, 9) else 1
+            held |= {str(ExifTags.TAGS.get(tag, tag)): str(content)[:_VALUE] for tag, content in tags.items()}
+            held["EXIF"] = "yes"
+        except Exception:  # Pillow: of any kind
+            held["EXIF"] = "damaged"
+    for name, content in image.info.items():
+        if name not in _TECHNICAL:
+            held[str(name)] = content[:_VALUE] if isinstance(content, str) else _short(content)
+    return orientation, tuple(sorted(held.items()))
+
+
+def _short(content: Any) -> str:
+    return _digest(content) if isinstance(content, bytes) else str(content)[:_VALUE]
+
+
+def _profile(image: Image.Image) -> str:
+    """The embedded ICC profile, or the gamma that a PNG declares."""
+    embedded = image.info.get("icc_profile")
+    if embedded:
+        return f"ICC {_digest(embedded)}"
+    return ", ".join(f"{name} {image.info[name]}" for name in _PROFILE if name in image.info)
+
+
+def _sampling(image: Image.Image) -> str:
+    """JPEG: ``4:2:0`` and the like from the components' factors; otherwise nothing."""
+    layer = getattr(image, "layer", None) if image.format in ("JPEG", "MPO") else None
+    if not layer or len(layer) < 3:
+        return ""
+    across, down = layer[0][1] // max(1, layer[1][1]), layer[0][2] // max(1, layer[1][2])
+    known = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
+    return known.get((across, down), f"{across}x{down}")
+
+
+def _coding(image: Image.Image, stream: IO[bytes]) -> str:
+    if image.format == "WEBP" and stream.seekable():
+        stream.seek(0)
+        return "lossless" if b"VP8L" in stream.read(64) else ""
+    named = {"progressive": "progressive", "interlace": "interlaced"}
+    return next((name for key, name in named.items() if image.info.get(key)), "")
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits a channel in the file: Pillow reads 16 bit RGB as 8, and only the raw mode tells."""
+    if image.mode == "1":
+        return 1
+    tiles = getattr(image, "tile", None)
+    raw = tiles[0][3] if tiles else ""
+    raw = raw[0] if isinstance(raw, tuple) and raw else raw
+    digits = re.search(r";(\d+)", str(raw))
+    return 8 if image.mode == "P" or digits is None else min(16, int(digits[1]))
 
 
 def decode(stream: IO[bytes], channels: int) -> UInt8Array:

@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ganlab.data.arrays import UInt8Array
+from ganlab.data.decode import Header
 from ganlab.data.listing import HELD_OUT, TRAIN, image_suffixes
 from ganlab.data.pack import FORMAT
 from ganlab.data.stored import (
     Stored,
+    StoredFiles,
     in_memory,
     stored_folder,
     stored_image,
@@ -109,6 +111,27 @@ class ImageSet:
         return self._stored.quantization
 
     @property
+    def headers(self) -> list[Header] | None:
+        """What every image's file says of itself, in the set's order; None for arrays and packs."""
+        held = getattr(self._stored, "headers", None)
+        return None if held is None else [held[int(index)] for index in self._indices]
+
+    def singly(self) -> Iterator[UInt8Array]:
+        """Every image in its own size, uint8 (h, w, C): also of a set opened with ``mixed``.
+
+        Raises:
+            GanlabError: a file is damaged; it is named.
+        """
+        if not isinstance(self._stored, StoredFiles):
+            yield from (image for batch in self.batches() for image in batch)
+            return
+        digest = hashlib.sha256()
+        for image in map(self._stored.single, self._indices.tolist()):
+            digest.update(np.ascontiguousarray(image).data)
+            yield image
+        self._fingerprint = digest.hexdigest()
+
+    @property
     def recipe(self) -> dict[str, Any] | None:
         """How the images were made (crop, resampling filter, ...), where a pack records it."""
         return self._stored.recipe
@@ -158,7 +181,7 @@ class ImageSet:
         if self._fingerprint is None and np.array_equal(self._indices, np.arange(len(self._stored.names))):
             self._fingerprint = self._stored.pixels_sha256
         if self._fingerprint is None:
-            for _ in self.batches():
+            for _ in self.singly():
                 pass
         assert self._fingerprint is not None
         return self._fingerprint
@@ -183,7 +206,7 @@ class ImageSet:
         return _spaced(np.arange(self.num_images), count)
 
 
-def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> ImageSet:
+def open_image_set(path: str | os.PathLike[str], limit: int | None = None, mixed: bool = False) -> ImageSet:
     """Open a folder, pack, ``.npz``, ``.npy`` or StyleGAN zip for analysis. Nothing is resized or cropped.
 
     One image file is a set of one image.
@@ -196,6 +219,7 @@ def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> Im
     Args:
         path: the set, with or without ``@train`` or ``@val`` (``@test`` is ``@val``).
         limit: at most so many images, evenly spaced over the set (files are mostly ordered by class).
+        mixed: take files of several sizes too. Such a set is read by ``singly``, not in batches.
 
     Raises:
         GanlabError: nothing there, no images, damaged, several image sizes: says which file and what to do.
@@ -205,7 +229,7 @@ def open_image_set(path: str | os.PathLike[str], limit: int | None = None) -> Im
         raise GanlabError(f"the name {text!a} is not UTF-8 text; rename it")
     with reading(text):
         location, part = _split_off(text)
-        stored = _opened(location)
+        stored = _opened(location, mixed)
     indices = np.arange(len(stored.names))
     if part is not None:
         if stored.split is None:
@@ -244,13 +268,13 @@ def _split_off(text: str) -> tuple[Path, str | None]:
     return Path(stem).expanduser(), part
 
 
-def _opened(path: Path) -> Stored:
+def _opened(path: Path, mixed: bool = False) -> Stored:
     """The storage behind a path."""
     if path.is_dir():
         if is_pack(path):
             return stored_pack(path)
         meant = generated_part(path)
-        return stored_folder(path) if meant == path else _opened(meant)
+        return stored_folder(path, mixed) if meant == path else _opened(meant, mixed)
     if not path.exists():
         nearby = sorted(entry.name for entry in path.parent.glob("*")) if path.parent.is_dir() else []
         raise GanlabError(f"{path}: no such file or folder{nearest_name(path.name, nearby)}")
@@ -264,7 +288,7 @@ def _opened(path: Path) -> Stored:
             f"{path}: expected a folder of images, a pack (folder), one image, or a file ending in "
             f"{', '.join(_OPENERS)}"
         )
-    return _OPENERS[ending](path)
+    return stored_zip(path, mixed) if ending == ".zip" else _OPENERS[ending](path)
 
 
 def is_pack(path: Path) -> bool:

@@ -101,17 +101,21 @@ class StoredFiles:
     class_names: tuple[str, ...] = ()
     recipe: dict[str, Any] | None = None
     pixels_sha256: str | None = None
+    mixed: bool = False
+    """Images of several sizes are held too; they are read one by one (`single`), and ``shape`` is the least
+    height and width."""
     codecs: frozenset[str] = field(init=False)
     quantization: frozenset[int] = field(init=False)
+    headers: list[Header] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         names: Iterable[str] = self.names
         if len(self.names) >= BAR_FROM:
             names = bar(names, total=len(self.names), desc=f"reading {self.path.name}", unit="file")
-        headers: list[Header] = [self._guarded(name, probe) for name in names]
+        self.headers = headers = [self._guarded(name, probe) for name in names]
         first = headers[0]
         odd = next((i for i, header in enumerate(headers) if header.size != first.size), None)
-        if odd is not None:
+        if odd is not None and not self.mixed:
             # An analysis never resizes: it would put the resampling into the spectrum.
             sizes = len({header.size for header in headers})
             raise GanlabError(
@@ -119,7 +123,8 @@ class StoredFiles:
                 f"({self.names[0]}) is {first.size}; analysis never resizes: bring them "
                 f"to one size first, with 'ganlab data pack {self.path} OUT --size N'"
             )
-        self.shape = (first.height, first.width, 1 if all(h.grey for h in headers) else 3)
+        height, width = min(h.height for h in headers), min(h.width for h in headers)
+        self.shape = (height, width, 1 if all(h.grey for h in headers) else 3)
         self.codecs = frozenset(h.codec for h in headers)
         self.quantization = frozenset(h.quantization for h in headers if h.quantization)
 
@@ -131,9 +136,14 @@ class StoredFiles:
         except Exception as error:  # Pillow: of any kind
             raise GanlabError(f"{self.path}: {name} cannot be read: {why_unreadable(error)}") from error
 
+    def single(self, index: int) -> UInt8Array:
+        """One image in its own size, uint8 (h, w, C)."""
+        pixels: UInt8Array = self._guarded(self.names[index], partial(decode, channels=self.shape[2]))
+        return pixels
+
     def _decode(self, index: int) -> UInt8Array:
         name = self.names[index]
-        pixels: UInt8Array = self._guarded(name, partial(decode, channels=self.shape[2]))
+        pixels = self.single(index)
         if pixels.shape != self.shape:
             raise GanlabError(f"{self.path}: {name} decodes to {pixels.shape}, its header says {self.shape}")
         return pixels
@@ -146,7 +156,7 @@ class StoredFiles:
             yield np.stack(part)
 
 
-def stored_folder(path: Path) -> StoredFiles:
+def stored_folder(path: Path, mixed: bool = False) -> StoredFiles:
     """Image files of a folder and its subfolders; class folders give labels, train/ and val/ a split."""
     listing = list_images(path)
     names = [file.name for file in listing.files]
@@ -156,7 +166,9 @@ def stored_folder(path: Path) -> StoredFiles:
     split = None
     if listing.files[0].split is not None:
         split = np.array([file.split for file in listing.files], dtype=np.int64)
-    return StoredFiles(path, names, lambda name: open_regular(path / name), labels, split, classes)
+    return StoredFiles(
+        path, names, lambda name: open_regular(path / name), labels, split, classes, mixed=mixed
+    )
 
 
 def stored_image(path: Path) -> StoredFiles:
@@ -164,7 +176,7 @@ def stored_image(path: Path) -> StoredFiles:
     return StoredFiles(path.parent, [path.name], lambda name: open_regular(path))
 
 
-def stored_zip(path: Path) -> StoredFiles:
+def stored_zip(path: Path, mixed: bool = False) -> StoredFiles:
     """A zip of images (StyleGAN's dataset_tool): sorted names, labels from dataset.json if it has any."""
     archive = Archive(path)
     names = sorted(n for n in archive.names if Path(n).suffix.lower() in image_suffixes())
@@ -172,7 +184,7 @@ def stored_zip(path: Path) -> StoredFiles:
         raise GanlabError(
             f"{path}: no image in this zip; expected PNG files as StyleGAN's dataset_tool writes"
         )
-    return StoredFiles(path, names, archive.open, zip_labels(archive, names))
+    return StoredFiles(path, names, archive.open, zip_labels(archive, names), mixed=mixed)
 
 
 LABELS = "dataset.json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ganlab.forensics.audit.audit import audit_sets
+from ganlab.forensics.audit.report import KINDS, AuditReport
 from ganlab.forensics.detectors.frozen import FrozenDetector
 from ganlab.forensics.detectors.store import (
     SavedDetector,
@@ -50,12 +52,14 @@ __all__ = [
     "DETECTORS",
     "FEATURES",
     "GUARDS",
+    "KINDS",
     "LEVELS",
     "METRICS",
     "NULL",
     "PERTURBATIONS",
     "PRESETS",
     "SEVERITIES",
+    "AuditReport",
     "Bench",
     "Checked",
     "Feature",
@@ -72,6 +76,7 @@ __all__ = [
     "Split",
     "System",
     "Traces",
+    "audit_sets",
     "check",
     "check_leakage",
     "check_sets",

@@ -1,0 +1,1 @@
+"""Is a set of reals and fakes a fair one: findings, a table, a page."""
