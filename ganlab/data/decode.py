@@ -118,6 +118,8 @@ _TECHNICAL = frozenset({
     "progression", "progressive", "resolution", "timestamp", "transparency", "version", *_PROFILE,
 })  # fmt: skip
 """What Pillow notes of a file beside what its maker wrote into it."""
+_BY_FORMAT = {("dpi", "BMP"), ("dpi", "TIFF")}
+"""Fields that every file of a format has."""
 _VALUE = 60
 """Characters of a piece of metadata that are kept."""
 
@@ -141,7 +143,7 @@ def _metadata(image: Image.Image) -> tuple[int, tuple[tuple[str, str], ...]]:
         except Exception:  # Pillow: of any kind
             held["EXIF"] = "damaged"
     for name, content in image.info.items():
-        if name not in _TECHNICAL:
+        if name not in _TECHNICAL and (name, image.format) not in _BY_FORMAT:
             held[str(name)] = content[:_VALUE] if isinstance(content, str) else _short(content)
     return orientation, tuple(sorted(held.items()))
 

@@ -9,7 +9,7 @@ from ganlab.experiments.audit.measure import HEADER, rows, summary
 from ganlab.forensics import KINDS
 from ganlab.results.folder import RESULTS
 from ganlab.results.page import Cell, Page, Section, Table
-from ganlab.util.atomic import read_json
+from ganlab.util.reading import read_json
 
 READING = (
     "Every finding comes with the area under the ROC curve of a detector that sees only this: 0.5 is "

@@ -14,7 +14,7 @@ from ganlab.experiments.audit.page import page
 from ganlab.results.folder import RESULTS, ResultsFolder, describe_sets
 from ganlab.results.page import write_page
 from ganlab.results.tables import write_csv
-from ganlab.util.atomic import read_json
+from ganlab.util.reading import read_json
 
 VERB = "audit"
 

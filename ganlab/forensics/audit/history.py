@@ -32,10 +32,12 @@ GRID_ALONE = 1.6
 """The excess over that at the next best place: 1.9 and more for JPEG of quality 30 to 98, at most 1.2 for
 what repeats every 8 pixels otherwise (enlarging by 8/5 or 8)."""
 GRID_PRESENT = 0.05
-"""Mean share of a set that was JPEG whatever the other set is."""
+"""Mean share of a set that was JPEG whatever the other set is, and whatever else was done to it."""
 FALL_DB = -7.5
 """Of the highest quarter of the frequencies against the other set's: an interpolator leaves it nearly
 empty. Filters of a reduction differ by 5 dB at most, enlarging by a quarter gives -8."""
+CLIPPED = 0.01
+"""Difference in the share of values that are 0 or 255."""
 LOWEST_LINE = 0.03
 """Cycles per pixel."""
 FEW_COLOURS = 256
@@ -88,7 +90,8 @@ def history_findings(
     lines = _lines(real, fake)
     odd = [line for line in lines if not _of_eight(line.frequency, real)]
     fall = fall_db(real, fake)
-    for one in _jpeg(real, fake, known, files_jpeg):
+    least = GRID_PRESENT if odd or abs(fall) >= -FALL_DB else GRID_EXCESS
+    for one in _jpeg(real, fake, known, files_jpeg, least):
         yield one
         known.add(one.kind)
     jpeg = bool(known & {"jpeg_history", "grid", "quality"}) or any(files_jpeg)
@@ -145,34 +148,51 @@ def _palette(real: Signs, fake: Signs) -> Iterator[Finding]:
 # ------------------------------------------------------------------------------------------------------ JPEG
 
 
-def _jpeg(real: Signs, fake: Signs, known: set[str], files_jpeg: tuple[bool, bool]) -> Iterator[Finding]:
-    """Grids of zero DCT coefficients that one set has, or has more of."""
-    grids = _grids(real, fake)
+def _jpeg(
+    real: Signs, fake: Signs, known: set[str], files_jpeg: tuple[bool, bool], least: float
+) -> Iterator[Finding]:
+    """Grids of zero DCT coefficients that one set has, or has ``least`` more of."""
+    grids = _grids(real, fake, least)
     if grids:
         yield from _grid_findings(real, fake, grids, known, files_jpeg)
         return
-    # every image cropped at a place of its own: no common grid, but each has one
+    # too few images for a place of their common grid, or every image was cut at a place of its own
     best = [part.grid.max((1, 2)) for part in (real, fake)]
     tested = separation(best[0], best[1], looks=2)
     excess = float(best[1].mean() - best[0].mean())
-    if tested.p < ALPHA and abs(excess) >= 2 * GRID_EXCESS and _alone_each(real, fake):
-        side = SIDES[int(excess > 0)]
-        if not files_jpeg[int(excess > 0)]:
-            text = f"the {side} look as if JPEG files had been cut at places that differ from image to image"
-            yield finding("jpeg_history", text + _by(side), tested, side)
-        yield finding(
-            "grid", f"JPEG's blocks begin at other places from image to image in the {side}", tested, side
-        )
+    if tested.p >= ALPHA or abs(excess) < 2 * least:
+        return
+    number = int(excess > 0)
+    side, place = SIDES[number], _common_place((real, fake)[number])
+    if place is None:
+        return
+    where = f"at row {place[0]}, column {place[1]}"
+    if place[0] < 0:
+        where = "at places that differ from image to image"
+    if not files_jpeg[number]:
+        text = f"some of the {side} look as if they were JPEG files once: blocks begin {where}"
+        yield finding("jpeg_history", text + _by(side), tested, side)
+    if place != (0, 0):
+        yield finding("grid", f"JPEG's blocks begin {where} in the {side}", tested, side)
 
 
-def _alone_each(real: Signs, fake: Signs) -> bool:
-    """Whether the images with most zeros on a grid have them at one place, as JPEG makes them."""
-    maps = np.concatenate([real.grid, fake.grid]).reshape(-1, 64)
-    top = np.sort(maps[np.argsort(maps.max(1))[-max(10, len(maps) // 20) :]], 1)
-    return bool(np.median(top[:, -1] / np.maximum(top[:, -2], 1e-4)) >= GRID_ALONE)
+def _common_place(part: Signs) -> tuple[int, int] | None:
+    """Where most of the images with the most zeros have their grid; (-1, -1) for no common place.
+
+    None where their zeros do not stand at one place of each image, as JPEG makes them.
+    """
+    maps = part.grid.reshape(-1, 64)
+    top = maps[np.argsort(maps.max(1))[-max(10, len(maps) // 20) :]]
+    ordered = np.sort(top, 1)
+    if np.median(ordered[:, -1] / np.maximum(ordered[:, -2], 1e-4)) < GRID_ALONE:
+        return None
+    places = np.bincount(top.argmax(1), minlength=64)
+    if places.max() < len(top) / 2:
+        return -1, -1
+    return int(places.argmax() // 8), int(places.argmax() % 8)
 
 
-def _grids(real: Signs, fake: Signs) -> dict[Side, tuple[tuple[int, int], Separation, float]]:
+def _grids(real: Signs, fake: Signs, least: float) -> dict[Side, tuple[tuple[int, int], Separation, float]]:
     """Side -> place of its grid, test, excess over the other set; absent without a grid."""
     grids: dict[Side, tuple[tuple[int, int], Separation, float]] = {}
     for side, own, other in ((SIDES[0], real, fake), (SIDES[1], fake, real)):
@@ -182,7 +202,7 @@ def _grids(real: Signs, fake: Signs) -> dict[Side, tuple[tuple[int, int], Separa
         excess = float(mean[y, x] - other.grid[:, y, x].mean())
         alone = mean[y, x] >= GRID_ALONE * max(float(ordered[-2]), 1e-4)
         tested = separation(real.grid[:, y, x], fake.grid[:, y, x], looks=128)
-        if tested.p < ALPHA and excess >= GRID_EXCESS and alone:
+        if tested.p < ALPHA and excess >= least and alone:
             grids[side] = (int(y), int(x)), tested, excess
     return grids
 
@@ -224,7 +244,7 @@ def _grid_findings(
 def _of_eight(frequency: float, signs: Signs) -> bool:
     """Whether a frequency is a multiple of 1/8 within the resolution, as lines of JPEG's grid are."""
     resolution = 1.01 / min(signs.rows.shape[2], signs.columns.shape[2])
-    return abs(frequency - round(8 * frequency) / 8) <= resolution
+    return bool(abs(frequency - round(8 * frequency) / 8) <= resolution)
 
 
 def _lines(real: Signs, fake: Signs) -> list[Line]:
@@ -294,6 +314,9 @@ def _enlarged(real: Signs, fake: Signs, lines: list[Line], fall: float, least: f
 
 def _resampling(real: Signs, fake: Signs) -> list[Finding]:
     """Spectra that differ beyond what brightness and contrast explain."""
+    clipped = [_clipped(part).mean() for part in (real, fake)]
+    if abs(clipped[1] - clipped[0]) >= CLIPPED:
+        return []  # edges of what is cut off have a spectrum of their own, and brightness is told already
     tested = separation(*learned_scores(*_explained(real, fake)), directed=True)
     if tested.p >= ALPHA:
         return []
@@ -305,17 +328,24 @@ def _resampling(real: Signs, fake: Signs) -> list[Finding]:
     return [finding("resampling", text, tested, "both", True)]
 
 
+def _clipped(part: Signs) -> Floats:
+    """Share of every image's values that are 0 or 255."""
+    ends: Floats = part.levels[:, :, (0, 255)].sum((1, 2)) / part.levels.sum((1, 2))
+    return ends
+
+
 def _explained(real: Signs, fake: Signs) -> tuple[Floats, Floats]:
     """The bands less what a regression within the sets on contrast and brightness says of them."""
     bands, causes = [], []
     for part in (real, fake):
-        clipped = part.levels[:, :, (0, 255)].sum((1, 2)) / part.levels.sum((1, 2))
-        mean = part.colour.mean(1)
-        cause = np.column_stack([np.log(part.spread + 1), mean / 128, (mean / 128) ** 2, np.sqrt(clipped)])
+        mean, white = part.colour.mean(1) / 128, np.sqrt(_clipped(part))
+        cause = np.column_stack([np.log(part.spread + 1), mean, mean**2, white])
         bands.append(part.bands)
         causes.append(cause)
     inner = [np.concatenate([part - part.mean(0) for part in parts]) for parts in (causes, bands)]
-    slopes = np.linalg.lstsq(inner[0], inner[1], rcond=None)[0]
+    # a cause that hardly varies within the sets must not be given a slope to extrapolate with
+    squares = inner[0].T @ inner[0] + 1e-3 * len(inner[0]) * np.eye(inner[0].shape[1])
+    slopes = np.linalg.solve(squares, inner[0].T @ inner[1])
     rest = [band - cause @ slopes for band, cause in zip(bands, causes, strict=True)]
     return rest[0], rest[1]
 
