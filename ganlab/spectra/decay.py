@@ -102,7 +102,7 @@ def _smooth(profiles: Tensor) -> Tensor:
     return (sums[:, index + reach + 1] - sums[:, index - reach]) / (2 * reach + 1)
 
 
-def decay_fit(profiles: Tensor, height: int, width: int) -> DecayFit:
+def decay_fit(profiles: Tensor, height: int, width: int, steps: int = 60) -> DecayFit:
     """Fit the decay of amplitude profiles beyond 0.85 of the corner frequency, all at once.
 
     Least squares in the amplitude over the exponent alone, the curve held at the first point, as published
@@ -112,6 +112,7 @@ def decay_fit(profiles: Tensor, height: int, width: int) -> DecayFit:
         profiles: ``(M, 200)`` from ``decay_profile`` or means of such.
         height: H of the images.
         width: W of the images.
+        steps: of the search for the exponent; 0 where only the amplitudes are asked for.
     """
     start = round(DECAY_BINS * (FIT_START - START) / START)
     y = _smooth(profiles.double())[:, start:]
@@ -120,7 +121,7 @@ def decay_fit(profiles: Tensor, height: int, width: int) -> DecayFit:
     first = y[:, :1].clamp_min(1e-12)
     relative = y / first
     exponent = torch.full_like(first, -2.0)
-    for _ in range(60):
+    for _ in range(steps):
         curve = torch.exp(exponent * log_x)
         slope = curve * log_x
         step = ((relative - curve) * slope).sum(1, keepdim=True) / slope.square().sum(1, keepdim=True)

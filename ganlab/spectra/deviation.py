@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+import functools
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError, lookup
 from ganlab.spectra.accumulator import SpectrumAccumulator, profile_set
-from ganlab.spectra.deviation_metrics import DEVIATIONS, DeviationMetric, Grid
+from ganlab.spectra.deviation_metrics import DEVIATIONS, DeviationMetric, Grid, coordinates
 from ganlab.spectra.guards import (
     SpectralWarning,
     check_sizes,
@@ -20,7 +21,17 @@ from ganlab.spectra.guards import (
     number_warnings,
     range_warnings,
 )
-from ganlab.spectra.resampling import Stacked, bootstrap, interval, null_draws, p_values, permutations
+from ganlab.spectra.intervals import BOOTSTRAP_T, INVERSION, bootstrap_t, invert
+from ganlab.spectra.resampling import (
+    Stacked,
+    draw,
+    influences,
+    interval,
+    null_draws,
+    null_parts,
+    p_values,
+    permutations,
+)
 from ganlab.spectra.set_metrics import SET_DEVIATIONS, Options, SetResult
 from ganlab.spectra.statistics import SpectrumStatistics
 
@@ -32,16 +43,19 @@ class Deviation:
     """One distance between a real and a fake set.
 
     Attributes:
-        value: of the two sets as given.
+        value: the estimate. For a distance that cannot be negative it is corrected for what noise alone adds
+            (the median-unbiased point of the test inversion), so that it may be 0; else, and where nothing
+            was resampled, the distance of the two sets as given.
         unit: "dB", "1", "nat", ...
         summary: one line that says what it is.
-        low: lower end of the bootstrap percentile interval over images, None where there is none. Resampling
-            adds noise, so that the interval of a distance that cannot be negative never reaches zero: hold it
-            against the null control.
+        low: lower end of the interval over images, None where there is none; never above ``value``.
         high: its upper end.
+        method: of the interval: "bootstrap-t" of what has a sign or a mean, "test inversion" of distances
+            that cannot be negative, "Wilson" of a classifier's score; empty without one.
+        observed: the distance of the two sets as given; the p-value is that of this number.
         p_value: permutation test of "the labels real and fake do not matter"; None where it does not apply.
-        null_mean: the same distance between real and real, mean over draws.
-        null_low: lower end of its interval.
+        null_mean: the same estimate between real and real at the same counts, mean over splits.
+        null_low: lower end of the range that holds ``level`` of them.
         null_high: its upper end.
         real: the number of the real set alone, where the distance is a difference of such.
         fake: that of the fake set.
@@ -54,6 +68,8 @@ class Deviation:
     summary: str
     low: float | None = None
     high: float | None = None
+    method: str = ""
+    observed: float | None = None
     p_value: float | None = None
     null_mean: float | None = None
     null_low: float | None = None
@@ -147,12 +163,14 @@ def _stack(one: SpectrumStatistics, names: Collection[str]) -> Stacked:
     return Stacked(picked, one.means, one.count)
 
 
-def _resample(pair: _Comparison, metrics: Collection[DeviationMetric]) -> dict[str, list[float]]:
-    """Intervals, null control and p-values of all metrics at once."""
+def _resample(pair: _Comparison, metrics: Sequence[DeviationMetric]) -> list[dict[str, Any]]:
+    """Estimate, interval, null control and p-value of every metric, from the same resamples."""
     options, names = pair.options, sorted({name for metric in metrics for name in metric.needs})
     statistic = _statistic(metrics, pair.grid)
     real, fake = _stack(pair.real, names), _stack(pair.fake, names)
-    boot = bootstrap(real, fake, statistic, options.resamples, options.seed)
+    signed = [metric for metric in metrics if metric.apart is None]
+    influence = influences(real, fake, _statistic(signed, pair.grid)) if signed else None
+    draws = draw(real, fake, options.resamples, options.seed, influence)
     null = null_draws(real, pair.fake.count, statistic, options.resamples, options.seed)
     both = {name: torch.cat((pair.real.profiles[name], pair.fake.profiles[name])).double() for name in names}
     dealt = permutations(Stacked(both), pair.real.sampled, statistic, options.resamples, options.seed)
@@ -160,45 +178,75 @@ def _resample(pair: _Comparison, metrics: Collection[DeviationMetric]) -> dict[s
         {name: s.profiles[name].double().mean(0, keepdim=True) for name in names}
         for s in (pair.real, pair.fake)
     ]
-    low, high = interval(boot, options.level)
-    null_low, null_high = interval(null, options.level)
-    columns = {
-        "low": low,
-        "high": high,
-        "null_low": null_low,
-        "null_high": null_high,
-        "null_mean": null.mean(0),
-        "p_value": p_values(statistic(*sample_means)[0], dealt),
-    }
-    return {name: values.tolist() for name, values in columns.items()}
+    p_value = p_values(statistic(*sample_means)[0], dealt).tolist()
+    rows: list[dict[str, Any]] = [{} for _ in metrics]
+    if influence is not None and draws.variance is not None:
+        variance = real.variance(influence[0])[0] + fake.variance(influence[1])[0]
+        of_signed = _statistic(signed, pair.grid)
+        values = of_signed(pair.real.means, pair.fake.means)[0]
+        low, high = bootstrap_t(
+            values, variance, of_signed(draws.real, draws.fake), draws.variance, options.level
+        )
+        ends = zip(low.tolist(), high.tolist(), strict=True)
+        for row, metric in zip(rows, metrics, strict=True):
+            if metric.apart is None:
+                row["low"], row["high"] = next(ends)
+                row["method"] = BOOTSTRAP_T
+    for i, (row, metric) in enumerate(zip(rows, metrics, strict=True)):
+        controls = null[:, i]
+        if metric.apart is not None:
+            inverted = invert(
+                functools.partial(metric.apart, grid=pair.grid),
+                *(coordinates(means, metric.needs[0]) for means in (pair.real.means, pair.fake.means)),
+                *(coordinates(means, metric.needs[0]) for means in (draws.real, draws.fake)),
+                options.level,
+            )
+            row |= {"value": inverted.value, "low": inverted.low, "high": inverted.high, "method": INVERSION}
+            controls = torch.from_numpy(inverted.estimates(controls.numpy()))
+        row["p_value"] = p_value[i]
+        row |= _null_columns(controls, options.level)
+    return rows
+
+
+def _null_columns(values: Tensor, level: float) -> dict[str, float]:
+    """The control's columns of a report from its values ``(R,)``."""
+    low, high = interval(values[:, None], level)
+    return {"null_mean": float(values.mean()), "null_low": float(low), "null_high": float(high)}
 
 
 def _mean_deviations(pair: _Comparison, metrics: dict[str, DeviationMetric]) -> dict[str, Deviation]:
     if not metrics:
         return {}
     values = _statistic(metrics.values(), pair.grid)(pair.real.means, pair.fake.means)[0].tolist()
-    columns = _resample(pair, metrics.values()) if pair.resampled else {}
+    rows: list[dict[str, Any]] = [{} for _ in metrics]
+    null = ""
+    if pair.resampled:
+        rows = _resample(pair, list(metrics.values()))
+        first, second, factor = null_parts(pair.real.sampled, pair.real.count, pair.fake.count)
+        null = (
+            f"{pair.options.resamples} random splits of the real set into {first} and {second} images, their "
+            f"deviations from the mean times {factor:.2f}: as for {pair.real.count} and {pair.fake.count}"
+        )
     found = {}
-    for i, (name, metric) in enumerate(metrics.items()):
-        row: dict[str, Any] = {column: numbers[i] for column, numbers in columns.items()}
+    for row, value, (name, metric) in zip(rows, values, metrics.items(), strict=True):
         if metric.single is not None:
             row["real"] = float(metric.single(pair.real.means, pair.grid))
             row["fake"] = float(metric.single(pair.fake.means, pair.grid))
-        null = f"two draws with replacement from the real set, {pair.real.count} and {pair.fake.count} images"
-        found[name] = Deviation(values[i], metric.unit, metric.summary, null=null if columns else "", **row)
+        row = {"value": value, "observed": value, "null": null, **row}
+        found[name] = Deviation(unit=metric.unit, summary=metric.summary, **row)
     return found
 
 
 def _set_deviation(result: SetResult, unit: str, summary: str, level: float, paired: bool) -> Deviation:
-    row: dict[str, Any] = {}
-    if result.boot is not None:
-        row["low"], row["high"] = (float(end) for end in interval(result.boot[:, None], level))
+    row: dict[str, Any] = {"low": result.low, "high": result.high, "method": result.method}
     if result.null is not None:
-        row["null_low"], row["null_high"] = (float(end) for end in interval(result.null[:, None], level))
-        row["null_mean"] = float(result.null.mean())
+        row |= _null_columns(result.null, level)
     if result.permuted is not None:
-        row["p_value"] = float(p_values(torch.tensor([result.value]), result.permuted[:, None]))
-    return Deviation(result.value, unit, summary, paired=paired, null=result.how_null, **row)
+        row["p_value"] = float(p_values(torch.tensor([result.observed]), result.permuted[:, None]))
+    value = result.observed if result.value is None else result.value
+    return Deviation(
+        value, unit, summary, observed=result.observed, paired=paired, null=result.how_null, **row
+    )
 
 
 def _warnings(
@@ -243,7 +291,8 @@ def spectral_deviation(
 
     Distances are computed from mean profiles in the convention each names ("ganlab" luma power unless said
     otherwise; the zero frequency, brightness, is left out). Differences are fake minus real. Every set is
-    resampled over images; the null control is the same distance between real and real at the same counts.
+    resampled over images; ``Deviation.method`` says how the interval was made. The null control is the same
+    estimate between parts of the real set, at the counts of the two sets.
 
     Args:
         real: the reference: float ``(N, 1 or 3, H, W)`` in [-1, 1], batches of such, a

@@ -102,8 +102,11 @@ class DeviationMetric:
         summary: one line that says what it is.
         unit: of the value.
         needs: profiles it is computed from.
-        function: ``(real means, fake means, grid) -> (R,)``.
+        function: ``(real means, fake means, grid) -> (R,)``; torch can differentiate it.
         signed: fake minus real with a sign; tested on both sides.
+        apart: of a distance that cannot be negative, the same as a function of ``coordinates``:
+            ``(real, fake, grid) -> (...,)`` of ``(..., K)`` each. Its interval inverts a test along a path in
+            these coordinates; without it the interval is a bootstrap-t one.
         available: whether images of that size have it.
         single: the number of one set, where the distance is a difference of such.
     """
@@ -113,33 +116,63 @@ class DeviationMetric:
     needs: tuple[str, ...]
     function: Callable[[Means, Means, Grid], Tensor]
     signed: bool = False
+    apart: Callable[[Tensor, Tensor, Grid], Tensor] | None = None
     available: Callable[[Grid], bool] = big_enough
     single: Callable[[Means, Grid], Tensor] | None = None
 
 
-def _difference(real: Means, fake: Means) -> Tensor:
-    """Fake minus real radial profile in dB without the zero frequency (that is brightness): ``(R, K-1)``."""
-    return decibels(fake["radial"][:, 1:]) - decibels(real["radial"][:, 1:])
+def coordinates(means: Means, profile: str) -> Tensor:
+    """A mean profile in the unit in which two sets differ by a sum, ``(R, K)``.
+
+    dB of the radial profile without the zero frequency (that is brightness); every other profile as it is.
+    """
+    return decibels(means["radial"][:, 1:]) if profile == "radial" else means[profile]
 
 
 def _band(values: Tensor, grid: Grid, low: float, high: float) -> Tensor:
-    frequencies = torch.arange(1, values.shape[1] + 1, device=values.device) / grid.smaller
-    return values[:, (frequencies > low) & (frequencies <= high)].mean(1)
+    frequencies = torch.arange(1, values.shape[-1] + 1, device=values.device) / grid.smaller
+    return values[..., (frequencies > low) & (frequencies <= high)].mean(-1)
 
 
-def band_distance(low: float, high: float) -> Callable[[Means, Means, Grid], Tensor]:
+def band_distance(low: float, high: float) -> Callable[[Tensor, Tensor, Grid], Tensor]:
     """Mean absolute dB difference of the radial profiles over ``low < f <= high``."""
-    return lambda real, fake, grid: _band(_difference(real, fake).abs(), grid, low, high)
+    return lambda real, fake, grid: _band((fake - real).abs(), grid, low, high)
+
+
+def nyquist_distance(real: Tensor, fake: Tensor, grid: Grid) -> Tensor:
+    """Absolute dB difference of the last ring."""
+    return (fake - real)[..., -1].abs()
+
+
+def log_spectral_distance(real: Tensor, fake: Tensor, grid: Grid) -> Tensor:
+    """Root mean square dB difference of the radial profiles."""
+    return (fake - real).square().mean(-1).sqrt()
+
+
+def minmax_l1(real: Tensor, fake: Tensor, grid: Grid) -> Tensor:
+    """Sum over bins of the absolute difference of the mean min-max profiles."""
+    return (fake - real).abs().sum(-1)
+
+
+def bce_excess(real: Tensor, fake: Tensor, grid: Grid) -> Tensor:
+    """Binary cross-entropy of the mean fake profile against the real one, minus the real one's entropy."""
+    target, guess = (one.clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR) for one in (real, fake))
+    gain: Tensor = target * (target / guess).log() + (1 - target) * ((1 - target) / (1 - guess)).log()
+    return gain.mean(-1)
+
+
+def cosine(real: Tensor, fake: Tensor, grid: Grid) -> Tensor:
+    """One minus the cosine of the angle between the mean min-max profiles."""
+    return 1 - torch.cosine_similarity(real, fake, dim=-1)
+
+
+def _difference(real: Means, fake: Means) -> Tensor:
+    return coordinates(fake, "radial") - coordinates(real, "radial")
 
 
 def high_excess(real: Means, fake: Means, grid: Grid) -> Tensor:
     """Mean signed dB difference of the radial profiles above half of Nyquist."""
     return _band(_difference(real, fake), grid, MID, 0.5)
-
-
-def nyquist_distance(real: Means, fake: Means, grid: Grid) -> Tensor:
-    """Absolute dB difference of the last ring."""
-    return _difference(real, fake)[:, -1].abs()
 
 
 def nyquist_excess(real: Means, fake: Means, grid: Grid) -> Tensor:
@@ -153,35 +186,13 @@ def axis_nyquist_excess(real: Means, fake: Means, grid: Grid) -> Tensor:
     return torch.add(*ends) / 2
 
 
-def log_spectral_distance(real: Means, fake: Means, grid: Grid) -> Tensor:
-    """Root mean square dB difference of the radial profiles."""
-    return _difference(real, fake).square().mean(1).sqrt()
-
-
-def minmax_l1(real: Means, fake: Means, grid: Grid) -> Tensor:
-    """Sum over bins of the absolute difference of the mean min-max profiles."""
-    return (fake["jung2021"] - real["jung2021"]).abs().sum(1)
-
-
-def bce_excess(real: Means, fake: Means, grid: Grid) -> Tensor:
-    """Binary cross-entropy of the mean fake profile against the real one, minus the real one's entropy."""
-    target, guess = (
-        means["durall2020"].clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR) for means in (real, fake)
-    )
-    gain: Tensor = target * (target / guess).log() + (1 - target) * ((1 - target) / (1 - guess)).log()
-    return gain.mean(1)
-
-
-def cosine(real: Means, fake: Means, grid: Grid) -> Tensor:
-    """One minus the cosine of the angle between the mean min-max profiles."""
-    return 1 - torch.cosine_similarity(real["jung2021"], fake["jung2021"], dim=1)
-
-
 def decay(part: str) -> Callable[[Means, Grid], Tensor]:
     """One number of the decay fit of one set: the exponent, or the first or last amplitude in dB."""
 
     def value(means: Means, grid: Grid) -> Tensor:
-        fitted: Tensor = getattr(decay_fit(means["decay"], grid.height, grid.width), part)
+        # The amplitudes are those of the smoothed profile: no search for the exponent.
+        steps = {} if part == "exponent" else {"steps": 0}
+        fitted: Tensor = getattr(decay_fit(means["decay"], grid.height, grid.width, **steps), part)
         return fitted if part == "exponent" else decibels(fitted).mul(2)  # an amplitude: 20 log10
 
     return value
@@ -190,6 +201,17 @@ def decay(part: str) -> Callable[[Means, Grid], Tensor]:
 def bump(profile: str, divisor: int) -> Callable[[Means, Grid], Tensor]:
     """Prominence of one set's spectrum at N/divisor of a profile."""
     return lambda means, grid: peak_prominence(means[profile], grid.along(profile), divisor, grid.windowed)
+
+
+def distance(
+    summary: str, unit: str, profile: str, apart: Callable[[Tensor, Tensor, Grid], Tensor]
+) -> DeviationMetric:
+    """The metric of a distance between one profile's ``coordinates`` that cannot be negative."""
+
+    def function(real: Means, fake: Means, grid: Grid) -> Tensor:
+        return apart(coordinates(real, profile), coordinates(fake, profile), grid)
+
+    return DeviationMetric(summary, unit, (profile,), function, apart=apart)
 
 
 def contrast(
@@ -221,21 +243,13 @@ def peak(profile: str, divisor: int) -> DeviationMetric:
 
 
 DEVIATIONS: dict[str, DeviationMetric] = {
-    "mean_db": DeviationMetric(
-        "mean absolute difference of the radial profiles", "dB", ("radial",), band_distance(0, 0.5)
+    "mean_db": distance(
+        "mean absolute difference of the radial profiles", "dB", "radial", band_distance(0, 0.5)
     ),
-    "low_db": DeviationMetric(
-        "the same up to 1/8 cycles per pixel", "dB", ("radial",), band_distance(0, LOW)
-    ),
-    "mid_db": DeviationMetric(
-        "the same from 1/8 to 1/4 cycles per pixel", "dB", ("radial",), band_distance(LOW, MID)
-    ),
-    "high_db": DeviationMetric(
-        "the same above 1/4 cycles per pixel", "dB", ("radial",), band_distance(MID, 0.5)
-    ),
-    "nyquist_db": DeviationMetric(
-        "absolute difference of the ring at Nyquist", "dB", ("radial",), nyquist_distance
-    ),
+    "low_db": distance("the same up to 1/8 cycles per pixel", "dB", "radial", band_distance(0, LOW)),
+    "mid_db": distance("the same from 1/8 to 1/4 cycles per pixel", "dB", "radial", band_distance(LOW, MID)),
+    "high_db": distance("the same above 1/4 cycles per pixel", "dB", "radial", band_distance(MID, 0.5)),
+    "nyquist_db": distance("absolute difference of the ring at Nyquist", "dB", "radial", nyquist_distance),
     "high_excess_db": DeviationMetric(
         "signed difference above 1/4 cycles per pixel", "dB", ("radial",), high_excess, signed=True
     ),
@@ -249,21 +263,17 @@ DEVIATIONS: dict[str, DeviationMetric] = {
         axis_nyquist_excess,
         signed=True,
     ),
-    "log_spectral_distance": DeviationMetric(
-        "root mean square difference of the radial profiles", "dB", ("radial",), log_spectral_distance
+    "log_spectral_distance": distance(
+        "root mean square difference of the radial profiles", "dB", "radial", log_spectral_distance
     ),
-    "minmax_l1": DeviationMetric(
-        "L1 distance of the mean min-max profiles (Jung 2021)", "1", ("jung2021",), minmax_l1
-    ),
-    "bce_excess": DeviationMetric(
+    "minmax_l1": distance("L1 distance of the mean min-max profiles (Jung 2021)", "1", "jung2021", minmax_l1),
+    "bce_excess": distance(
         "cross-entropy of the min-max profiles above its floor (Durall 2020)",
         "nat",
-        ("durall2020",),
+        "durall2020",
         bce_excess,
     ),
-    "cosine": DeviationMetric(
-        "one minus the cosine of the mean min-max profiles", "1", ("jung2021",), cosine
-    ),
+    "cosine": distance("one minus the cosine of the mean min-max profiles", "1", "jung2021", cosine),
     "decay_exponent": contrast(
         "decay exponent of the amplitude near the corner (Dzanic 2020), fake minus real",
         "1",

@@ -6,15 +6,18 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.spectra.resampling import bootstrap_counts, generator, pieces, split_masks
+from ganlab.spectra.intervals import BOOTSTRAP_T, INVERSION, SHARES, Inversion, bootstrap_t
+from ganlab.spectra.resampling import bootstrap_counts, generator, null_parts, pieces, split_masks
 from ganlab.spectra.statistics import SpectrumStatistics
 from ganlab.spectra.transforms import POWER_FLOOR, check_images
 from ganlab.util.hashing import derive_seed
+from ganlab.util.rates import mean_of_rates
 
 MAXIMUM_LENGTH = 64
 
@@ -29,18 +32,38 @@ def shorten(profiles: Tensor) -> Tensor:
     return torch.stack([profiles[:, a:b].mean(1) for a, b in pairs], 1)
 
 
-def gaussian(profiles: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+Gaussian = tuple[Tensor, Tensor]
+"""Means ``(R, K)`` and covariances ``(R, K, K)``."""
+
+
+def gaussian(profiles: Tensor, weights: Tensor) -> Gaussian:
     """Weighted mean ``(R, K)`` and covariance ``(R, K, K)`` of ``(N, K)`` profiles under ``(R, N)`` weights.
 
     Covariances are divided by n - 1, n the sum of the weights.
     """
-    totals = weights.sum(1)
-    mean = weights @ profiles / totals[:, None]
-    centred = profiles - profiles.mean(0)
-    shift = mean - profiles.mean(0)
-    second = torch.stack([(centred * row[:, None]).T @ centred for row in weights]) / totals[:, None, None]
-    covariance = second - shift[:, :, None] * shift[:, None, :]
-    return mean, covariance * (totals / (totals - 1).clamp_min(1))[:, None, None]
+    centre = profiles.mean(0)
+    return _from_sums(centre, *_sums(profiles - centre, weights))
+
+
+def _sums(centred: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights ``(R,)``, first ``(R, K)`` and second ``(R, K, K)`` moments of centred profiles."""
+    second = torch.stack([(centred * row[:, None]).T @ centred for row in weights])
+    return weights.sum(1), weights @ centred, second
+
+
+def _from_sums(centre: Tensor, totals: Tensor, first: Tensor, second: Tensor) -> Gaussian:
+    shift = first / totals[:, None]
+    covariance = second / totals[:, None, None] - shift[:, :, None] * shift[:, None, :]
+    return centre + shift, covariance * (totals / (totals - 1).clamp_min(1))[:, None, None]
+
+
+def _parted(profiles: Tensor, masks: Tensor) -> tuple[Gaussian, Gaussian]:
+    """Fits of the profiles that masks ``(R, N)`` of 0 and 1 choose, and of the others."""
+    centre = profiles.mean(0)
+    chosen = _sums(profiles - centre, masks)
+    whole = _sums(profiles - centre, masks.new_ones(1, masks.shape[1]))
+    others = tuple(total - part for total, part in zip(whole, chosen, strict=True))
+    return _from_sums(centre, *chosen), _from_sums(centre, *others)
 
 
 def _root(matrices: Tensor) -> Tensor:
@@ -49,7 +72,7 @@ def _root(matrices: Tensor) -> Tensor:
     return root
 
 
-def frechet_distance(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
+def frechet_distance(first: Gaussian, second: Gaussian) -> Tensor:
     """Squared Fréchet (2-Wasserstein) distance of Gaussians, ``(R,)``.
 
     ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2)``, as FID has it (Heusel et al. 2017).
@@ -281,18 +304,24 @@ class Options:
 
 @dataclass(frozen=True)
 class SetResult:
-    """A distance and its values under resampling.
+    """A distance with its interval and its values under resampling.
 
     Attributes:
-        value: of the sets as given.
-        boot: ``(R,)`` under the bootstrap, or None.
-        null: ``(R,)`` between real and real, or None.
+        observed: of the sets as given.
+        value: the estimate; None where that is the distance as given.
+        low: lower end of the interval, or None.
+        high: upper end.
+        method: of the interval.
+        null: estimates ``(R,)`` between real and real, or None.
         permuted: ``(R,)`` under permuted labels, or None.
         how_null: how the null control was drawn.
     """
 
-    value: float
-    boot: Tensor | None = None
+    observed: float
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
     null: Tensor | None = None
     permuted: Tensor | None = None
     how_null: str = ""
@@ -339,31 +368,62 @@ def needs_pairs(real: SpectrumStatistics, fake: SpectrumStatistics) -> str:
 
 
 def frechet(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options) -> SetResult:
-    """Fréchet distance between Gaussian fits of the log radial profiles without the zero frequency."""
-    logs = [
+    """Fréchet distance between Gaussian fits of the log radial profiles without the zero frequency.
+
+    Assumed truths of the test inversion lie on the straight line of optimal transport from the real fit to
+    the fake one: at share t of the way their distance is t^2 of the whole.
+    """
+    first, second = (
         shorten(one.profiles["radial"].double().clamp_min(POWER_FLOOR).log()[:, 1:]) for one in (real, fake)
-    ]
-    first, second = logs
-    whole = [gaussian(log, log.new_ones(1, len(log))) for log in logs]
-    value = float(frechet_distance(whole[0], whole[1]))
+    )
+    fits = [gaussian(log, log.new_ones(1, len(log))) for log in (first, second)]
+    observed = float(frechet_distance(*fits))
     draws = min(options.resamples, FRECHET_RESAMPLES)
     if not draws:
-        return SetResult(value)
-    source, pooled = generator(options.seed, "frechet"), torch.cat(logs)
-    boot, null, dealt = [], [], []
+        return SetResult(observed)
+    source, pooled = generator(options.seed, "frechet"), torch.cat((first, second))
+    a, b, factor = null_parts(len(first), len(first), len(second))
+    shown, null, dealt = [], [], []
     for rows in pieces(draws, len(pooled)):
-
-        def drawn(log: Tensor, number: int, rows: int = rows) -> tuple[Tensor, Tensor]:
-            return gaussian(log, bootstrap_counts(rows, len(log), number, source).double())
-
-        boot.append(frechet_distance(drawn(first, len(first)), drawn(second, len(second))))
-        null.append(frechet_distance(drawn(first, len(first)), drawn(first, len(second))))
+        drawn = [
+            gaussian(log, bootstrap_counts(rows, len(log), len(log), source).double())
+            for log in (first, second)
+        ]
+        shown.append(torch.stack([
+            frechet_distance(drawn[0], _transported(drawn[1], *fits, share)) for share in (0.0, 1.0, 2.0)
+        ]))  # fmt: skip
+        halves = _parted(first, split_masks(rows, len(first), b, source).double())
+        null.append(frechet_distance(*halves) * factor**2)
         mask = split_masks(rows, len(pooled), len(first), source).double()
-        dealt.append(frechet_distance(gaussian(pooled, mask), gaussian(pooled, 1 - mask)))
+        dealt.append(frechet_distance(*_parted(pooled, mask)))
+    # The distance of one resample is a parabola in the share: its mean part is, the other nearly.
+    at_0, at_1, at_2 = (values.numpy() for values in torch.cat(shown, 1))
+    shares = np.asarray(SHARES)[:, None]
+    bend = (at_2 - 2 * at_1 + at_0) / 2
+    curves = np.maximum(at_0 + (at_1 - at_0 - bend) * shares + bend * shares**2, 0)
+    tried = (observed * np.asarray(SHARES) ** 2, curves)
+    inverted = Inversion(observed, tried, lambda share: tried, options.level)
     how = (
-        f"two draws with replacement from the real set, {len(first)} and {len(second)} images; {draws} times"
+        f"{draws} random splits of the real set into {a} and {b} images, distances times {factor**2:.2f}: as "
+        f"for {len(first)} and {len(second)}"
     )
-    return SetResult(value, torch.cat(boot), torch.cat(null), torch.cat(dealt), how)
+    estimates = torch.from_numpy(inverted.estimates(torch.cat(null).numpy()))
+    return SetResult(
+        observed, inverted.value, inverted.low, inverted.high, INVERSION, estimates, torch.cat(dealt), how
+    )
+
+
+def _transported(drawn: Gaussian, real: Gaussian, fake: Gaussian, share: float) -> Gaussian:
+    """Fits drawn about the fake one, moved to the fit at a share of the way from the real one to it."""
+    root = _root(fake[1])
+    values, vectors = torch.linalg.eigh(fake[1])
+    kept = values > 1e-10 * values[:, -1:]
+    inverse = vectors * torch.where(kept, values, torch.ones_like(values)).rsqrt()[:, None, :] * kept[:, None]
+    inverse = inverse @ vectors.mT
+    back = inverse @ _root(root @ real[1] @ root) @ inverse
+    matrix = share * torch.eye(back.shape[-1], dtype=back.dtype) + (1 - share) * back
+    mean = real[0] + share * (fake[0] - real[0]) + ((drawn[0] - fake[0])[:, None] @ matrix)[:, 0]
+    return mean, matrix @ drawn[1] @ matrix.mT
 
 
 def _halves(real: Tensor, seed: int) -> list[tuple[Tensor, Tensor]]:
@@ -386,27 +446,22 @@ def cloaking_published(real: SpectrumStatistics, fake: SpectrumStatistics, optio
     return SetResult(value, null=torch.tensor(null), how_null=_how_halves(first))
 
 
-def _resampled_scores(judged: HeldOut, options: Options) -> Tensor:
-    source = generator(options.seed, "held-out")
-    scores = []
-    for rows in pieces(options.resamples, max(len(judged.right_real), len(judged.right_fake))):
-        accuracies = [
-            bootstrap_counts(rows, len(right), len(right), source).double() @ right / len(right)
-            for right in (judged.right_real, judged.right_fake)
-        ]
-        scores += [held_out_score(float(accuracy)) for accuracy in torch.add(*accuracies) / 2]
-    return torch.tensor(scores, dtype=torch.float64)
-
-
 def cloaking_held_out(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options) -> SetResult:
-    """The cloaking score of a converged classifier on images it was not trained on."""
+    """The cloaking score of a converged classifier on images it was not trained on.
+
+    The interval is that of the mean of two rates; it speaks of classifiers trained on as many images.
+    """
     first, second = real.profiles["jung2021"], fake.profiles["jung2021"]
     judged = held_out_cloaking(first, second, seed=options.seed)
     if not options.resamples:
         return SetResult(judged.score)
     null = [held_out_cloaking(a, b, seed=options.seed).score for a, b in _halves(first, options.seed)]
-    boot = _resampled_scores(judged, options)
-    return SetResult(judged.score, boot, torch.tensor(null), how_null=_how_halves(first))
+    right = (judged.right_real, judged.right_fake)
+    low, high = mean_of_rates([int(one.sum()) for one in right], [len(one) for one in right], options.level)
+    return SetResult(
+        judged.score, None, held_out_score(high), held_out_score(low), "Wilson",
+        torch.tensor(null), how_null=_how_halves(first),
+    )  # fmt: skip
 
 
 def _paired(
@@ -416,18 +471,26 @@ def _paired(
         assert real.images is not None
         assert fake.images is not None
         values = distance(real.images, fake.images).double().cpu()
+        mean, count = values.mean(), len(values)
         if not options.resamples:
-            return SetResult(float(values.mean()))
+            return SetResult(float(mean))
         source = generator(options.seed, "pairs")
-        shift = int(torch.randint(1, len(values), (1,), generator=source))
+        shift = int(torch.randint(1, count, (1,), generator=source))
         other = distance(real.images, real.images.roll(shift, 0)).double().cpu()
-        boot, null = [], []
-        for rows in pieces(options.resamples, len(values)):
-            counts = bootstrap_counts(rows, len(values), len(values), source).double() / len(values)
-            boot.append(counts @ values)
+        boot, variances, null = [], [], []
+        for rows in pieces(options.resamples, count):
+            counts = bootstrap_counts(rows, count, count, source).double() / count
+            boot.append(counts @ (values - mean))
+            variances.append((counts @ (values - mean).square() - boot[-1].square()) / (count - 1))
             null.append(counts @ other)
-        how = f"every real image against another real image, {len(values)} pairs"
-        return SetResult(float(values.mean()), torch.cat(boot), torch.cat(null), how_null=how)
+        low, high = bootstrap_t(
+            mean[None], values.var()[None] / count, mean + torch.cat(boot)[:, None],
+            torch.cat(variances)[:, None].clamp_min(0), options.level,
+        )  # fmt: skip
+        how = f"every real image against another real image, {count} pairs"
+        return SetResult(
+            float(mean), None, max(float(low), 0.0), float(high), BOOTSTRAP_T, torch.cat(null), how_null=how
+        )
 
     return function
 

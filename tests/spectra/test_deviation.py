@@ -15,6 +15,7 @@ from ganlab.spectra import (
     spectral_deviation,
 )
 from ganlab.spectra.guards import codec_warnings
+from ganlab.spectra.statistics import Moments, SpectrumStatistics
 
 ALL = {**DEVIATIONS, **SET_DEVIATIONS}
 EVERYTHING = ("jung2021", "durall2020", "decay")
@@ -60,6 +61,70 @@ def test_every_deviation_sees_a_blur(name, coloured):
     assert found.paired == (name in ("focal_frequency", "log_frequency"))
     if found.low is not None:
         assert found.low <= found.high
+
+
+def test_every_interval_holds_its_estimate_and_says_how_it_was_made(coloured):
+    """Also where nothing differs: there distances are estimated to be small, and zero is inside."""
+    real = coloured(60, 1, 16, 16)
+    for fake in (coloured(60, 1, 16, 16), blurred(coloured(60, 1, 16, 16), 0.1), real):
+        report = spectral_deviation(real, fake, resamples=200, cloaking_epochs=3)
+        for name, found in report.items():
+            if name == "cloaking_published":
+                assert (found.low, found.high, found.method) == (None, None, "")
+                continue
+            assert found.low <= found.value <= found.high, name
+            assert found.null_low <= found.null_mean <= found.null_high, name
+            inverted = name == "frechet" or (name in DEVIATIONS and not DEVIATIONS[name].signed)
+            assert (found.method == "test inversion") == inverted
+            if inverted:
+                assert found.low >= 0
+                assert found.value <= found.observed + 1e-9 or found.value == pytest.approx(
+                    found.observed, rel=0.1
+                )
+            else:
+                assert found.value == found.observed
+    assert {found.method for found in report.values()} == {"test inversion", "bootstrap-t", "Wilson", ""}
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say(rng):
+    """A made-up population of profiles, nothing and a known filter: the truth is that of the population."""
+    shape = np.exp(-np.arange(17) / 6)
+
+    def profiles(count):
+        common, own = rng.normal(0, 0.5, (count, 1)), rng.normal(0, 0.3, (count, 17))
+        return shape * np.exp(common + own)
+
+    gain = np.where(np.arange(17) > 8, 10**0.05, 1.0)  # half a decibel above a quarter
+    for factor, truths in ((1.0, (0, 0)), (gain, (0.25, 0.5))):
+        hits = np.zeros(2)
+        for trial in range(100):
+            sets = [profile_statistics(profiles(100)), profile_statistics(factor * profiles(100))]
+            report = spectral_deviation(
+                *sets, metrics=["mean_db", "high_excess_db"], resamples=200, seed=trial
+            )
+            ends = [(report[name].low, report[name].high) for name in ("mean_db", "high_excess_db")]
+            hits += [low <= truth <= high for (low, high), truth in zip(ends, truths, strict=True)]
+        assert (hits >= 87).all()  # binomial limits at 1e-3 of 95 of 100
+
+
+def profile_statistics(radial):
+    """Statistics of 32-pixel images of which the radial profiles are known."""
+    values = torch.from_numpy(radial)
+    moments = {"radial": Moments(len(values), values.mean(0).numpy())}
+    return SpectrumStatistics(len(values), 32, 32, "none", moments, -1.0, 1.0, 1, {"radial": values})
+
+
+def test_the_null_control_stands_at_the_counts_of_the_sets(coloured):
+    """Of few fakes its range is as wide as for few, however many reals there are."""
+    real, fake = coloured(400, 1, 16, 16), coloured(400, 1, 16, 16)
+    wide, narrow = (
+        spectral_deviation(real, images, metrics=["high_excess_db"], resamples=600)["high_excess_db"]
+        for images in (fake[:20], fake)
+    )
+    ratio = (wide.null_high - wide.null_low) / (narrow.null_high - narrow.null_low)
+    assert ratio == pytest.approx(((1 / 400 + 1 / 20) / (2 / 400)) ** 0.5, rel=0.15)
+    assert "into 380 and 20 images" in wide.null
+    assert "times 0.71: as for 400 and 400" in narrow.null
 
 
 def test_distances_grow_with_the_filter(coloured):
@@ -156,6 +221,7 @@ def test_accumulators_and_batches_give_the_numbers_of_tensors(coloured):
         assert set(other) == set(whole)
         for name, found in whole.items():
             assert other[name].value == pytest.approx(found.value, rel=1e-4, abs=1e-5)
+            assert other[name].observed == pytest.approx(found.observed, rel=1e-4, abs=1e-5)
             assert other[name].null_mean == pytest.approx(found.null_mean, rel=1e-3, abs=1e-4)
             if found.low is not None:
                 assert other[name].low == pytest.approx(found.low, rel=1e-3, abs=1e-4)
@@ -167,7 +233,8 @@ def test_a_reservoir_gives_values_of_all_and_intervals_of_a_sample(coloured):
     sampled = spectral_deviation(
         accumulated(real, reservoir=150), accumulated(fake, reservoir=150), metrics=["mean_db"], resamples=300
     )["mean_db"]
-    assert sampled.value == pytest.approx(whole.value, rel=1e-5)
+    assert sampled.observed == pytest.approx(whole.observed, rel=1e-5)
+    assert sampled.value == pytest.approx(whole.value, abs=(whole.high - whole.low) / 10)
     assert sampled.high - sampled.low == pytest.approx(whole.high - whole.low, rel=0.35)
     assert sampled.low < sampled.value < sampled.high
 
@@ -191,8 +258,10 @@ def test_report_is_plain_data_and_repeats(coloured):
     )
     assert json.loads(json.dumps(first.as_dict())) == json.loads(json.dumps(second.as_dict()))
     third = spectral_deviation(real, fake, resamples=30, seed=5, cloaking_epochs=2)
-    assert third["mean_db"].low != first["mean_db"].low
-    assert third["mean_db"].value == first["mean_db"].value
+    assert third["mean_db"].high != first["mean_db"].high
+    assert third["mean_db"].observed == first["mean_db"].observed
+    assert third["high_excess_db"].low != first["high_excess_db"].low
+    assert third["high_excess_db"].value == first["high_excess_db"].value
 
 
 def codes(real, fake, **options):
