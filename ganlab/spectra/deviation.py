@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -158,6 +157,12 @@ def _statistic(
     return lambda real, fake: torch.stack([m.function(real, fake, grid) for m in metrics], 1)
 
 
+def _on_grid(
+    apart: Callable[[Tensor, Tensor, Grid], Tensor], grid: Grid
+) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda real, fake: apart(real, fake, grid)
+
+
 def _stack(one: SpectrumStatistics, names: Collection[str]) -> Stacked:
     picked = {name: one.profiles[name] for name in names}
     return Stacked(picked, one.means, one.count)
@@ -195,12 +200,13 @@ def _resample(pair: _Comparison, metrics: Sequence[DeviationMetric]) -> list[dic
     for i, (row, metric) in enumerate(zip(rows, metrics, strict=True)):
         controls = null[:, i]
         if metric.apart is not None:
+            profile = metric.needs[0]
+            means = [coordinates(one.means, profile) for one in (pair.real, pair.fake)]
+            drawn = [coordinates(one, profile) for one in (draws.real, draws.fake)]
             inverted = invert(
-                functools.partial(metric.apart, grid=pair.grid),
-                *(coordinates(means, metric.needs[0]) for means in (pair.real.means, pair.fake.means)),
-                *(coordinates(means, metric.needs[0]) for means in (draws.real, draws.fake)),
-                options.level,
-            )
+                _on_grid(metric.apart, pair.grid),
+                means[0], means[1], drawn[0], drawn[1], options.level,
+            )  # fmt: skip
             row |= {"value": inverted.value, "low": inverted.low, "high": inverted.high, "method": INVERSION}
             controls = torch.from_numpy(inverted.estimates(controls.numpy()))
         row["p_value"] = p_value[i]

@@ -389,9 +389,8 @@ def frechet(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options
             gaussian(log, bootstrap_counts(rows, len(log), len(log), source).double())
             for log in (first, second)
         ]
-        shown.append(torch.stack([
-            frechet_distance(drawn[0], _transported(drawn[1], *fits, share)) for share in (0.0, 1.0, 2.0)
-        ]))  # fmt: skip
+        ends = [_transported(drawn[1], fits[0], fits[1], share) for share in (0.0, 1.0, 2.0)]
+        shown.append(torch.stack([frechet_distance(drawn[0], end) for end in ends]))
         halves = _parted(first, split_masks(rows, len(first), b, source).double())
         null.append(frechet_distance(*halves) * factor**2)
         mask = split_masks(rows, len(pooled), len(first), source).double()

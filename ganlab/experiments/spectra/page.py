@@ -89,14 +89,16 @@ def _figures(folder: Path, stems: Mapping[str, str]) -> list[Figure]:
 def _words(title: str, table: Mapping[str, Any]) -> list[str]:
     """How to read a section."""
     if title == "Deviations":
-        brackets = f"; in brackets the 95 % bootstrap interval of {table['bootstrap']} resamples over images"
+        brackets = (
+            f"; in brackets the 95 % interval over images ({table['bootstrap']} resamples): "
+            "bootstrap-t of what has a sign, test inversion of distances, which are corrected for noise"
+        )
         return [
             "Between mean power spectra of the luma"
             + (brackets if table["bootstrap"] else "")
             + ". The radial "
             "profile's mean is of absolute values, all others are fake minus real: above 0 the fakes have "
-            "too much power there. Grey: within the null control, one random half of the reals against the "
-            "other."
+            "too much power there. Grey: within the null control, reals against reals at the same counts."
         ]
     if title == "Lattice lines":
         return [

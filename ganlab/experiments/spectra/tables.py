@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ TITLES = {
     "axis_nyquist_excess_db": "dB at Nyquist, axes",
 }
 """Short titles of the metrics that the printed table and the chart show."""
+SPLITS = "range over splits"
+"""What the brackets of the null control are."""
 SHOWN = ("mean_db", "high_excess_db", "nyquist_excess_db", "axis_nyquist_excess_db")
 """Those that stand in the printed table and the chart."""
 
@@ -36,7 +38,7 @@ class DeviationRow:
 
     Attributes:
         name: of the set.
-        role: "fake", or "null" for one half of the reals against the other half.
+        role: "fake", or "null" for reals against reals at the counts of the comparison.
         count: number of images of the set.
         values: name in ``ganlab.spectra.DEVIATIONS`` or ``SET_DEVIATIONS`` -> value, interval, null control.
         lines: significant lattice lines, strongest first; None where none were looked for.
@@ -91,17 +93,30 @@ def deviation_rows(
     if options.metrics == "all":
         # Distances of pairs of images are left out: no set here is paired.
         names = [*DEVIATIONS, *(name for name, metric in SET_DEVIATIONS.items() if not metric.paired)]
-    # Classifiers bring a null control of their own, trained on halves as well.
-    simple = [name for name in names if not name.startswith("cloaking")]
     pairs = [(one.name, "fake", (real.whole, real.sample), (one.whole, one.sample)) for one in measured[1:]]
-    first_half, second_half = real.halves
-    pairs.append((NULL_NAME, "null", first_half, second_half))
+    if not options.bootstrap:
+        # Nothing is resampled: one split is all there is. Classifiers would be trained on less.
+        first_half, second_half = real.halves
+        pairs.append((NULL_NAME, "null", first_half, second_half))
     rows, doubts = [], []
     with bar(total=len(pairs) * len(_groups(names)), desc="deviations", unit="step") as line:
         for name, role, first, second in pairs:
-            values, warnings = _compare(first, second, options, names if role == "fake" else simple, line)
+            simple = [one for one in names if role == "fake" or not one.startswith("cloaking")]
+            values, warnings = _compare(first, second, options, simple, line)
             rows.append(DeviationRow(name, role, second[0].count, values))
             doubts += [f"{name}: {warning}" for warning in warnings if role == "fake"]
+    if options.bootstrap:
+        # Of the smallest fake set: its control scatters most. Every row has that of its own counts beside it.
+        smallest = min(rows, key=lambda row: row.count)
+        controls = {
+            name: replace(
+                one, value=one.null_mean, low=one.null_low, high=one.null_high, method=SPLITS,
+                observed=None, p_value=None, real=None, fake=None,
+            )
+            for name, one in smallest.values.items()
+            if one.null_mean is not None and not name.startswith("cloaking")
+        }  # fmt: skip
+        rows.append(DeviationRow(NULL_NAME, "null", smallest.count, controls))
     return tuple(rows), doubts
 
 
@@ -173,7 +188,19 @@ def write_maps(path: Path, maps: Maps) -> None:
     write_csv(path, header, lines)
 
 
-_COLUMNS = ("value", "low", "high", "p_value", "null_mean", "null_low", "null_high", "real", "fake")
+_COLUMNS = (
+    "value",
+    "low",
+    "high",
+    "method",
+    "observed",
+    "p_value",
+    "null_mean",
+    "null_low",
+    "null_high",
+    "real",
+    "fake",
+)
 
 
 def write_rows(path: Path, rows: Sequence[DeviationRow], window: str) -> None:
@@ -231,14 +258,23 @@ def meaning(rows: Sequence[DeviationRow], window: str, resamples: int, operators
         operators: fixed operators whose prediction is drawn.
     """
     null = next(row for row in rows if row.role == "null")
-    brackets = f" [95 % bootstrap interval over images, {resamples} resamples]" if resamples else ""
+    brackets = f" [95 % interval over images, {resamples} resamples]" if resamples else ""
+    kinds, control = "", f"'{null.name}' is one random half of the reals against the other:"
+    if resamples:
+        kinds = (
+            "A bootstrap-t interval where there is a sign; a distance that cannot be negative is corrected "
+            "for what noise adds, and its interval is a test inversion.\n"
+        )
+        control = (
+            f"'{null.name}' is the same estimate between parts of the reals, {resamples} random splits "
+            f"[95 % of them], at the counts of the comparison with {null.count} fakes:"
+        )
     return (
         f"dB between mean power spectra{brackets}; luma, convention ganlab, window {window}; Nyquist is 1/2 "
         "cycle per pixel.\n"
         "mean |dB| is over the radial profile; the others are fake minus real: above 0 the fakes have too "
         "much power there.\n"
-        f"'{null.name}' is one random half of the reals against the other: so much difference means "
-        "nothing.\n"
+        f"{kinds}{control} so much difference means nothing.\n"
         "strongest line: the frequency or lattice that stands out most, fakes minus reals in dB over its "
         "neighbours; p is adjusted for looking everywhere.\n"
     ) + (
