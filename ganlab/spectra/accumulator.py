@@ -39,7 +39,7 @@ class SpectrumAccumulator(Metric):
     Args:
         window: None or "none", "hann", "kaiser"; for the power and the profiles, not for the DCT.
         conventions: names of radial profiles to add up beside "ganlab".
-        dct: add up the DCT of the luma as well (it costs about two FFTs).
+        dct: add up the DCT of the luma as well (it costs several FFTs).
         reservoir: keep the profiles of this many images, drawn uniformly, for percentile bands.
         keep_profiles: keep every image's profiles (float32), for bootstrap intervals; memory then grows with
             the number of images, by about ``4 * 2 * (H + W)`` bytes an image.
@@ -58,7 +58,7 @@ class SpectrumAccumulator(Metric):
         self,
         window: str | None = None,
         conventions: tuple[str, ...] = (),
-        dct: bool = True,
+        dct: bool = False,
         reservoir: int = 0,
         keep_profiles: bool = False,
         size: tuple[int, int] | None = None,
@@ -98,8 +98,8 @@ class SpectrumAccumulator(Metric):
         return {name: getattr(self, self._attribute(name)) for name in self._names}
 
     def _set(self, state: State) -> None:
-        for name, value in state.items():
-            setattr(self, self._attribute(name), value)
+        # States are plain attributes; setattr would ask of each whether it is a parameter, a module, a buffer.
+        vars(self).update({self._attribute(name): value for name, value in state.items()})
 
     def update(self, images: Tensor) -> None:
         """Add images, float ``(N, 1 or 3, H, W)`` in [-1, 1].
@@ -238,7 +238,7 @@ def profile_set(
         ends = torch.aminmax(chunk)
         low, high = min(low, float(ends.min)), max(high, float(ends.max))
         shape = (chunk.shape[1], chunk.shape[2], chunk.shape[3])
-        values = dict(zip(PROFILES, spectra_of(luma(chunk), window).profiles(), strict=True))
+        values = dict(zip(PROFILES, spectra_of(luma(chunk), window)[1], strict=True))
         for name, rows in {**values, **extra_profiles(chunk, NEEDED, window)}.items():
             kept.setdefault(name, []).append(rows.cpu())
     if not kept:

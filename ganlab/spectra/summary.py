@@ -25,7 +25,7 @@ from ganlab.spectra.transforms import (
     radial_profile,
 )
 
-CHUNK_PIXELS = 2**20
+CHUNK_PIXELS = 2**19
 """Pixels transformed at a time, so that what follows the FFT finds its data in the cache."""
 
 
@@ -49,29 +49,8 @@ class Summary:
     diagonal: Tensor
 
 
-@dataclass(frozen=True)
-class Spectra:
-    """Luma spectra of some images from one FFT.
-
-    Attributes:
-        squares: ``|rfft2|^2``, the half plane ``(M, H, W//2+1)``, and
-        area: what to divide it by to have power.
-        radial: linear power ``(M, min(H, W)//2+1)``; so are
-        horizontal: ``(M, W//2+1)``,
-        vertical: ``(M, H//2+1)``, and
-        diagonal: ``(M, min(H, W)//2+1)``.
-    """
-
-    squares: Tensor
-    area: int
-    radial: Tensor
-    horizontal: Tensor
-    vertical: Tensor
-    diagonal: Tensor
-
-    def profiles(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Radial, horizontal, vertical and diagonal profiles."""
-        return self.radial, self.horizontal, self.vertical, self.diagonal
+Profiles = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Radial, horizontal, vertical and diagonal profiles, ``(M, K)`` each."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -96,26 +75,46 @@ def _diagonal(quarter: Tensor, height: int, width: int) -> Tensor:
     return quarter[:, rows, columns] / count
 
 
-def spectra_of(grey: Tensor, window: str | None = None, norm: str = "ortho") -> Spectra:
-    """Half plane and profiles of grey images ``(M, H, W)`` from one FFT. Differentiable.
+def _profiles(quarter: Tensor, height: int, width: int) -> Profiles:
+    """The four profiles from the power's orbit sums."""
+    sums, totals = ring_sums_of_orbits(quarter, height, width, GANLAB.rings)
+    return sums / totals, *axis_means(quarter, height, width), _diagonal(quarter, height, width)
+
+
+PRODUCT_CELLS = 33 * 17
+"""Up to so many cells of the quarter plane (32x64 pixels) one matrix product gives all profiles fastest."""
+
+
+@functools.lru_cache(maxsize=16)
+def _profile_table(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """What ``_profiles`` does, and the division by the area, as one matrix ``(cells, all K)``."""
+    rows, columns = height // 2 + 1, width // 2 + 1
+    # A cached tensor made under inference_mode could never be used in a graph afterwards.
+    with torch.inference_mode(False), torch.no_grad():
+        cells = torch.eye(rows * columns, dtype=torch.float64).view(-1, rows, columns)
+        table = torch.cat(_profiles(cells, height, width), 1) / (height * width)
+        return table.to(device, dtype)
+
+
+def spectra_of(grey: Tensor, window: str | None = None) -> tuple[Tensor, Profiles]:
+    """Power and profiles of grey images ``(M, H, W)`` from one FFT. Differentiable.
+
+    An image has the same bits in every batch. MKL's rounding depends on the batch for small images under the
+    norm "backward", and so does that of a matrix product: ``summaries`` uses both, for they are faster.
 
     Args:
         grey: luma.
         window: as in ``power_spectrum``.
-        norm: of the FFT: "ortho" gives an image the same bits in every batch; "backward" is faster by a pass
-            over the data, but MKL's rounding then depends on the batch for small images.
+
+    Returns:
+        Power, the half plane ``(M, H, W//2+1)``, and the profiles.
 
     Raises:
         GanlabError: unknown window.
     """
     height, width = grey.shape[-2:]
-    squares = half_squares(apply_window(grey, window), norm)
-    area = 1 if norm == "ortho" else height * width
-    quarter = orbit_sums(squares, width)
-    sums, totals = ring_sums_of_orbits(quarter, height, width, GANLAB.rings)
-    across, down = axis_means(quarter, height, width)
-    diagonal = _diagonal(quarter, height, width)
-    return Spectra(squares, area, sums / (totals * area), across / area, down / area, diagonal / area)
+    power = half_squares(apply_window(grey, window), "ortho")
+    return power, _profiles(orbit_sums(power, width), height, width)
 
 
 def image_chunks(images: Tensor | Iterable[Tensor], share: float = 1.0) -> Iterator[Tensor]:
@@ -150,7 +149,7 @@ def summaries(images: Tensor, window: str | None = None) -> Summary:
     """Mean power, radial, axis and diagonal profiles of a batch from one FFT per image.
 
     The numbers are those of ``power_spectrum``, ``radial_profile`` ("ganlab") and ``axis_profiles`` of the
-    luma; doing them together costs less than two bare FFTs.
+    luma, up to rounding; doing them together costs about as much as two bare FFTs.
 
     Args:
         images: float ``(N, 1 or 3, H, W)`` in [-1, 1], N >= 1.
@@ -162,13 +161,21 @@ def summaries(images: Tensor, window: str | None = None) -> Summary:
     checked = check_images(images)
     if not len(checked):
         raise GanlabError("there is no mean of zero images")
+    height, width = checked.shape[-2:]
     total = checked.new_zeros((), dtype=torch.float64)
-    profiles = []
+    chunks = []
     for chunk in image_chunks(checked):
-        spectra = spectra_of(luma(chunk), window, norm="backward")
-        total = total + _sum_over_images(spectra.squares) / spectra.area
-        profiles.append(spectra.profiles())
-    return Summary(total / len(checked), *(torch.cat(parts) for parts in zip(*profiles, strict=True)))
+        squares = half_squares(apply_window(luma(chunk), window))
+        total = total + _sum_over_images(squares)
+        quarter = orbit_sums(squares, width)
+        if quarter[0].numel() <= PRODUCT_CELLS:
+            chunks.append(quarter.flatten(1) @ _profile_table(height, width, quarter.device, quarter.dtype))
+        else:
+            chunks.append(torch.cat(_profiles(quarter, height, width), 1) / (height * width))
+    profiles = torch.cat(chunks) if len(chunks) > 1 else chunks[0]
+    smaller = min(height, width) // 2 + 1
+    lengths = [smaller, width // 2 + 1, height // 2 + 1, smaller]
+    return Summary(total / (len(checked) * height * width), *torch.split(profiles, lengths, 1))
 
 
 DECAY = "decay"

@@ -1,8 +1,8 @@
 """What spectra cost, as ratios measured in one run: over a bare FFT, over the usual loop, and the bootstrap.
 
-Every pair is timed in turns and the fastest of many rounds counts, so that other work on the machine
-disturbs both alike. All but the loop, which NumPy runs on one thread while torch takes two, is measured on
-one thread: on a few shared cores threads wait for whatever else runs there, and ratios would measure that.
+Costs over an FFT are ratios of processor time of one thread, the two actions taking turns: median and
+quartiles of many rounds. Wall time on a few shared cores would measure whatever else runs there; caches that
+others fill still show in the spread. The loop and the bootstrap are the fastest of many rounds.
 """
 
 import time
@@ -11,14 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.spectra import DEVIATIONS, SpectrumAccumulator, spectral_deviation, summaries
+from ganlab.spectra import (
+    DEVIATIONS,
+    SpectrumAccumulator,
+    layer_kernel,
+    spectral_deviation,
+    summaries,
+    unevenness,
+)
 from ganlab.spectra.deviation import _statistic
 from ganlab.spectra.deviation_metrics import Grid
 from ganlab.spectra.resampling import Stacked, bootstrap
 from ganlab.spectra.statistics import Moments, SpectrumStatistics
+from ganlab.upsampling import make_upsampler
 
 pytestmark = pytest.mark.benchmark
-BATCHES = {64: 256, 256: 16}
+BATCHES = {32: 1024, 64: 256, 256: 16}
 
 
 def fastest(*actions, rounds=200):
@@ -37,13 +45,30 @@ def images_of(size, channels=1):
     return torch.rand(BATCHES[size], channels, size, size) * 2 - 1
 
 
+def ratio_to_fft(images, action, what, rounds=150):
+    """Median of (time of the action) / (time of ``rfft2`` of these images), printed with its quartiles."""
+    torch.set_num_threads(1)
+    ratios, ffts = [], []
+    for _ in range(rounds):
+        start = time.thread_time()
+        torch.fft.rfft2(images)
+        middle = time.thread_time()
+        action()
+        ffts.append(middle - start)
+        ratios.append((time.thread_time() - middle) / ffts[-1])
+    low, median, high = np.percentile(ratios, [25, 50, 75])
+    each = np.median(ffts) / len(images) * 1e6
+    ratio = f"{median:.2f} [{low:.2f}, {high:.2f}]"
+    print(f"\n{what}, {tuple(images.shape)}: {ratio} FFTs of {each:.1f} us an image")
+    return median
+
+
 @pytest.mark.parametrize("size", BATCHES)
-def test_summaries_cost_at_most_two_ffts(size, record_property):
+def test_summaries_cost_about_two_ffts(size, record_property):
     images = images_of(size)
-    fft, ours = fastest(lambda: torch.fft.rfft2(images), lambda: summaries(images))
-    record_property("ratio", ours / fft)
-    print(f"\n{size} px: rfft2 {fft * 1e3:.2f} ms, summaries {ours * 1e3:.2f} ms, {ours / fft:.2f}x")
-    assert ours <= 2 * fft
+    ratio = ratio_to_fft(images, lambda: summaries(images), "summaries")
+    record_property("ratio", ratio)
+    assert ratio <= 2.5
 
 
 def usual_profile(grey):
@@ -58,7 +83,7 @@ def usual_profile(grey):
     return np.diff(running[ends]) / np.diff(ends)
 
 
-@pytest.mark.parametrize("size", BATCHES)
+@pytest.mark.parametrize("size", [64, 256])
 def test_thirty_times_faster_than_the_usual_loop(size, record_property):
     images = images_of(size)
     few = images[:8, 0].double().numpy()
@@ -110,11 +135,30 @@ def test_a_whole_comparison(record_property):
     assert seconds < 20
 
 
+@pytest.mark.parametrize("options", [{}, {"dct": True}], ids=["default", "dct"])
 @pytest.mark.parametrize("size", BATCHES)
-def test_the_accumulator_costs_a_few_ffts(size, record_property):
+def test_the_accumulator_costs_a_few_ffts(size, options, record_property):
     images = images_of(size)
-    accumulator = SpectrumAccumulator(dct=False)
-    fft, ours = fastest(lambda: torch.fft.rfft2(images), lambda: accumulator.update(images))
-    record_property("ratio", ours / fft)
-    print(f"\n{size} px: accumulator without DCT {ours / fft:.2f} FFTs")
-    assert ours <= 6 * fft
+    accumulator = SpectrumAccumulator(**options)
+    ratio = ratio_to_fft(images, lambda: accumulator.update(images), f"accumulator {options}")
+    record_property("ratio", ratio)
+    assert ratio <= (12 if options else 4.5)
+
+
+@pytest.mark.parametrize("channels", [(512, 256), (1024, 512)])
+@pytest.mark.parametrize("name", ["transposed", "nearest", "bicubic", "kaiser", "pixel_shuffle"])
+def test_kernels_of_wide_layers(name, channels, record_property):
+    """Taps and unevenness of one layer, in milliseconds; impulses took 38 s at 512 to 256 channels."""
+    torch.set_num_threads(1)
+    layer, times = make_upsampler(name, *channels), []
+    for _ in range(7):
+        start = time.thread_time()
+        kernel = layer_kernel(layer, channels[0])
+        middle = time.thread_time()
+        unevenness(kernel, torch.ones(channels[0]))
+        times.append((middle - start, time.thread_time() - middle))
+    low, median, high = 1e3 * np.percentile(times, [25, 50, 75], axis=0)
+    text = (f"{m:.1f} [{a:.1f}, {b:.1f}]" for a, m, b in zip(low, median, high, strict=True))
+    print(f"\n{name} {channels}: layer_kernel, unevenness {', '.join(text)} ms")
+    record_property("milliseconds", float(median.sum()))
+    assert median.sum() < 1000

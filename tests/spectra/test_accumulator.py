@@ -42,7 +42,7 @@ def accumulate(*batches, **options):
 def test_moments_are_those_of_all_images_at_once(size, window, coloured):
     images = coloured(21, 3, *size)
     statistics = accumulate(
-        images[:4], images[4:5], images[5:], window=window, conventions=("jung2021",)
+        images[:4], images[4:5], images[5:], window=window, conventions=("jung2021",), dct=True
     ).result()
     grey = (images * torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]).sum(1, True)
     horizontal, vertical = axis_profiles(images, window)
@@ -68,7 +68,7 @@ def test_moments_are_those_of_all_images_at_once(size, window, coloured):
 
 
 def test_decibels(coloured):
-    statistics = accumulate(coloured(8, 1, 16, 16)).result()
+    statistics = accumulate(coloured(8, 1, 16, 16), dct=True).result()
     radial = statistics.radial["ganlab"]
     np.testing.assert_allclose(radial.db, 10 * np.log10(radial.mean))
     assert (radial.mean_db <= radial.db).all()  # Jensen: the mean of logs lies below the log of the mean
@@ -81,11 +81,12 @@ def test_decibels(coloured):
 def test_parts_merge_to_the_whole(cuts, seed, single):
     images = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, (14, 3, 12, 10)))
     images = images.float() if single else images
-    whole = accumulate(images, conventions=("corvi2023",))
+    options = {"conventions": ("corvi2023",), "dct": True}
+    whole = accumulate(images, **options)
     bounds = [0, *sorted(cuts), 14]
-    parts = [accumulate(images[a:b], conventions=("corvi2023",)) for a, b in itertools.pairwise(bounds)]
+    parts = [accumulate(images[a:b], **options) for a, b in itertools.pairwise(bounds)]
     order = np.random.default_rng(seed).permutation(len(parts))
-    merged = SpectrumAccumulator(conventions=("corvi2023",))
+    merged = SpectrumAccumulator(**options)
     for i in order:
         merged.merge(parts[i])
     assert_same(merged.result(), whole.result())
@@ -95,8 +96,8 @@ def test_parts_merge_to_the_whole(cuts, seed, single):
 def test_order_of_images_does_not_matter(size, coloured):
     """Of float32 images too: an image must have the same spectrum, to the bit, whatever stands beside it."""
     images = coloured(33, 3, *size).float()
-    backwards = accumulate(*reversed(images.split(5)), reservoir=7)
-    forwards = accumulate(*images.split(8), reservoir=7)
+    backwards = accumulate(*reversed(images.split(5)), reservoir=7, dct=True)
+    forwards = accumulate(*images.split(8), reservoir=7, dct=True)
     assert_same(forwards.result(), backwards.result())
     for name, band in forwards.result().bands.items():
         np.testing.assert_allclose(band, backwards.result().bands[name], rtol=1e-6)
@@ -183,6 +184,19 @@ def test_frequencies(coloured):
     assert len(statistics.frequencies("radial")) == len(statistics.radial["ganlab"].mean)
 
 
+def test_the_dct_is_added_up_when_asked_for(coloured):
+    images = coloured(2, 1, 8, 8)
+    assert accumulate(images).result().dct is None
+    assert accumulate(images, dct=True).result().dct.mean.shape == (8, 8)
+
+
+def test_powers_below_the_floor_count_as_it_beside_others(coloured):
+    """The floor is applied where any image needs it, and nothing else changes."""
+    images = torch.cat((coloured(11, 1, 8, 8), torch.zeros(2, 1, 8, 8)))
+    logs = power_spectrum(images)[:, 0].clamp_min(POWER_FLOOR).log()
+    np.testing.assert_allclose(accumulate(images).result().power.mean_log, logs.mean(0), rtol=1e-9)
+
+
 def test_one_image_has_no_deviation(coloured):
     statistics = accumulate(coloured(1, 1, 8, 8)).result()
     assert np.isnan(statistics.radial["ganlab"].std).all()
@@ -205,7 +219,7 @@ def wrong_merge():
 
 
 def other_settings():
-    accumulate(torch.zeros(1, 1, 8, 8)).merge(accumulate(torch.zeros(1, 1, 8, 8), dct=False))
+    accumulate(torch.zeros(1, 1, 8, 8)).merge(accumulate(torch.zeros(1, 1, 8, 8), dct=True))
 
 
 def other_states():
