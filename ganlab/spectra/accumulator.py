@@ -98,7 +98,7 @@ class SpectrumAccumulator(Metric):
         return {name: getattr(self, self._attribute(name)) for name in self._names}
 
     def _set(self, state: State) -> None:
-        # States are plain attributes; setattr would ask of each whether it is a parameter, a module, a buffer.
+        # States are plain attributes; setattr would ask whether each is a parameter, a module or a buffer.
         vars(self).update({self._attribute(name): value for name, value in state.items()})
 
     def update(self, images: Tensor) -> None:
