@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
+from torch import Tensor
 
 import ganlab
 from ganlab.config import Config, dump, identity, load
 from ganlab.errors import GanlabError
 from ganlab.util.atomic import atomic_path, remove_leftovers, write_json, write_text
+from ganlab.util.hashing import sha256_json
 from ganlab.util.lock import FileLock
-from ganlab.util.reading import Archive, read_json
+from ganlab.util.reading import Archive, read_json, reading
 
-FORMAT = "ganlab-checkpoint-1"
+FORMAT = "ganlab-checkpoint-2"
 PATTERN = re.compile(r"step-(\d{9})\.pt")
 CONFIG, ENVIRONMENT, DATA, LOCK = "config.yaml", "environment.json", "data.json", ".lock"
 LOG, METRICS = "log.txt", "metrics.jsonl"
@@ -32,20 +37,87 @@ def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:09d}.pt"
 
 
-def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
-    """Write the state after ``step`` steps.
+def owner_of(config: Config, data: Mapping[str, Any]) -> str:
+    """SHA-256 of what makes a run this run: its configuration without places, its images by their hash."""
+    fields = identity(config)
+    fields.pop("data.path", None)
+    if config.optimizer.schedule == "constant":
+        fields.pop("training.steps")  # more steps extend the same run
+    return sha256_json({"config": fields, "data": {key: data.get(key) for key in SAME_DATA}})
+
+
+def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], owner: str) -> Path:
+    """Write the state after ``step`` steps; equal states give equal bytes.
+
+    Args:
+        folder: where the checkpoints are.
+        step: number of steps.
+        state: tensors and plain values in dicts and lists.
+        owner: hash of all that the state descends from (`owner_of`); others are refused by `load_checkpoint`.
 
     Raises:
         GanlabError: the file cannot be written; older checkpoints stay.
     """
     path = checkpoint_path(folder, step)
-    with atomic_path(path) as temporary:
+    content: dict[str, Any] = _canonical({"format": FORMAT, "step": step, "owner": owner, "state": state})
+    content["sha256"] = _digest(content)
+    # By way of a stream: torch keeps a file's name in the file, and a temporary one is another every time.
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
         try:
-            torch.save({"format": FORMAT, "step": step, "state": state}, temporary)
+            torch.save(content, stream)
         except RuntimeError as error:
             # torch's zip writer reports a full disk as a RuntimeError.
             raise OSError(str(error).splitlines()[0]) from error
     return path
+
+
+def _canonical(value: Any) -> Any:
+    """The same value, where equal texts are one object: pickle writes one that it has met as a reference."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()  # the optimizer needs its moments as the weights lie in memory
+    if isinstance(value, str):
+        return sys.intern(str(value))
+    if isinstance(value, dict):
+        made: Any = type(value)((_canonical(key), _canonical(item)) for key, item in value.items())
+        if hasattr(value, "_metadata"):  # versions of a state dict's modules
+            made._metadata = _canonical(value._metadata)
+        return made
+    return type(value)(map(_canonical, value)) if isinstance(value, list | tuple) else value
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 over every value of a checkpoint in order: names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    waiting: list[tuple[str, Any]] = [("", content)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [(f"{name}/{key!r}", item) for key, item in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{name}/{place}", item) for place, item in enumerate(value)]
+        if isinstance(value, Tensor):
+            digest.update(f"{name}: {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        else:
+            size = len(value) if isinstance(value, Mapping | list | tuple) else repr(value)
+            digest.update(f"{name}: {type(value).__name__} {size}\n".encode())
+    return digest.hexdigest()
+
+
+def not_finite(state: Mapping[str, Any]) -> str:
+    """Name of the first part of a state with a number that is not finite; "" where all are."""
+    for name, part in state.items():
+        waiting: list[Any] = [part]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, Tensor):
+                if not bool(torch.isfinite(value).all()):
+                    return name
+            elif isinstance(value, Mapping):
+                waiting += value.values()
+            elif isinstance(value, list | tuple):
+                waiting += value
+    return ""
 
 
 def saved_steps(folder: Path) -> list[int]:
@@ -54,26 +126,76 @@ def saved_steps(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in names if match)
 
 
-def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+def load_checkpoint(path: Path, device: torch.device, owner: str | None = None) -> dict[str, Any]:
     """Read a state; nothing but tensors and plain values is ever unpickled.
 
+    Args:
+        path: the file.
+        device: where its tensors go.
+        owner: what it must have been saved with; anything when absent.
+
     Raises:
-        GanlabError: truncated, not a checkpoint of ganlab, or holding objects that could run code.
+        GanlabError: truncated, changed, of another run or step, not finite, not a checkpoint of ganlab, or
+            holding objects that could run code.
     """
-    advice = f"remove it to resume from the checkpoint before ({path.parent})"
     try:
         # A zip of torch's is neither packed nor encrypted: one that is was not made by `save_checkpoint`.
         Archive(path).check()
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise GanlabError(
-            f"{path}: the checkpoint is damaged or no checkpoint ({reason}); {advice}"
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or "state" not in content:
-        raise GanlabError(f"{path}: not a checkpoint of ganlab; {advice}")
-    state: dict[str, Any] = content["state"]
+        raise GanlabError(f"{path}: the checkpoint is damaged or no checkpoint ({reason})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise GanlabError(f"{path}: not a checkpoint of this version of ganlab")
+    named = PATTERN.fullmatch(path.name)
+    with reading(path):
+        step, state = int(content["step"]), dict(content["state"])
+        if named and step != int(named[1]):
+            raise GanlabError(f"{path}: holds the state of step {step}; it was renamed")
+        if owner is not None and content["owner"] != owner:
+            raise GanlabError(f"{path}: belongs to a run of another configuration or other images")
+        if content.pop("sha256") != _digest(content):
+            raise GanlabError(f"{path}: changed since it was saved: its checksum differs")
+        bad = not_finite(state)
+    if bad:
+        raise GanlabError(f"{path}: {bad.replace('_', ' ')} is not finite")
     return state
+
+
+def restore(
+    folder: Path, device: torch.device, owner: str, load: Callable[[dict[str, Any]], None]
+) -> tuple[int, list[str]]:
+    """Load the newest checkpoint that can be; those that cannot are set aside, as ``NAME.refused``.
+
+    Args:
+        folder: where the checkpoints are.
+        device: where tensors go.
+        owner: of the run (`owner_of`).
+        load: takes a state, and raises a GanlabError where it does not fit.
+
+    Returns:
+        The step, 0 where there is no checkpoint, and a sentence about each that was refused.
+
+    Raises:
+        GanlabError: there are checkpoints, and none of them can be used; they stay.
+    """
+    refused: dict[Path, str] = {}
+    for step in reversed(saved_steps(folder)):
+        path = checkpoint_path(folder, step)
+        try:
+            load(load_checkpoint(path, device, owner))
+        except GanlabError as error:
+            reason = str(error)
+            refused[path] = reason if reason.startswith(str(path)) else f"{path}: {reason}"
+            continue
+        for other in refused:
+            with contextlib.suppress(OSError):
+                os.replace(other, other.with_name(f"{other.name}.refused"))
+        return step, [f"refused: {reason}; going on from step {step}" for reason in refused.values()]
+    if refused:
+        reasons = "\n  ".join(refused.values())
+        raise GanlabError(f"no checkpoint can be used; remove {folder} to begin anew\n  {reasons}")
+    return 0, []
 
 
 def prune(folder: Path, keep: int, milestone_every: int | None) -> None:

@@ -15,15 +15,16 @@ from ganlab.errors import GanlabError
 from ganlab.models.store import FILE_NAME, save_generator
 from ganlab.training.checkpoint import (
     RunFolder,
-    checkpoint_path,
-    load_checkpoint,
+    not_finite,
+    owner_of,
     prune,
+    restore,
     save_checkpoint,
     saved_steps,
 )
 from ganlab.training.distributed import Placement, World, join_world, leave_world, place
 from ganlab.training.monitor import Monitor, SilentMonitor, banner
-from ganlab.training.players import make_players, set_learning_rates
+from ganlab.training.players import Players, make_players, set_learning_rates
 from ganlab.training.step import Losses, Trainer
 from ganlab.util.progress import bar
 from ganlab.util.signals import StopRequest
@@ -66,8 +67,8 @@ def train(config: Config, folder: str | Path, stop_at: int | None = None) -> Tra
 
     Raises:
         DivergedError: a loss is no longer finite.
-        GanlabError: the folder is in use or belongs to another configuration, the data cannot be read, a
-            checkpoint is damaged, or the disk is full.
+        GanlabError: the folder is in use or belongs to another configuration, the data cannot be read, no
+            checkpoint can be used, or the disk is full.
     """
     run = RunFolder(Path(folder))
     # The kind of device decides how processes talk; which of several it is, only the joined process knows.
@@ -86,14 +87,20 @@ def train(config: Config, folder: str | Path, stop_at: int | None = None) -> Tra
             check_classes(config, data)
             run.settle_data(data.description)
             world.barrier()
-        start = max(saved_steps(run.checkpoints), default=0)
+        players = make_players(config, placement, world)
+        if not world.is_main:
+            world.barrier()  # the main process sets aside what cannot be used
+        owner = owner_of(config, data.description)
+        start, refused = restore(run.checkpoints, placement.device, owner, players.load_state)
+        if world.is_main:
+            world.barrier()
         with Monitor(run, config, start) if world.is_main else SilentMonitor() as monitor:
-            if extension:
-                monitor.say(extension)
+            for sentence in [*([extension] if extension else ()), *refused]:
+                monitor.say(sentence)
             if start >= config.training.steps:
                 monitor.say(f"{run.path}: finished, {start} steps")
                 return TrainResult(run.path, start, True)
-            return Run(config, run, placement, world, data, monitor).go(start, stop_at)
+            return Run(config, run, placement, world, data, players, monitor).go(start, stop_at)
     finally:
         run.unlock()
         leave_world(world)
@@ -104,11 +111,11 @@ class Run:
 
     def __init__(
         self, config: Config, run: RunFolder, placement: Placement, world: World, data: TrainingImages,
-        monitor: Monitor,
+        players: Players, monitor: Monitor,
     ) -> None:  # fmt: skip
         self.config, self.run, self.placement = config, run, placement
         self.world, self.data, self.monitor = world, data, monitor
-        self.players = make_players(config, placement, world)
+        self.players = players
         reader = make_reader(config, data, placement, world)
         self.trainer = Trainer(config, self.players, reader, placement, world)
 
@@ -117,12 +124,10 @@ class Run:
 
         Raises:
             DivergedError: a loss or a weight is no longer finite.
-            GanlabError: the checkpoint is damaged or another network's, or the disk is full.
+            GanlabError: the disk is full.
         """
         steps = self.config.training.steps
         end = min(steps, stop_at or steps)
-        if start:
-            self._restore(start)
         for line in banner(self.config, self.placement, self.world, self.data, self.players, start):
             self.monitor.say(line)
         progress: tqdm[object] = tqdm(disable=True)
@@ -165,30 +170,19 @@ class Run:
         if save:
             self._save(done)
 
-    def _restore(self, step: int) -> None:
-        """Load the state after ``step`` steps."""
-        path = checkpoint_path(self.run.checkpoints, step)
-        state = load_checkpoint(path, self.placement.device)
-        try:
-            self.players.load_state(state)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise GanlabError(
-                f"{path}: the state is not one of these networks ({reason} ...); remove it to resume from "
-                "the checkpoint before"
-            ) from error
-
     def _save(self, step: int, final: bool = False) -> None:
         """Write checkpoint and generator, unless this very step was just written."""
         players, logging = self.players, self.config.logging
         if self.world.is_main and step not in saved_steps(self.run.checkpoints) and step > 0:
             # Finite losses may have had infinite gradients: what they made of the weights is not kept.
-            for name, network in (("generator", players.generator), ("discriminator", players.discriminator)):
-                if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
-                    self._diverged(step, f"weights of the {name}")
+            state = players.state()
+            bad = not_finite(state).replace("_", " ")
+            if bad:
+                self._diverged(step, bad if bad.endswith("optimizer") else f"weights of the {bad}")
             average, raw = players.average.network.state_dict(), players.generator.state_dict()
             save_generator(self.run.path / FILE_NAME, average, raw, self.config, step)
-            save_checkpoint(self.run.checkpoints, step, players.state())
+            owner = owner_of(self.config, self.data.description)
+            save_checkpoint(self.run.checkpoints, step, state, owner)
             prune(self.run.checkpoints, logging.keep_checkpoints, logging.milestone_every)
             if final and step % logging.samples_every:
                 self.monitor.preview(step, players.average.network, self.data)

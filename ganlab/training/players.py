@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganlab.config.schema import Config, OptimizerConfig
+from ganlab.errors import GanlabError
 from ganlab.losses import SpectralLosses, build_spectral_losses
 from ganlab.models import (
     Discriminator,
@@ -78,9 +79,18 @@ class Players:
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        """Restore what `state` returned.
+
+        Raises:
+            GanlabError: it is not one of these networks: other names, shapes or types.
+        """
+        try:
+            for name, part in self._parts().items():
+                _check_fit(name, part, state[name])
+                part.load_state_dict(state[name])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise GanlabError(f"the state is not one of these networks ({reason})") from error
 
     def _parts(self) -> dict[str, Any]:
         parts = {
@@ -93,6 +103,32 @@ class Players:
             "spectral_losses": self.spectral_losses,
         }
         return {name: part for name, part in parts.items() if part is not None}
+
+
+def _check_fit(name: str, part: Any, state: dict[str, Any]) -> None:
+    """Hold a state against a part of the same kind: torch itself copies eight-bit weights without a word.
+
+    Raises:
+        ValueError: another shape or type of numbers.
+    """
+    saved: dict[Any, Any]
+    expected: dict[Any, Any]
+    if isinstance(part, torch.optim.Optimizer):
+        weights = [weight for group in part.param_groups for weight in group["params"]]
+        saved = {
+            (place, key): value
+            for place, moments in state["state"].items()
+            for key, value in moments.items()
+            if key != "step"
+        }
+        expected = {key: weights[key[0]] for key in saved}
+    else:
+        saved, expected = state, dict(part.state_dict())
+    for key, ours in expected.items():
+        theirs = saved[key]
+        if isinstance(ours, Tensor) and (theirs.shape != ours.shape or theirs.dtype != ours.dtype):
+            numbers = [f"{value.dtype} {tuple(value.shape)}" for value in (theirs, ours)]
+            raise ValueError(f"{name}: {key} is {numbers[0]}, expected {numbers[1]}")
 
 
 def make_players(config: Config, placement: Placement, world: World) -> Players:

@@ -59,7 +59,8 @@ def loop_step(config, folder: Path):
     data = load_training_images(config.data, config.model.image_size)
     run = RunFolder(folder)
     run.lock()
-    runner = Run(config, run, placement, world, data, Monitor(run, config, 0))
+    players = make_players(config, placement, world)
+    runner = Run(config, run, placement, world, data, players, Monitor(run, config, 0))
     done = iter(range(10**9))
     return lambda: runner.step(next(done))
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from shared import TINY
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from ganlab.config import load
 from ganlab.errors import GanlabError
 from ganlab.training import DivergedError, train
 from ganlab.training import distributed as process_norm
-from ganlab.training.checkpoint import checkpoint_path, saved_steps
+from ganlab.training.checkpoint import checkpoint_path, save_checkpoint, saved_steps
 from ganlab.training.distributed import World, join_world
 from ganlab.training.monitor import Monitor
 
@@ -28,19 +31,123 @@ def npz(path, labels=None, seed=0):
     return ["data.source=pack", f"data.path={path}", "data.num_images=null"]
 
 
-def test_a_checkpoint_of_another_run_is_named(tiny, tmp_path):
-    for name, width in (("run", 8), ("other", 4)):
-        train(tiny(f"model.generator.width={width}"), tmp_path / name, stop_at=2)
-    ours, theirs = (checkpoint_path(tmp_path / name / "checkpoints", 2) for name in ("run", "other"))
-    shutil.copy(theirs, ours)
+def forge(path, change):
+    """Change a checkpoint's state and put the checksum right again: only what is in it can give it away."""
+    content = torch.load(path, weights_only=True)
+    owner = content["owner"]
+    change(content["state"])
+    save_checkpoint(path.parent, int(path.stem.split("-")[1]), content["state"], owner)
+
+
+def first_weight(state, value):
+    """Replace the generator's first weight by a function of it."""
+    name = next(iter(state["generator"]))
+    state["generator"][name] = value(state["generator"][name])
+
+
+def unsigned(path):
+    """Weights changed in place, as anybody can who has the file."""
+    content = torch.load(path, weights_only=True)
+    first_weight(content["state"], lambda weight: weight * 2)
+    torch.save(content, path)
+
+
+def moments(state, change):
+    """Replace the first moments of the generator's optimizer."""
+    entry = state["generator_optimizer"]["state"][0]
+    entry["exp_avg"] = change(entry["exp_avg"])
+
+
+FOREIGN = {
+    "another seed's": (
+        "belongs to a run of another configuration",
+        lambda path, other: shutil.copy(other, path),
+    ),
+    "renamed": (
+        "holds the state of step 4",
+        lambda path, _: shutil.copy(path.with_name("step-000000004.pt"), path),
+    ),
+    "changed": ("its checksum differs", lambda path, _: unsigned(path)),
+    "cut off": ("damaged or no checkpoint", lambda path, _: path.write_bytes(path.read_bytes()[:3000])),
+    "older": (
+        "not a checkpoint of this version",
+        lambda path, _: torch.save({"format": "ganlab-checkpoint-1", "state": {}}, path),
+    ),
+    "int8": (
+        "is torch.int8",
+        lambda path, _: forge(path, lambda state: first_weight(state, lambda weight: weight.to(torch.int8))),
+    ),
+    "float8": (
+        "cannot be read|is torch.float8",
+        lambda path, _: forge(path, lambda state: first_weight(state, lambda w: w.to(torch.float8_e4m3fn))),
+    ),
+    "not finite": (
+        "generator is not finite",
+        lambda path, _: forge(path, lambda state: first_weight(state, lambda weight: weight * float("nan"))),
+    ),
+    "another shape": (
+        "not one of these networks",
+        lambda path, _: forge(path, lambda state: first_weight(state, lambda weight: weight[:1])),
+    ),
+    "moments of another shape": (
+        "not one of these networks",
+        lambda path, _: forge(path, lambda state: moments(state, lambda value: value[:1])),
+    ),
+    "no moments": (
+        "not one of these networks",
+        lambda path, _: forge(path, lambda state: state.pop("generator_optimizer")),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def half_done(tmp_path_factory, cache_folder):
+    """A run of six of its eight steps, checkpoints of 4 and 6, and another seed's checkpoint of step 6."""
+    folder = tmp_path_factory.mktemp("half")
+    for name, seed in (("run", 0), ("other", 9)):
+        train(
+            load("dcgan32", [*TINY, f"seed={seed}", "logging.keep_checkpoints=2"]), folder / name, stop_at=6
+        )
+    train(load("dcgan32", [*TINY, "seed=0", "logging.keep_checkpoints=2"]), folder / "whole")
+    return folder
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_checkpoint_that_does_not_belong_is_refused_and_the_one_before_taken(
+    half_done, tiny, tmp_path, capsys, kind
+):
+    text, change = FOREIGN[kind]
+    shutil.copytree(half_done / "run", tmp_path / "run")
+    checkpoints = tmp_path / "run" / "checkpoints"
+    change(checkpoint_path(checkpoints, 6), checkpoint_path(half_done / "other" / "checkpoints", 6))
+    result = train(tiny("logging.keep_checkpoints=2"), tmp_path / "run")
+    assert result.finished
+    told = capsys.readouterr().out
+    assert re.search(rf"refused: \S*step-000000006.pt: .*({text}).*; going on from step 4", told), told
+    assert (checkpoints / "step-000000006.pt.refused").is_file()
+    for name in ("generator.safetensors", "metrics.jsonl", "checkpoints/step-000000008.pt"):
+        assert (tmp_path / "run" / name).read_bytes() == (half_done / "whole" / name).read_bytes()
+
+
+def test_without_a_checkpoint_that_belongs_nothing_is_lost(half_done, tiny, tmp_path):
+    shutil.copytree(half_done / "run", tmp_path / "run")
+    checkpoints = tmp_path / "run" / "checkpoints"
+    for path in checkpoints.iterdir():
+        path.write_bytes(b"x")
+    before = sorted((path.name, path.read_bytes()) for path in checkpoints.iterdir())
     with pytest.raises(
-        GanlabError, match=r"step-000000002.pt: the state is not one of these networks .*remove it"
+        GanlabError, match=r"(?s)no checkpoint can be used; remove .*step-000000006.pt: .*damaged"
     ):
         train(tiny(), tmp_path / "run")
-    for content in ({"format": "ganlab-checkpoint-1"}, {"format": "ganlab-checkpoint-1", "state": 3}):
-        torch.save(content, ours)
-        with pytest.raises(GanlabError, match=r"step-000000002.pt: .*remove it"):
-            train(tiny(), tmp_path / "run")
+    assert sorted((path.name, path.read_bytes()) for path in checkpoints.iterdir()) == before
+
+
+def test_two_runs_write_the_same_bytes(half_done, tiny, tmp_path):
+    """Also one in pieces, in another folder."""
+    for stop_at in (1, 5, None):
+        train(tiny("logging.keep_checkpoints=2"), tmp_path / "elsewhere", stop_at)
+    for name in ("checkpoints/step-000000006.pt", "checkpoints/step-000000008.pt", "generator.safetensors"):
+        assert (tmp_path / "elsewhere" / name).read_bytes() == (half_done / "whole" / name).read_bytes()
 
 
 def test_other_images_in_the_place_of_the_runs_are_refused(tiny, tmp_path):

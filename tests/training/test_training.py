@@ -259,10 +259,10 @@ def test_a_truncated_checkpoint_is_named(tiny, tmp_path):
     train(tiny(), tmp_path / "run", stop_at=4)
     newest = checkpoint_path(tmp_path / "run" / "checkpoints", 4)
     newest.write_bytes(newest.read_bytes()[:1000])
-    with pytest.raises(GanlabError, match=r"step-000000004.pt: the checkpoint is damaged .*remove it"):
-        train(tiny(), tmp_path / "run")
-    newest.unlink()
     assert train(tiny(), tmp_path / "run").finished
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "step-000000004.pt: the checkpoint is damaged or no checkpoint" in log
+    assert "going on from step 2" in log
 
 
 def test_a_malicious_checkpoint_runs_nothing(tiny, tmp_path):
@@ -273,11 +273,9 @@ def test_a_malicious_checkpoint_runs_nothing(tiny, tmp_path):
             return (open, (str(tmp_path / "ran"), "w"))
 
     torch.save(
-        {"format": "ganlab-checkpoint-1", "state": Bomb()}, checkpoint_path(tmp_path / "run/checkpoints", 4)
+        {"format": "ganlab-checkpoint-2", "state": Bomb()}, checkpoint_path(tmp_path / "run/checkpoints", 4)
     )
-    with pytest.raises(GanlabError, match="damaged or no checkpoint"):
-        train(tiny(), tmp_path / "run")
-    checkpoint_path(tmp_path / "run/checkpoints", 4).write_bytes(pickle.dumps(Bomb()))
+    checkpoint_path(tmp_path / "run/checkpoints", 2).write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(GanlabError, match="damaged or no checkpoint"):
         train(tiny(), tmp_path / "run")
     assert not (tmp_path / "ran").exists()
@@ -304,7 +302,7 @@ def test_torchs_own_full_disk_error_is_translated(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(GanlabError, match=r"cannot write .*step-000000003.pt.*file write failed"):
-        save_checkpoint(tmp_path, 3, {})
+        save_checkpoint(tmp_path, 3, {}, "")
     assert list(tmp_path.iterdir()) == []
 
 

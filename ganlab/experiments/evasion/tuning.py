@@ -7,6 +7,7 @@ import io
 import shutil
 from dataclasses import astuple, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,9 +17,9 @@ from ganlab.forensics.nets.adversarial import Finetuning, TuneStep
 from ganlab.models import load_generator
 from ganlab.models.store import FILE_NAME, generator_file, read_generator, save_generator
 from ganlab.results.tables import write_csv
-from ganlab.training.checkpoint import checkpoint_path, load_checkpoint, prune, save_checkpoint, saved_steps
+from ganlab.training.checkpoint import prune, restore, save_checkpoint
 from ganlab.util.atomic import write_json
-from ganlab.util.hashing import sha256_file
+from ganlab.util.hashing import sha256_file, sha256_json
 from ganlab.util.progress import bar
 from ganlab.util.reading import read_text, reading
 
@@ -52,14 +53,14 @@ def tune(
     if not (folder / TUNED / FILE_NAME).is_file():
         generator = load_generator(run, options.weights)
         tuning = Finetuning(generator, detector, options.batch, options.rate, options.closeness, options.seed)
-        history = _steps(tuning, folder / STAGING, options.steps)
-        lines = ([step, *astuple(one)] for step, one in enumerate(history))
-        write_csv(folder / CURVE, ("step", *COLUMNS), lines)
         record = {
             "generator_sha256": sha256_file(generator_file(run)),
             "detector_sha256": sha256_file(detector_file),
             **{name: getattr(options, name) for name in RECORDED},
         }
+        history = _steps(tuning, folder / STAGING, options.steps, sha256_json(record))
+        lines = ([step, *astuple(one)] for step, one in enumerate(history))
+        write_csv(folder / CURVE, ("step", *COLUMNS), lines)
         write_json(folder / TUNED / "finetune.json", record)
         config, _, step = read_generator(run, options.weights)
         weights = tuning.tuned.state_dict()
@@ -71,20 +72,23 @@ def tune(
         return [TuneStep(*(float(row[name]) for name in COLUMNS)) for row in rows]
 
 
-def _steps(tuning: Finetuning, staging: Path, steps: int) -> list[TuneStep]:
+def _steps(tuning: Finetuning, staging: Path, steps: int, owner: str) -> list[TuneStep]:
     """All steps, from the last state that was stored."""
     staging.mkdir(parents=True, exist_ok=True)
-    done, history = max(saved_steps(staging), default=0), []
-    if done:
-        state = load_checkpoint(checkpoint_path(staging, done), torch.device("cpu"))
-        tuning.load_state(state["tuning"])
-        history = [TuneStep(*map(float, row)) for row in state["history"]]
+    history: list[TuneStep] = []
+
+    def load(state: dict[str, Any]) -> None:
+        with reading(staging, expected="the state of this fine-tuning"):
+            tuning.load_state(state["tuning"])
+            history[:] = [TuneStep(*map(float, row)) for row in state["history"]]
+
+    done, _ = restore(staging, torch.device("cpu"), owner, load)
     with bar(total=steps, initial=done, desc="fine-tuning", unit="step") as line:
         for index in range(done, steps):
             history.append(tuning.step(index))
             line.update()
             if (index + 1) % CHECKPOINT_EVERY == 0 or index + 1 == steps:
                 numbers = torch.tensor([astuple(one) for one in history], dtype=torch.float64)
-                save_checkpoint(staging, index + 1, {"tuning": tuning.state(), "history": numbers})
+                save_checkpoint(staging, index + 1, {"tuning": tuning.state(), "history": numbers}, owner)
                 prune(staging, 1, None)
     return history
