@@ -286,6 +286,9 @@ class TrainingConfig(Section):
     """Discriminator updates for each generator update."""
     augment: tuple[str, ...] = ()
     """DiffAugment: what both players' images pass on their way to the discriminator: color, translation."""
+    same_start: bool = False
+    """Start from the weights that this run with nearest upsampling would have, wherever name and shape agree:
+    runs that differ in the upsampler then differ in nothing else."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay of the generator's exponential moving average for each step; 0 turns it off."""
     ema_start: Step = 0

@@ -140,6 +140,13 @@ def make_players(config: Config, placement: Placement, world: World) -> Players:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "init"))
         generator, discriminator = build_generator(config), build_discriminator(config)
+        if config.training.same_start:
+            torch.manual_seed(derive_seed(config.seed, "init"))
+            nearest = config.model.upsampling.model_copy(update={"name": "nearest", "last": None})
+            model = config.model.model_copy(update={"upsampling": nearest})
+            reference = config.model_copy(update={"model": model})
+            adopt(generator, build_generator(reference))
+            adopt(discriminator, build_discriminator(reference))
         # A stream of its own: with or without a spectral discriminator the others start the same.
         torch.manual_seed(derive_seed(config.seed, "init/spectral"))
         second = build_spectral_discriminator(config)
@@ -168,6 +175,15 @@ def make_players(config: Config, placement: Placement, world: World) -> Players:
         spectral_call=None if second is None else parallel(second, world, placement.device),
         spectral_losses=terms.to(placement.device) if len(terms) else None,
     )
+
+
+def adopt(network: nn.Module, reference: nn.Module) -> None:
+    """Give ``network`` the weights and buffers of ``reference`` wherever name and shape agree."""
+    ours, theirs = network.state_dict(), reference.state_dict()
+    agreed = {
+        name: value for name, value in theirs.items() if name in ours and ours[name].shape == value.shape
+    }
+    network.load_state_dict(ours | agreed)
 
 
 def adam(network: nn.Module, lr: float, options: OptimizerConfig, placement: Placement) -> torch.optim.Adam:

@@ -88,6 +88,7 @@ KEYS = [
     "training.generator_batch_size",
     "training.n_dis",
     "training.augment",
+    "training.same_start",
     "training.ema_decay",
     "training.ema_start",
     "training.device",

@@ -19,6 +19,23 @@ SNGAN = {
     **ADAM,
 }
 
+SMALL32 = {
+    "optimizer.lr": 2e-3,
+    "optimizer.lr_discriminator": 5e-4,
+    "optimizer.betas": (0.5, 0.999),
+    "training.batch_size": 32,
+    "training.steps": 2000,
+    "training.ema_decay": 0.98,
+    "training.n_dis": 1,
+    "model.upsampling.name": "transposed",
+    "model.generator.width": 24,
+    "model.discriminator.width": 24,
+    "data.source": "glyphs",
+    "data.flip": False,
+    "loss.adversarial": "non_saturating",
+    "loss.penalty": "none",
+}
+
 EXPECTED = {
     "sngan32-pfnet": {
         **SNGAN,
@@ -69,13 +86,11 @@ EXPECTED = {
     },
     "quickstart": {
         **DCGAN,
-        "optimizer.lr": 5e-4,
-        "model.upsampling.name": "transposed",
-        "model.generator.width": 24,
-        "data.source": "dead_leaves",
-        "training.ema_decay": 0,
-        "training.steps": 800,
+        **SMALL32,
+        "data.num_images": 6000,
+        "training.threads": 1,
     },
+    "small32": SMALL32,
     "dcgan32": {
         **DCGAN,
         "model.upsampling.name": "transposed",

@@ -6,11 +6,14 @@ import csv
 import json
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from ganlab.data import array_image_set
 from ganlab.errors import GanlabError
 from ganlab.experiments.quickstart import run as quickstart
+from ganlab.experiments.quickstart.measure import detector_verdict, enlarged_photo, strongest_lines
 from ganlab.experiments.quickstart.run import (
     UPSAMPLERS,
     Job,
@@ -25,12 +28,14 @@ from ganlab.training import train
 
 @pytest.fixture
 def few_images(monkeypatch):
-    """A quickstart of 20 images that trains in this process."""
-    monkeypatch.setitem(quickstart.NUM_FAKES, "tiny", 20)
-    few = ["data.num_images=60", "training.batch_size=8", "logging.samples_every=3"]
+    """A quickstart of 40 images that trains in this process."""
+    monkeypatch.setitem(quickstart.NUM_FAKES, "tiny", 40)
+    few = ["data.num_images=200", "training.batch_size=8", "logging.samples_every=1"]
     monkeypatch.setitem(quickstart.OVERRIDES, "tiny", [*quickstart.OVERRIDES["tiny"], *few])
     monkeypatch.setattr(
-        quickstart, "train_side_by_side", lambda jobs, at_once: [train(*vars(job).values()) for job in jobs]
+        quickstart,
+        "train_side_by_side",
+        lambda jobs, at_once, meanwhile: [train(*vars(job).values()) for job in jobs],
     )
 
 
@@ -41,11 +46,13 @@ def test_from_nothing_to_the_picture_and_again(few_images, tmp_path, ganlab):
     assert code == 0
     for name in UPSAMPLERS:
         assert (lab / "runs" / name / "generator.safetensors").exists()
-        assert len(list((lab / "fakes" / name).iterdir())) == 20
+        assert len(list((lab / "fakes" / name).iterdir())) == 40
         assert f"{name} (" in out
-    assert len(list((lab / "fakes" / "real").iterdir())) == 20
+    assert len(list((lab / "fakes" / "real").iterdir())) == 40
     assert Image.open(lab / "summary.png").size[0] > 1000
     assert (lab / "summary.svg").exists()
+    # Three rows of runs, three columns of looks at them.
+    assert Image.open(lab / "growing.png").size == (3 * (4 * 34 + 6),) * 2
     for kind in ("radial", "horizontal", "vertical"):
         with (lab / f"summary-{kind}.csv").open() as stream:
             assert list(csv.reader(stream))
@@ -55,6 +62,11 @@ def test_from_nothing_to_the_picture_and_again(few_images, tmp_path, ganlab):
     for name, (value, _, _) in json.loads((lab / "results.json").read_text())["at_nyquist_db"].items():
         assert f"{name} ({value:+.1f} dB)" in out
         assert f"{value:+.1f}" in words
+    stored = json.loads((lab / "results.json").read_text())
+    for name, line in stored["strongest_line"].items():
+        assert f"  {name}: {line}" in out
+        assert line in words
+    assert all(line in out for line in stored["detector_words"])
     before = json.loads((lab / "fakes" / "manifest.json").read_text())
     report = run_quickstart(lab, 3, "tiny")
     assert [row.role for row in report.rows] == ["fake", "fake", "fake", "null"]
@@ -108,3 +120,27 @@ def test_a_foreign_folder_is_refused(tmp_path):
     with pytest.raises(GanlabError, match=r"is no result of .ganlab quickstart."):
         run_quickstart(tmp_path, steps=1, size="tiny")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_the_enlarged_photo_lies_on_theorys_curve():
+    enlarged = enlarged_photo()
+    assert {one.name for one in enlarged} >= {"nearest", "bilinear", "bicubic", "bed_of_nails", "kaiser"}
+    for one in enlarged:
+        assert one.pixels.shape == (192, 192, 3)
+        assert np.abs(one.measured - one.predicted).max() < 0.01
+
+
+def test_a_set_without_lines_says_so_and_a_checkerboard_is_named(tmp_path):
+    draw = np.random.default_rng(0)
+    noise = lambda: draw.integers(60, 190, (80, 16, 16, 3), dtype=np.uint8)  # noqa: E731
+    board = noise() + ((np.indices((16, 16)).sum(0) % 2) * 60).astype(np.uint8)[None, :, :, None]
+    real, same, other = (
+        array_image_set(pixels, name)
+        for pixels, name in ((noise(), "real"), (noise(), "same"), (board, "board"))
+    )
+    words = strongest_lines(real, [same, other])
+    assert words["same"] == "no line stands out"
+    assert "checkerboard" in words["board"]
+    shares, said = detector_verdict(real, [other])
+    assert shares["board"] > 0.9
+    assert len(said.splitlines()) == 2

@@ -379,3 +379,23 @@ def test_linear_decay_reaches_zero_at_the_last_step(tiny):
     assert seen[0] == seen[4] == [2e-4, 4e-4]
     assert seen[6] == pytest.approx([1e-4, 2e-4])
     assert seen[8] == [0.0, 0.0]
+
+
+def test_same_start(tiny):
+    """Where shapes agree, so do the first weights; without the option they do not."""
+
+    def first(name, same):
+        config = tiny(f"model.upsampling={name}", f"training.same_start={same}")
+        players = make_players(config, place(config.training), World())
+        return players.generator.state_dict(), players.discriminator.state_dict()
+
+    nearest = first("nearest", "true")
+    for name in ("transposed", "bilinear", "pixel_shuffle"):
+        generator, discriminator = first(name, "true")
+        shapes = {key: value.shape for key, value in nearest[0].items()}
+        agreed = [key for key, value in generator.items() if shapes.get(key) == value.shape]
+        assert len(agreed) > 5
+        assert all(torch.equal(generator[key], nearest[0][key]) for key in agreed)
+        assert all(torch.equal(value, nearest[1][key]) for key, value in discriminator.items())
+    plain = first("transposed", "false")[1]
+    assert not all(torch.equal(value, nearest[1][key]) for key, value in plain.items())

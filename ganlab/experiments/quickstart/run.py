@@ -1,10 +1,10 @@
-"""The whole lab in minutes: three generators, their fake sets, what upsampling did to the spectrum."""
+"""The whole lab in minutes: a photo, three generators, their fakes, what upsampling did to the spectrum."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 from ganlab.config import Config, dump, load
 from ganlab.data import load_training_images, open_image_set
 from ganlab.errors import GanlabError, lookup
-from ganlab.experiments.quickstart.figures import draw_summary
-from ganlab.experiments.quickstart.page import SUMMARY, page
+from ganlab.experiments.quickstart.figures import draw_growth, draw_photo, draw_summary
+from ganlab.experiments.quickstart.measure import detector_verdict, enlarged_photo, strongest_lines
+from ganlab.experiments.quickstart.page import GROWTH, PHOTO, SUMMARY, page
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.run import SpectraReport, compare_spectra
 from ganlab.generation import Request, generate
@@ -30,7 +31,7 @@ OVERRIDES: dict[str, list[str]] = {
     "normal": [],
     "tiny": [
         "training.steps=150", "data.num_images=1000", "logging.checkpoint_every=75",
-        "logging.samples_every=150", "model.generator.width=16", "model.discriminator.width=16",
+        "logging.samples_every=75", "model.generator.width=16", "model.discriminator.width=16",
     ],
 }  # fmt: skip
 WINDOW = "hann"
@@ -64,16 +65,20 @@ def run_quickstart(
     asked = {"size": size, "steps": first.training.steps}
     results = ResultsFolder(out, "quickstart", asked, unlisted=("runs", "fakes", "spectra"))
     with results.open(command, force):
-        say(f"1/4  the images: dead leaves, occluding discs with the size law of natural photos ({out})")
-        load_training_images(first.data, first.model.image_size)
+        say(f"1/4  one photo, enlarged by each operator: theory's curve and the measured one ({out})")
+        draw_photo(enlarged_photo(), out / PHOTO)
         say(f"2/4  three generators that differ only in how they upsample, {first.training.steps} steps each")
+        load_training_images(first.data, first.model.image_size)
         runs = {name: out / "runs" / name for name in configs}
         at_once = min(len(runs), os.cpu_count() or 1)
-        train_side_by_side([Job(config, runs[name]) for name, config in configs.items()], at_once)
+        say(f"     they learn to draw digits; watch {out / GROWTH} grow")
+        growing = GrowingPicture(list(runs.values()), out / GROWTH, first.model.image_size)
+        train_side_by_side([Job(config, runs[name]) for name, config in configs.items()], at_once, growing)
+        growing()
         say("3/4  their fake datasets, and as many reals through the same path")
         fakes = out / "fakes"
         generate(Request(tuple(runs.values()), NUM_FAKES[size], with_real=True), fakes)
-        say("4/4  their spectra")
+        say("4/4  their spectra, the strongest line of each, and what a detector says")
         real, sets = open_image_set(fakes / "real"), [open_image_set(fakes / name) for name in runs]
         report = compare_spectra(real, sets, out / "spectra", SpectraOptions(window=WINDOW, metrics="basic"))
         draw_summary(real, sets, out / SUMMARY, WINDOW)
@@ -81,12 +86,21 @@ def run_quickstart(
         order = sorted(levels, key=lambda name: levels[name].value)
         facts = {"steps": first.training.steps, "images of each": NUM_FAKES[size]}
         intervals = {name: [level.value, level.low, level.high] for name, level in levels.items()}
-        results.finish({"at_nyquist_db": intervals, "verdict": verdict(order), "facts": facts})
+        lines = strongest_lines(real, sets)
+        detected, words = detector_verdict(real, sets)
+        results.finish({
+            "at_nyquist_db": intervals, "verdict": verdict(order), "facts": facts, "strongest_line": lines,
+            "detector": detected, "detector_words": words.splitlines(),
+        })  # fmt: skip
         index = write_page(out, page(out))
     ranking = " < ".join(f"{name} ({levels[name].value:+.1f} dB)" for name in order)
     say("\nPower at Nyquist (1/2 cycle per pixel; rows and columns, Hann window) against the reals:")
     for line in (ranking, *verdict(order)):
         say(f"  {line}")
+    say("\nThe line that stands out most in each, fakes against reals (frequencies in cycles per pixel):")
+    for name, line in lines.items():
+        say(f"  {name}: {line}")
+    say(f"\n{words}")
     say(f"\nDone in {time.monotonic() - started:.0f} s. The picture: {out / SUMMARY}.png")
     say(f"Every figure and number: {out / 'spectra'}; fake datasets with their manifest: {fakes}")
     say(f"Training runs: {out / 'runs'} (tensorboard --logdir {out / 'runs'})")
@@ -137,10 +151,31 @@ class Job:
     folder: Path
 
 
-def train_side_by_side(jobs: Sequence[Job], at_once: int) -> None:
+class GrowingPicture:
+    """Draws what the runs have drawn so far, whenever one of them has drawn more."""
+
+    def __init__(self, runs: Sequence[Path], path: Path, side: int) -> None:
+        self.runs, self.path, self.side = runs, path, side
+        self._drawn = 0
+
+    def __call__(self) -> None:
+        """Look once."""
+        count = sum(len(list((run / "samples").glob("samples-*.png"))) for run in self.runs)
+        if count > self._drawn and draw_growth(self.runs, self.path, self.side):
+            self._drawn = count
+
+
+def train_side_by_side(
+    jobs: Sequence[Job], at_once: int, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """Train all jobs, ``at_once`` at a time; finished runs are left alone, unfinished ones resumed.
 
     A process each, because one thread per run uses a few cores better than one run on all of them.
+
+    Args:
+        jobs: what to train.
+        at_once: how many processes.
+        meanwhile: called again and again until all have ended.
 
     Raises:
         GanlabError: a training failed; its last lines are in the message, the others were stopped cleanly.
@@ -164,6 +199,7 @@ def train_side_by_side(jobs: Sequence[Job], at_once: int) -> None:
                     if status != 0:
                         words = "\n  ".join(child.last_lines(4))
                         raise GanlabError(f"training {job.folder} failed:\n  {words}")
+                meanwhile()
                 time.sleep(POLL_SECONDS)
         finally:
             for _, _, shown in running.values():
