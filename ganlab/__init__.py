@@ -16,7 +16,10 @@ _ROOMS = (
     "training", "generation", "forensics", "adapters", "experiments", "images", "errors",
 )  # fmt: skip
 
-_NAMES = {"load_generator": "ganlab.adapters", "wrap": "ganlab.adapters"}
+_NAMES = {
+    "load_generator": "ganlab.adapters", "wrap": "ganlab.adapters",
+    "probe_generator": "ganlab.experiments.probe", "compare_generators": "ganlab.experiments.probe",
+}  # fmt: skip
 """Public names at the top -> the room that has them."""
 
 __all__ = ["__version__", *_NAMES, *_ROOMS]

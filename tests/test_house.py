@@ -196,7 +196,7 @@ def test_nothing_of_one_machine_or_host_stands_in_the_sources():
 # --------------------------------------------------------------------------------------------- public names
 
 PUBLIC = {
-    "ganlab": ["load_generator", "wrap"],
+    "ganlab": ["load_generator", "wrap", "probe_generator", "compare_generators"],
     "ganlab.adapters": ["ADAPTERS", "Generator", "load_generator", "wrap"],
     "ganlab.upsampling": ["UPSAMPLERS", "make_upsampler", "interpolate2x"],
     "ganlab.models": ["build_generator", "build_discriminator", "load_generator", "SpectralDiscriminator"],

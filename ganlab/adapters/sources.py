@@ -140,6 +140,7 @@ def own(source: str, trust: str | None) -> AnyGenerator | None:
     generator = load_own(path)
     file = generator_file(path)
     generator.source_name = Path(os.path.abspath(file)).parent.name if file.name == FILE_NAME else file.stem
+    generator.source_sha256 = sha256_file(file)
     return generator
 
 
@@ -152,6 +153,7 @@ def pretrained(source: str, trust: str | None) -> AnyGenerator | None:
         return None
     generator = OwnGenerator.from_pretrained(path)
     generator.source_name = path.resolve().name
+    generator.source_sha256 = sha256_file(path / PRETRAINED_WEIGHTS)
     return generator
 
 
@@ -250,10 +252,12 @@ def program(
     """A `Generator` of a program whose latents and output ``given`` describes."""
     about = {"adapter": adapter, "source": path.name, "sha256": digest}
     with reading(path.with_name(path.name + ".json"), expected="what ganlab.wrap takes"):
-        return Generator(
+        generator = Generator(
             call, given["latent"], given.get("labels"), given.get("output"),
             tuple(given.get("value_range", (-1.0, 1.0))), given.get("name", path.stem), block, about,
         )  # fmt: skip
+    generator.fixed_batch = block
+    return generator
 
 
 def onnx(source: str, trust: str | None) -> AnyGenerator | None:

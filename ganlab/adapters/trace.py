@@ -27,11 +27,11 @@ from ganlab.upsampling import Upsampler
 Factor = tuple[int, int]
 
 LARGEST_FACTOR = 64
-NOT_RESIZING = {
-    "pad", "cat", "concat", "concatenate", "repeat", "tile", "expand", "expand_as", "zeros", "ones",
-    "new_zeros", "conv2d", "broadcast_to",
+RESIZING = {
+    "interpolate", "upsample", "upsample_nearest", "upsample_bilinear", "pixel_shuffle", "grid_sample",
+    "repeat_interleave", "max_unpool2d", "kron", "__getitem__", "index_select", "gather", "take_along_dim",
 }  # fmt: skip
-"""What makes a larger tensor without making new pixels between the old ones."""
+"""Functions that make new pixels between old ones. Padding, tiling and products make tensors larger too."""
 RESHAPES = {"reshape", "view", "flatten", "unflatten", "_unsafe_view", "reshape_as", "view_as"}
 IGNORED = {
     "__get__", "__set__", "size", "dim", "numel", "stride", "is_floating_point", "is_complex", "__len__",
@@ -40,6 +40,11 @@ IGNORED = {
     "__bool__", "__int__", "__float__", "__index__",
 }  # fmt: skip
 SHORT = {"conv_transpose2d": "conv_transpose2d", "__setitem__": "setitem"}
+
+
+BLANKS = {"zeros", "empty", "full", "new_zeros", "new_empty", "new_full", "zeros_like", "empty_like"}
+BLANK = "_ganlab_blank"
+"""Attribute of tensors that nothing was written into yet."""
 
 
 class Stage(str):
@@ -140,8 +145,7 @@ def data_inputs(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
 class Watch(TorchFunctionMode):
     """Sees every function of torch while it is entered, and the path of the module that calls it.
 
-    Subclasses override `before`, which may replace what a call gets, and `after`, which may replace what it
-    returns.
+    Subclasses override `seen`, which makes the call and may replace what goes in and what comes out.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
@@ -185,19 +189,19 @@ class Watch(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in IGNORED:
             return func(*args, **kwargs)
-        args, kwargs = self.before(name, args, kwargs)
-        result = func(*args, **kwargs)
-        return self.after(func, name, args, kwargs, result)
-
-    def before(
-        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What the call gets instead of these arguments."""
-        return args, kwargs
-
-    def after(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
-        """What the caller gets instead of this result."""
+        if name == "__setitem__" and _strides_of(args) is not None and not getattr(args[0], BLANK, False):
+            # Writing every second pixel of what is there already resizes nothing.
+            name = "masked_write"
+        result = self.seen(func, name, args, kwargs)
+        if name in BLANKS and isinstance(result, Tensor):
+            setattr(result, BLANK, True)
+        elif name == "__setitem__" and isinstance(args[0], Tensor):
+            setattr(args[0], BLANK, False)
         return result
+
+    def seen(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make the call; what is returned here is what the caller gets."""
+        return func(*args, **kwargs)
 
     def stage_name(self, function: str) -> str:
         """Name of a resizing at this point of the call: a module's path, or that and the function's.
@@ -229,20 +233,25 @@ def find_stages(modules: Mapping[str, nn.Module], call: Callable[[], Any]) -> tu
 
 
 class Finder(Watch):
-    """Collects the resizings of a call in ``stages``."""
+    """Collects the resizings of a call in ``stages``, and the sizes that transposed convolutions get."""
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__(modules)
         self.stages: list[Stage] = []
+        self.inputs: dict[str, tuple[int, int]] = {}
         self._opaque: list[tuple[int, Any]] = []
 
-    def after(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
-        """Note the call if it resizes."""
+    def seen(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make the call, and note it if it resizes."""
+        result = func(*args, **kwargs)
         factor = resizing(name, args, kwargs, result)
         if factor is not None:
             target = args[0] if name == "__setitem__" else result
             size = (int(target.shape[-2]), int(target.shape[-1]))
-            self.stages.append(Stage(self.stage_name(name), factor, size, name, words(name, args, kwargs)))
+            stage = Stage(self.stage_name(name), factor, size, name, words(name, args, kwargs))
+            self.stages.append(stage)
+            if name.startswith("conv_transpose"):
+                self.inputs[stage.name] = (int(args[0].shape[-2]), int(args[0].shape[-1]))
         return result
 
     def _begin(self, module: nn.Module, inputs: Any) -> None:
@@ -306,7 +315,7 @@ def resizing(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: 
     if name in RESHAPES:
         return merging(inputs[0].shape, result.shape) if inputs else None
     sources = [value for value in inputs if spatial(value)]
-    if name in NOT_RESIZING or not sources or inputs[0].ndim < 4:
+    if name not in RESIZING or not sources or inputs[0].ndim != result.ndim:
         return None
     largest = max(sources, key=lambda value: value.shape[-2] * value.shape[-1])
     return ratio(largest.shape, result.shape)

@@ -37,6 +37,7 @@ class Generator:
         value_range: that of its outputs.
         block: images that are always computed together, so that a convolution adds in one order whatever
             was asked for; follows from the size of the images unless the source fixes it.
+        fixed_batch: the only number of images that a call takes; None for any.
         about: what is known of the source (adapter, file, hash), for manifests.
     """
 
@@ -64,6 +65,7 @@ class Generator:
         self.value_range = (low, high)
         self.name = name or getattr(module, "__name__", type(module).__name__).lower().strip("<>")
         self._block = block
+        self.fixed_batch: int | None = None
         self.about: dict[str, Any] = dict(about or {})
 
     # ------------------------------------------------------------------------------------------- what it is
@@ -93,7 +95,7 @@ class Generator:
     @functools.cached_property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
-        image = self.raw(0, 0, self._block or TRIED)
+        image = self.raw(0, 0, self.fixed_batch or TRIED)
         return int(image.shape[1]), int(image.shape[2]), int(image.shape[3])
 
     @property
@@ -106,7 +108,7 @@ class Generator:
     def stages(self) -> tuple[Stage, ...]:
         """Every resizing on the way, in the order of the call; ``()`` where nothing of it can be seen."""
         with self.quiet():
-            arguments, keywords = self.arguments(0, 0, self._block or TRIED)
+            arguments, keywords = self.arguments(0, 0, self.fixed_batch or TRIED)
             return find_stages(self.modules, lambda: self.module(*arguments, **keywords))
 
     @property
@@ -300,8 +302,10 @@ def as_generator(generator: Any) -> Generator:
         return generator
     if isinstance(generator, OwnGenerator):
         classes = generator.num_classes or None
-        name = str(getattr(generator, "source_name", generator.config.architecture))
-        return Generator(generator, generator.z_dim, classes, name=name, block=BLOCK)
+        about = {"adapter": "ganlab", "source": generator.source_name, "sha256": generator.source_sha256}
+        return Generator(
+            generator, generator.z_dim, classes, name=generator.source_name, block=BLOCK, about=about
+        )
     raise GanlabError(
         f"expected a generator (ganlab.wrap, ganlab.load_generator); got {type(generator).__name__}"
     )

@@ -21,6 +21,7 @@ PAGES = {
     "ablate": "ganlab.experiments.ablation.page:page",
     "detect": "ganlab.experiments.detection.page:page",
     "audit": "ganlab.experiments.audit.page:page",
+    "probe": "ganlab.experiments.probe.page:page",
     "patches": "ganlab.experiments.patches.page:page",
     "evade": "ganlab.experiments.evasion.page:page",
 }

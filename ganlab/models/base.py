@@ -36,6 +36,8 @@ class Generator(nn.Module):
         self.image_size = config.image_size
         self.source_name = config.architecture
         """What its images are called; a loader puts the name of its folder here."""
+        self.source_sha256 = ""
+        """Of the file that the weights were read from, if they were."""
 
     def start(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Latents ``(N, z_dim)`` -> the coarsest feature map."""
