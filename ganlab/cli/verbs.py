@@ -58,7 +58,7 @@ VERBS: dict[str, Verb] = {
     "ablate": Verb("ablate:ablate", "Run a plan of many trainings and put the results in one table."),
     "detect": Verb("detect:detect", "Train and test detectors of fake images."),
     "audit": Verb("audit:audit", "Is this a fair detection set? What else tells the two apart."),
-    "probe": Verb("probe:probe", "What lattice does a generator leave, and which of its stages makes it?"),
+    "probe": Verb("probe:probe", "What lattice a generator leaves, and which stage makes it."),
     "patches": Verb("patches:patches", "What a patch detector sees, and where: maps, patches, pairs."),
     "evade": Verb("evade:evade", "Tune a generator against a frozen detector; is it found again?"),
     "report": Verb("report:report", "One self-contained HTML page about a results folder."),

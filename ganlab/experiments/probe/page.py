@@ -12,7 +12,7 @@ from ganlab.results.folder import RESULTS
 from ganlab.results.page import Cell, Figure, Page, Section, Table, stored_figure
 from ganlab.results.style import COLUMN, SEQUENTIAL, new_figure, styled
 from ganlab.results.tables import with_interval
-from ganlab.util.atomic import read_json
+from ganlab.util.reading import read_json
 
 FLOOR = -50.0
 """Deepest level drawn, dB under the mean."""
