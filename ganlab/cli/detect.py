@@ -23,6 +23,12 @@ def detect(
     unseen: Annotated[
         list[str] | None, typer.Option("--unseen", help="Reals of another kind: false alarms on them.")
     ] = None,
+    unseen_fakes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unseen-fake", help="Their fakes: accuracy and ROC-AUC; one for each --unseen, or many."
+        ),
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Repetitions with new splits.  [3]")] = None,
     split: Annotated[
         str | None, typer.Option(help="TRAIN/VAL/TEST or TRAIN/TEST in per cent.  [60/20/20]")
@@ -73,12 +79,12 @@ def detect(
         "immunise": immunise, "tsne": tsne, "epochs": epochs, "changes": changes,
         "optimize": optimize, "allow": allow,
     }  # fmt: skip
-    _run(sets, unseen or [], out, preset, given, limit, name, force)
+    _run(sets, (unseen or [], unseen_fakes or []), out, preset, given, limit, name, force)
 
 
 def _run(
     sets: list[str],
-    unseen: list[str],
+    unseen: tuple[list[str], list[str]],
     out: Path,
     preset: str | None,
     given: dict[str, Any],
@@ -86,17 +92,19 @@ def _run(
     names: list[str] | None,
     force: bool,
 ) -> None:
-    """Open the sets, run the experiment, print its report."""
+    """Open the sets, run the experiment, print its report; ``unseen`` are reals and fakes."""
     from ganlab.data import open_image_set
     from ganlab.experiments.detection.measure import named_sets
     from ganlab.experiments.detection.options import chosen_options
     from ganlab.experiments.detection.run import detect as run
 
     options = chosen_options(preset, given)
-    opened = [open_image_set(path, limit) for path in (*sets, *unseen)]
+    opened = [open_image_set(path, limit) for path in (*sets, *unseen[0], *unseen[1])]
     real, *others = named_sets(opened, names)
     fakes, held = others[: len(sets) - 1], others[len(sets) - 1 :]
-    report = run(real, fakes, out, options, held, shlex.join(["ganlab", *sys.argv[1:]]), force)
+    held_reals, held_fakes = held[: len(unseen[0])], held[len(unseen[0]) :]
+    command = shlex.join(["ganlab", *sys.argv[1:]])
+    report = run(real, fakes, out, options, held_reals, command, force, held_fakes)
     print(report.text)
     print(f"{'already in' if report.was_complete else 'written to'} {out}; the page is {out / 'index.html'}")
 
@@ -120,5 +128,7 @@ def _score(model: Path, sets: list[str], out: Path | None) -> None:
         else:
             counts = ", ".join(f"{(verdicts == k).sum()} {name}" for k, name in enumerate(scores.class_names))
             print(f"{path}: {len(verdicts)} images, {counts}; mean {mean}")
+        if scores.warning:
+            print(f"{path}: {scores.warning}")
         if out is not None:
             write_scores(out, scores)

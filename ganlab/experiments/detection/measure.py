@@ -204,6 +204,57 @@ def unseen_rates(
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class OtherSets:
+    """Data sets that nothing is trained on: their reals and their fakes."""
+
+    reals: tuple[ImageSet, ...] = ()
+    fakes: tuple[ImageSet, ...] = ()
+
+    def pairs(self) -> list[tuple[tuple[ImageSet, ...], ImageSet]]:
+        """Every set of fakes with the reals of its place, or with all where the numbers differ."""
+        alone = len(self.reals) == len(self.fakes)
+        return [((self.reals[k],) if alone else self.reals, fake) for k, fake in enumerate(self.fakes)]
+
+
+def domain_records(
+    fitted: Fitted, bench: Bench, others: OtherSets, resamples: int
+) -> Iterator[dict[str, Any]]:
+    """A detector on the reals and the fakes of other data sets, as JSON values.
+
+    Yields:
+        ``system``, ``trained_on``, ``reals`` and ``fakes`` it is tested on, ``seed``, ``images`` (reals,
+        fakes); with intervals ``balanced_accuracy``, ``roc_auc``, ``false_alarms`` (reals called fake) and
+        ``found`` (fakes called fake).
+    """
+
+    def scores_of(images: ImageSet) -> Floats:
+        return fitted.scores(extract(fitted.system.make_feature(), images, bench.cache))
+
+    seed = derive_seed(fitted.seed, "unseen_bootstrap")
+    for reals, fake in others.pairs():
+        if reals:
+            name, real_scores = " + ".join(r.name for r in reals), np.concatenate([*map(scores_of, reals)])
+        else:
+            held = bench.splits[bench.real.name].test
+            name, real_scores = (
+                bench.real.name,
+                fitted.scores(bench.features(fitted.system, bench.real.name)[held]),
+            )
+        fake_scores = scores_of(fake)
+        metrics = compare(real_scores, fake_scores, resamples, fitted.seed)
+        shares = {
+            key: mean_share(np.array([(own >= 0.5).sum()]), np.array([len(own)]), resamples, seed).as_list()
+            for key, own in (("false_alarms", real_scores), ("found", fake_scores))
+        }
+        yield {
+            "system": fitted.system.name, "trained_on": fitted.trained_on, "reals": name, "fakes": fake.name,
+            "seed": fitted.seed, "images": [len(real_scores), len(fake_scores)],
+            "balanced_accuracy": metrics["balanced_accuracy"].as_list(),
+            "roc_auc": metrics["roc_auc"].as_list(), **shares,
+        }  # fmt: skip
+
+
 def mean_share(
     hits: npt.NDArray[np.int64], totals: npt.NDArray[np.int64], resamples: int, seed: int
 ) -> Interval:

@@ -13,11 +13,13 @@ from ganlab.experiments.detection.figures import draw_all, draw_responses
 from ganlab.experiments.detection.measure import (
     POOLED,
     Fitted,
+    OtherSets,
     Record,
     band_records,
     check_feasible,
     check_unseen,
     choices,
+    domain_records,
     fit,
     measure,
     optimised,
@@ -38,6 +40,7 @@ from ganlab.experiments.detection.sources import (
 )
 from ganlab.experiments.detection.tables import report_text, write_maps, write_records, write_responses
 from ganlab.forensics import NULL, Bench, SavedDetector, System, check, make_bench, save_detector
+from ganlab.forensics.detectors.domain import fit_domain
 from ganlab.forensics.protocol.split import save_splits
 from ganlab.results.folder import CACHE, PAGE, RESULTS, ResultsFolder, describe_sets
 from ganlab.results.page import write_page
@@ -48,7 +51,7 @@ from ganlab.util.atomic import write_json, write_text
 from ganlab.util.progress import bar
 from ganlab.util.reading import read_json, read_text, reading
 
-EXTRAS = ("unseen", "attribution", "perturbed_sources")
+EXTRAS = ("unseen", "domains", "attribution", "perturbed_sources")
 """What is kept beside the records."""
 
 
@@ -77,6 +80,7 @@ def detect(
     unseen: Sequence[ImageSet] = (),
     command: str = "",
     force: bool = False,
+    unseen_fakes: Sequence[ImageSet] = (),
 ) -> DetectionReport:
     """Run the protocol: guards, splits, every system on every source, tables, figures, saved detectors.
 
@@ -90,17 +94,22 @@ def detect(
         unseen: further real sets; the detectors' false alarms on them are reported.
         command: what the user typed, for the record.
         force: make all anew, also in the place of another experiment of this verb.
+        unseen_fakes: fakes of other data sets: accuracy and ROC-AUC against the unseen reals of the same
+            place (all of them, where the numbers differ; the test reals, where there are none).
 
     Raises:
         GanlabError: an unfair comparison, too few images, a system that does not fit them, or a folder that
             holds something else. Nothing was written then.
     """
     options = options or DetectionOptions()
-    identity = {
-        "sets": {one.name: one.fingerprint() for one in (real, *fakes, *unseen)},
+    identity: dict[str, Any] = {
+        "sets": {one.name: one.fingerprint() for one in (real, *fakes, *unseen, *unseen_fakes)},
         "options": options.as_json(),
     }
-    folder = ResultsFolder(out, "detect", identity, inputs=describe_sets([real, *fakes, *unseen]))
+    if unseen_fakes:
+        identity["unseen_fakes"] = [one.name for one in unseen_fakes]
+    every = [real, *fakes, *unseen, *unseen_fakes]
+    folder = ResultsFolder(out, "detect", identity, inputs=describe_sets(every))
     with folder.open(command, force) as place:
         if folder.is_complete:
             if not (place / PAGE).is_file():  # a kill came between the results and their page
@@ -109,8 +118,9 @@ def detect(
                 records = tuple(map(Record.from_json, read_json(place / RESULTS, dict)["records"]))
             text = read_text(place / REPORT)
             return DetectionReport(place, records, text, was_complete=True)
-        check_unseen(real, unseen)
-        checked = check(real, fakes, options.allow, unseen)
+        check_unseen(real, [*unseen, *unseen_fakes])
+        checked = check(real, fakes, options.allow, [*unseen, *unseen_fakes])
+        others = OtherSets(tuple(unseen), tuple(unseen_fakes))
         benches = [
             make_bench(checked, seed, options.fractions, options.allow, place / CACHE)
             for seed in range(options.seeds)
@@ -123,7 +133,7 @@ def detect(
             for index, system in enumerate(bar(systems, desc=f"seed {seed}", unit="system")):
                 file = place / "parts" / f"{seed}_{index}.json"
                 if not file.is_file():
-                    write_json(file, _measured(place, options, unseen, bench, system, index, seed))
+                    write_json(file, _measured(place, options, others, bench, system, index, seed))
                 parts.append(read_json(file, dict))
             bench.forget()
         maps = map_features(benches[0], systems, options.tsne, 0)
@@ -162,7 +172,7 @@ def _write(
 def _measured(
     folder: Path,
     options: DetectionOptions,
-    unseen: Sequence[ImageSet],
+    others: OtherSets,
     bench: Bench,
     system: System,
     index: int,
@@ -183,7 +193,8 @@ def _measured(
             measure(fitted, bench.testing(chosen, source), "transfer", source, options.resamples)
             for source in (*bench.sources, NULL)
         ]
-        extra["unseen"] += unseen_rates(fitted, bench, unseen, options.resamples)
+        extra["unseen"] += unseen_rates(fitted, bench, others.reals, options.resamples)
+        extra["domains"] += domain_records(fitted, bench, others, options.resamples)
         if row in bench.sources:
             records += robustness(fitted, bench, options)
             records += band_records(fitted, bench, options)
@@ -228,6 +239,12 @@ def _save(
     folder: Path, index: int, detector: Any, system: System, names: tuple[str, ...], bench: Bench
 ) -> None:
     """A detector as a file that ``--model`` reads."""
-    record = {"trained_on": list(bench.sources), "system": system.name}
+    record: dict[str, Any] = {"trained_on": list(bench.sources), "system": system.name}
+    known = [
+        bench.images(name).subset(bench.splits[name].train) for name in (bench.real.name, *bench.sources)
+    ]
+    domain = fit_domain(known)
+    if domain is not None:
+        record["domain"] = domain.as_json()
     saved = SavedDetector(detector, system.feature, system.feature_options, bench.real.shape, names, record)
     save_detector(folder / f"{index}.safetensors", saved)

@@ -209,6 +209,14 @@ def extra_words(extra: Mapping[str, Entries]) -> Iterator[str]:
             f"Immunising {system}: mean balanced accuracy under perturbation {before:.3f} before, "
             f"{after:.3f} after; {clean:.3f} on clean images after."
         )
+    for (reals, fakes), own in grouped(extra.get("domains", ()), "reals", "fakes").items():
+        areas = [float(one["roc_auc"][0]) for one in own]
+        parted = [float(one["balanced_accuracy"][0]) for one in own]
+        yield (
+            f"On another data set, {reals} against {fakes}: ROC-AUC {min(areas):.3f} to "
+            f"{max(areas):.3f}, balanced "
+            f"accuracy {min(parted):.3f} to {max(parted):.3f}, over systems and training sets."
+        )
     for (name,), own in grouped(extra["unseen"], "tested_on").items():
         rates = [float(one["rate"][0]) for one in own]
         yield (
@@ -313,6 +321,29 @@ def extra_tables(extra: Mapping[str, Entries]) -> Iterator[str]:
             lines.append([*key, *(shown(over_seeds(_intervals(by_set[(name,)], "rate"))) for name in sets)])
         yield "## False alarms on reals never seen\n\nShare called fake.\n"
         yield markdown(["system", "trained on", *sets], lines)
+    if extra.get("domains"):
+        yield (
+            "## Transfer to other data sets\n\nTrained on the reals and fakes of this experiment, tested "
+            "on the reals "
+            "and fakes of another; false alarms are its reals called fake.\n"
+        )
+        measures = ("balanced_accuracy", "roc_auc", "false_alarms", "found")
+        yield markdown(
+            [
+                "system",
+                "trained on",
+                "reals",
+                "fakes",
+                "balanced accuracy",
+                "ROC-AUC",
+                "false alarms",
+                "fakes found",
+            ],
+            (
+                [*key, *(shown(over_seeds(_intervals(own, name))) for name in measures)]
+                for key, own in grouped(extra["domains"], "system", "trained_on", "reals", "fakes").items()
+            ),
+        )
     if named:
         rows = (
             [one["system"], one["seed"], shown(Interval(*one["balanced_accuracy"])),

@@ -84,17 +84,28 @@ def signs(images: UInt8Array) -> Signs:
     Args:
         images: uint8 ``(N, H, W, 1 or 3)``, at least 16 pixels a side.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
-    grey = luma(pixels)
+    grey = luma(torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float())
     rows, columns = (_steps(grey, axis) for axis in (1, 2))
+    bands, chroma, colour, spread = colour_signs(images)
     levels, depth = _levels(images)
     return Signs(
-        grid=_grid(grey), rows=rows, columns=columns, bands=_bands(grey), chroma=_chroma(pixels, grey),
-        colour=pixels.expand(-1, 3, -1, -1).mean((2, 3)).double().numpy(),
-        spread=grey.std((1, 2)).double().numpy(),
-        levels=levels, depth=depth, colours=_colours(images),
+        grid=_grid(grey), rows=rows, columns=columns, bands=bands, chroma=chroma, colour=colour,
+        spread=spread, levels=levels, depth=depth, colours=_colours(images),
         constant=(images == images[:, :1, :1]).all((1, 2, 3)),
     )  # fmt: skip
+
+
+@torch.no_grad()
+def colour_signs(images: UInt8Array) -> tuple[Floats, Floats, Floats, Floats]:
+    """`Signs.bands`, `Signs.chroma`, `Signs.colour` and `Signs.spread` alone.
+
+    Args:
+        images: uint8 ``(N, H, W, 1 or 3)``, at least 16 pixels a side.
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+    grey = luma(pixels)
+    colour = pixels.expand(-1, 3, -1, -1).mean((2, 3)).double().numpy()
+    return _bands(grey), _chroma(pixels, grey), colour, grey.std((1, 2)).double().numpy()
 
 
 def _dct_kernels() -> Tensor:

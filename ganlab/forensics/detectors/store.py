@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
+from ganlab.forensics.detectors.domain import Domain, outside_words
 from ganlab.forensics.detectors.frozen import (
     KINDS,
     FrozenDetector,
@@ -193,11 +194,18 @@ class Scores:
         paths: identity of each image.
         class_names: columns of ``probabilities``.
         probabilities: ``(N, K)``.
+        outside: which images lie outside what the detector knows; None where it does not say what it knows.
     """
 
     paths: tuple[str, ...]
     class_names: tuple[str, ...]
     probabilities: npt.NDArray[np.float64]
+    outside: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """What to say where more of the images than chance brings are none of the kind it was trained on."""
+        return None if self.outside is None else outside_words(self.outside)
 
     @property
     def fake(self) -> npt.NDArray[np.float64]:
@@ -224,7 +232,11 @@ def score_images(saved: SavedDetector, images: ImageSet) -> Scores:
     with reading(f"the detector of {saved.feature}", "its steps"), np.errstate(all="ignore"):
         probabilities = np.asarray(saved.detector.predict_proba(features), np.float64)
         check_probabilities(probabilities, len(saved.class_names))
-    return Scores(tuple(images.paths), saved.class_names, probabilities)
+    outside = None
+    if "domain" in saved.record:
+        domain = Domain.from_json(saved.record["domain"])
+        outside = np.concatenate([domain.outside(batch) for batch in images.batches()])
+    return Scores(tuple(images.paths), saved.class_names, probabilities, outside)
 
 
 def write_scores(path: str | os.PathLike[str], scores: Scores) -> None:
