@@ -17,7 +17,7 @@ import torch
 
 from ganlab.errors import GanlabError
 from ganlab.generation.plan import Plan, Request, make_plan
-from ganlab.generation.verify import MANIFEST, STAGING, read_manifest, total_sha256, verify_set
+from ganlab.generation.verify import MANIFEST, STAGING, read_manifest, sealed, total_sha256, verify_set
 from ganlab.generation.write import PartWriter
 from ganlab.util.atomic import write_json
 from ganlab.util.lock import FileLock
@@ -48,6 +48,9 @@ def generate(request: Request, out: str | Path, batch_size: int = 256, workers: 
     plan, folder = make_plan(request), Path(out)
     if (folder / MANIFEST).exists():
         _refuse_another(read_manifest(folder)["plan"], plan, folder)
+        if (folder / STAGING).is_dir():  # a kill came between the manifest and the end
+            with _locked(folder) as staging:
+                shutil.rmtree(staging, ignore_errors=True)
         return verify_set(folder)
     # An existing folder that no call of `generate` began may be somebody's data.
     begun = (folder / STAGING / PLAN).exists() or not os.path.lexists(folder)
@@ -124,7 +127,7 @@ def _differences(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, An
 
 
 def _manifest(plan: Plan, files: dict[str, str]) -> dict[str, Any]:
-    return {
+    return sealed({
         "plan": plan.identity(),
         "versions": {
             "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
@@ -138,4 +141,4 @@ def _manifest(plan: Plan, files: dict[str, str]) -> dict[str, Any]:
         },
         "files": files,
         "total_sha256": total_sha256(files),
-    }  # fmt: skip
+    })  # fmt: skip

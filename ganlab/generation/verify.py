@@ -8,10 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ganlab.errors import GanlabError
-from ganlab.util.hashing import sha256_file
-from ganlab.util.reading import read_json, reading
+from ganlab.util.atomic import json_text
+from ganlab.util.hashing import sha256_file, sha256_json
+from ganlab.util.reading import read_bytes, read_json, reading
 
 MANIFEST = "manifest.json"
+SEAL = "manifest_sha256"
 STAGING = ".unfinished"
 """Where unfinished parts are; a kill at the very end may leave it beside the manifest."""
 SHOWN = 5
@@ -35,7 +37,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise GanlabError(f"{path} is damaged: it names a file outside of its folder, {bad[0]!r}")
         if total_sha256(files) != manifest["total_sha256"] or "plan" not in manifest:
             raise GanlabError(f"{path} is damaged: its hashes do not add up")
+        if manifest != sealed(manifest) or read_bytes(path) != json_text(manifest).encode():
+            raise GanlabError(f"{path} is not as it was written: its own hash, {SEAL}, is another one")
     return manifest
+
+
+def sealed(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest that vouches for itself: with the SHA-256 of the canonical JSON of all its other entries."""
+    content = {key: value for key, value in manifest.items() if key != SEAL}
+    return {**content, SEAL: sha256_json(content)}
 
 
 def total_sha256(files: dict[str, str]) -> str:
@@ -51,7 +61,8 @@ def verify_set(folder: Path) -> dict[str, Any]:
         The manifest.
 
     Raises:
-        GanlabError: files are missing, changed or added; the first few are named.
+        GanlabError: the manifest was changed, or files or folders are missing, changed or added; the first
+            few are named.
     """
     manifest = read_manifest(folder)
     files: dict[str, str] = manifest["files"]
@@ -60,9 +71,11 @@ def verify_set(folder: Path) -> dict[str, Any]:
             zip(files, pool.map(lambda name: _state(folder / name, files[name]), files), strict=True)
         )
     bad = [f"{name}: {state}" for name, state in states.items() if state]
-    inside = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    there = {path.as_posix() for path in inside if path.parts[0] != STAGING}
-    bad += [f"{name}: not in the manifest" for name in sorted(there - files.keys() - {MANIFEST})]
+    known = {MANIFEST, *files, *(str(above) for name in files for above in PurePosixPath(name).parents)}
+    there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    if STAGING in there:
+        bad.append(f"{STAGING}/: left by an interrupted call; the same 'ganlab generate' removes it")
+    bad += [f"{name}: not in the manifest" for name in there if name not in known and name != STAGING]
     if bad:
         more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         listed = "\n  ".join(bad[:SHOWN])
@@ -71,7 +84,7 @@ def verify_set(folder: Path) -> dict[str, Any]:
 
 
 def _state(path: Path, expected: str) -> str:
-    if not path.is_file():
-        return "missing"
+    if path.is_symlink() or not path.is_file():
+        return "a link, and no file" if path.is_symlink() else "missing"
     with reading(path):
         return "" if sha256_file(path) == expected else "changed"

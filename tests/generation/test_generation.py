@@ -25,6 +25,7 @@ from ganlab.generation import Request, generate, generate_images, verify_set
 from ganlab.generation import write as writing
 from ganlab.generation.sampling import image_labels, image_latents
 from ganlab.training import train
+from ganlab.util.atomic import write_json
 from ganlab.util.hashing import derive_seed
 
 
@@ -158,6 +159,56 @@ def test_a_finished_set_is_verified_not_rewritten(tiny_runs, tmp_path):
         verify_set(tmp_path / "set")
     for text in ("img00000003.png: changed", "img00000004.png: missing", "stray.txt: not in the manifest"):
         assert text in str(error.value)
+
+
+def edited(change):
+    """Change the value in the manifest and write it as ganlab would."""
+
+    def edit(folder):
+        path = folder / "manifest.json"
+        value = json.loads(path.read_text())
+        change(value)
+        write_json(path, value)
+
+    return edit
+
+
+CHANGES = {
+    "the seed": (edited(lambda value: value["plan"]["parts"][0]["source"].update(seed=1)), "its own hash"),
+    "a version": (edited(lambda value: value["versions"].update(torch="9.9")), "its own hash"),
+    "one entry more": (edited(lambda value: value.update(license="mine")), "its own hash"),
+    "no seal": (edited(lambda value: value.pop("manifest_sha256")), "its own hash"),
+    "a space": (
+        lambda folder: (folder / "manifest.json").write_text((folder / "manifest.json").read_text() + " "),
+        "its own hash",
+    ),
+    "an empty folder": (lambda folder: (folder / "nearest" / "more").mkdir(), "nearest/more: not in the"),
+    "unfinished work": (
+        lambda folder: write_json(folder / ".unfinished" / "x" / "plan.json", {}),
+        r"\.unfinished/: left by an interrupted call; the same 'ganlab generate' removes it",
+    ),
+    "a hidden file": (lambda folder: (folder / "nearest" / ".x").write_text(""), r"nearest/\.x: not in the"),
+    "a pipe": (lambda folder: os.mkfifo(folder / "pipe"), "pipe: not in the manifest"),
+    "a link": (lambda folder: (folder / "link").symlink_to("nowhere"), "link: not in the manifest"),
+    "a link to itself": (lambda folder: (folder / "loop").symlink_to("."), "loop: not in the manifest"),
+    "a file that became a link": (
+        lambda folder: (
+            (folder / "nearest" / "img00000001.png").rename(folder.parent / "elsewhere.png"),
+            (folder / "nearest" / "img00000001.png").symlink_to(folder.parent / "elsewhere.png"),
+        ),
+        "img00000001.png: a link, and no file",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_anything_that_differs_from_what_was_written_is_named(tiny_runs, tmp_path, what):
+    change, text = CHANGES[what]
+    generate(Request(tiny_runs[:1], 3), tmp_path / "set")
+    assert verify_set(tmp_path / "set")
+    change(tmp_path / "set")
+    with pytest.raises(GanlabError, match=text):
+        verify_set(tmp_path / "set")
 
 
 def test_a_killed_generation_continues_to_the_same_bytes(tiny_runs, tmp_path):
