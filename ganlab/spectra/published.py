@@ -141,8 +141,8 @@ def npr_residual(images: Tensor) -> Tensor:
         images: float ``(N, C, H, W)`` in [-1, 1], H and W even.
 
     Returns:
-        ``(N, C, H, W)`` on the scale of images in [0, 1], as the paper has it; zero at every top left pixel.
-        Differentiable.
+        ``(N, C, H, W)`` on the scale of images in [0, 1]; zero at every top left pixel. Differentiable. The
+        released code divides by ImageNet's deviations (0.229, 0.224, 0.225) before and takes 2/3 of it.
 
     Raises:
         GanlabError: wrong type or shape, odd height or width.

@@ -161,3 +161,11 @@ def test_settings_of_a_preset_are_options_and_can_be_overridden(name):
     assert (options.seeds, options.fractions) == (preset.seeds or 3, preset.fractions or (0.6, 0.2, 0.2))
     changed = chosen_options(name, {"seeds": 1, "fractions": "60/20/20", "sizes": [0], "tsne": 0})
     assert (changed.seeds, changed.fractions, changed.sizes, changed.tsne) == (1, (0.6, 0.2, 0.2), (), 0)
+
+
+def test_durall_s_polynomial_machine_has_the_published_gamma():
+    """1 / features; "scale" divides by the variance too, which is tiny for profiles that begin at 1."""
+    (system,) = [one for one in PRESETS["durall2019"].systems if one.detector == "poly_svm"]
+    machine = system.make_detector(0)
+    assert "gamma='auto'" in repr(machine)
+    assert dict(system.detector_options) == {"standardise": False, "gamma": "auto"}

@@ -175,7 +175,10 @@ def rbf_svm(
 def poly_svm(
     seed: int = 0, cost: float = 1.0, degree: int = 3, gamma: float | str = "scale", standardise: bool = True
 ) -> Pipeline:
-    """Support vector machine with the polynomial kernel (gamma x.y) ** degree, calibrated on folds."""
+    """Support vector machine with the polynomial kernel (gamma x.y) ** degree, calibrated on folds.
+
+    ``gamma`` "scale" is 1 / (features times their variance), "auto" 1 / features, what Durall 2019 ran with.
+    """
     machine = SVC(C=cost, kernel="poly", degree=degree, gamma=gamma, cache_size=CACHE_MIB)
     return _kernel_machine(machine, seed, standardise)
 

@@ -129,7 +129,7 @@ PRESETS: dict[str, Preset] = {
         systems=(
             System("durall_80", "hinge_svm", {}, _PLAIN),
             System("durall_80", "durall_svm"),
-            System("durall_80", "poly_svm", {}, _PLAIN),
+            System("durall_80", "poly_svm", {}, _PLAIN | {"gamma": "auto"}),
             System("durall_80", "logistic", {}, _PLAIN),
             System("durall_80", "kmeans"),
             System("durall_300", "durall_svm"),
