@@ -8,6 +8,9 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+LONGEST_NAME = 100
+"""Characters: nothing longer was meant to be a name, and to compare it takes quadratic time."""
+
 
 class GanlabError(ValueError):
     """Something a user can cause: the message says what, where, and what would be right.
@@ -18,6 +21,8 @@ class GanlabError(ValueError):
 
 def nearest_name(name: str, valid: Iterable[str]) -> str:
     """``"; did you mean 'nearest'?"`` when one valid name is close to ``name``, otherwise ``""``."""
+    if len(name) > LONGEST_NAME:
+        return ""
     close = difflib.get_close_matches(str(name).lower().replace("-", "_"), list(valid), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else ""
 

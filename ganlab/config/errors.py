@@ -36,7 +36,8 @@ class Fault:
 
     def __str__(self) -> str:
         parts = [str(self.origin) if self.origin else "", self.key, self.text]
-        return ": ".join(part for part in parts if part)
+        # A file that was pasted into a key should not fill the screen.
+        return ": ".join(part if len(part) <= 900 else f"{part[:400]} ..." for part in parts if part)
 
 
 SHOWN_FAULTS = 20

@@ -11,7 +11,17 @@ from pydantic import ValidationError
 
 from ganlab.config import tree
 from ganlab.config.checks import problems
-from ganlab.config.errors import ConfigError, Fault, KeyPath, Origins, dotted, key_path, origin_of, shown
+from ganlab.config.errors import (
+    SHOWN_FAULTS,
+    ConfigError,
+    Fault,
+    KeyPath,
+    Origins,
+    dotted,
+    key_path,
+    origin_of,
+    shown,
+)
 from ganlab.config.schema import Config
 from ganlab.config.sources import (
     PRESET_LABEL,
@@ -125,13 +135,15 @@ def validate(document: Document) -> tuple[Config | None, list[Fault], list[KeyPa
     except ValidationError as error:
         details = error.errors(include_url=False)
     text_at: dict[KeyPath, str] = {}
+    unknown = 0
     tagged: set[KeyPath] = set()
     for detail in details:
         path = schema_path(detail["loc"])
         if len(path) < len(detail["loc"]):
             tagged.add(path)
         if path not in text_at:
-            text_at[path] = _words(path, dict(detail))
+            unknown += detail["type"] == "extra_forbidden"
+            text_at[path] = _words(path, dict(detail), suggest=unknown <= SHOWN_FAULTS)
     # Unions report each of their alternatives; only the deepest finding is of use.
     around = {path[:length] for path in text_at for length in range(len(path))}
     wrong = [path for path in text_at if path not in tagged or path not in around]
@@ -144,9 +156,9 @@ def repaired(document: Document, wrong: list[KeyPath]) -> Config | None:
 
     Checks across keys run on it, so that one run of the program reports their findings too.
     """
-    value = document.value
+    value = _copied(document.value) if () not in wrong else {}
     for path in wrong:
-        value = _without(value, path)
+        _remove(value, path)
     model = value.get("model", {})
     upsampling = model.get("upsampling", {})
     if isinstance(upsampling, dict):
@@ -158,16 +170,19 @@ def repaired(document: Document, wrong: list[KeyPath]) -> Config | None:
         return None
 
 
-def _without(value: Any, path: KeyPath) -> Any:
-    if not path:
-        return {}
-    if not isinstance(value, dict) or path[0] not in value:
-        return value
-    inside = value[path[0]]
-    # A wrong item of a list takes the whole list with it.
-    if len(path) == 1 or not isinstance(inside, dict):
-        return {key: item for key, item in value.items() if key != path[0]}
-    return {**value, path[0]: _without(inside, path[1:])}
+def _copied(value: Any) -> Any:
+    return {key: _copied(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _remove(value: Any, path: KeyPath) -> None:
+    """Take what is at ``path`` out of nested mappings; a wrong item takes its whole list with it."""
+    for depth, part in enumerate(path):
+        if not isinstance(value, dict) or part not in value:
+            return
+        if depth == len(path) - 1 or not isinstance(value[part], dict):
+            del value[part]
+            return
+        value = value[part]
 
 
 def schema_path(location: tuple[str | int, ...]) -> KeyPath:
@@ -185,12 +200,13 @@ def schema_path(location: tuple[str | int, ...]) -> KeyPath:
     return tuple(path)
 
 
-def _words(path: KeyPath, detail: dict[str, Any]) -> str:
+def _words(path: KeyPath, detail: dict[str, Any], suggest: bool) -> str:
+    """What is wrong and what is expected; near names are looked for only where they will be shown."""
     kind = str(detail["type"])
     if kind == "extra_forbidden":
         around = tree.find(path[:-1]) or {}
         valid = ", ".join(tree.properties(around))
-        return f"unknown key; expected one of {valid}{tree.suggestion(path)}"
+        return f"unknown key; expected one of {valid}{tree.suggestion(path) if suggest else ''}"
     if kind == "missing":
         return f"missing; expected {tree.expected(path)}"
     if kind == "value_error":

@@ -19,6 +19,9 @@ from ganlab.config.errors import ConfigError, Fault, KeyPath, Origin, dotted
 MAX_NODES = 100_000
 """Aliases are expanded; a file that grows beyond this many values is an accident or an attack."""
 
+LARGEST = 2**18
+"""Characters of a text: reading so many takes a second or two, and no configuration has a tenth of them."""
+
 _TAG = "tag:yaml.org,2002:"
 _CORE_SCHEMA = {
     "null": re.compile(r"^(?:~|null|Null|NULL|)$"),
@@ -71,6 +74,10 @@ def parse(text: str, source: str) -> Document:
         ConfigError: the text is not YAML at all; with line and column.
     """
     document = Document(source)
+    if len(text) > LARGEST:
+        raise ConfigError(
+            [Fault(Origin(source), "", f"has {len(text)} characters; expected at most {LARGEST}")]
+        )
     try:
         node = _compose(text, source)
         if node is not None:
