@@ -25,8 +25,8 @@ from ganlab.config import resolve
 from ganlab.errors import GanlabError
 
 SECONDS = 5
-FEW, MANY = 20, 2_000
-FEW_TEXTS, MANY_TEXTS = 250, 10_000
+FEW, MANY = 10, 2_000
+FEW_TEXTS, MANY_TEXTS = 60, 10_000
 NAMES = [
     "zip of images", "npz", "npy", "pack", "picture", "generator", "pretrained", "detector logistic",
     "detector random_forest", "detector knn", "detector kmeans", "detector cnn", "checkpoint", "run",

@@ -94,7 +94,7 @@ def text(rng):
         written = "a: &a [x, x]\n" + "\n".join(
             f"b{n}: &b{n} [*{'a' if not n else f'b{n - 1}'}, *a]" for n in range(40)
         )
-    elif kind < 0.63:
+    elif kind < 0.605:
         written = "\n".join(f"key{number}: 1" for number in range(rng.choice([3000, 20_000])))
     else:
         written = "".join(f"{key(rng)}: {rng.choice(WORDS)}\n" for _ in range(rng.randint(1, 5)))
