@@ -25,7 +25,7 @@ def ablate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Results folder; results/PLAN's name when absent.")] = None,
     cluster: Annotated[str, typer.Option(help="local (processes here) or slurm.")] = "local",
-    at_once: Annotated[int, typer.Option(min=1, help="Jobs at a time; they share the cores.")] = 2,
+    at_once: Annotated[int, typer.Option(min=1, max=1024, help="Jobs at a time; they share the cores.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells and stop.")] = False,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="--dry-run that times three steps of each variant first.")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from ganlab.cli.verbs import VerbCommand
+
 data = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -30,11 +32,11 @@ def data_() -> None:
     """Prepare images: pack a folder."""
 
 
-@data.command()
+@data.command(cls=VerbCommand)
 def pack(
     folder: Annotated[Path, typer.Argument(help="Images: flat, in class folders, or below train/ and val/.")],
     out: Annotated[Path, typer.Argument(help="The pack to make, a folder (for example dogs64.gpack).")],
-    size: Annotated[int, typer.Option(min=1, help="Side of the packed images in pixels.")],
+    size: Annotated[int, typer.Option(min=1, max=65_536, help="Side of the packed images in pixels.")],
     on_error: Annotated[
         OnError, typer.Option(help="Unreadable or too small files: name and count them, or stop.")
     ] = OnError.fail,

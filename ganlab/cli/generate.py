@@ -28,7 +28,7 @@ def generate(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images waiting for the encoders; memory only.")
     ] = 256,
-    workers: Annotated[int, typer.Option(min=1, help="Encoding threads.")] = 4,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Encoding threads.")] = 4,
     verify: Annotated[
         bool, typer.Option("--verify", help="Only hold finished sets against their manifests.")
     ] = False,

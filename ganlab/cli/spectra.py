@@ -24,7 +24,9 @@ def spectra(
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a set, once for each, the reals' first.")
     ] = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0: none.")] = 1000,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, max=10**6, help="Resamples for the intervals; 0: none.")
+    ] = 1000,
     metrics: Annotated[str, typer.Option(help="all, or basic: seconds less for every set.")] = "all",
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling and the null control.")] = 0,
     stages: Annotated[

@@ -14,7 +14,9 @@ def theory(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the figures, their numbers, the table.")
     ] = None,
-    size: Annotated[int, typer.Option(min=32, help="Pixels after the last doubling; divisible by 4.")] = 64,
+    size: Annotated[
+        int, typer.Option(min=32, max=4096, help="Pixels after the last doubling; divisible by 4.")
+    ] = 64,
     force: Annotated[bool, typer.Option("--force", help="Replace the theory of another size.")] = False,
 ) -> None:
     """What the fixed upsamplers do to a spectrum by theory: nulls, images, replicas after several stages.

@@ -15,11 +15,46 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
+
+from ganlab.errors import GanlabError
+from ganlab.util.reading import is_unicode
+
+LARGEST = 2**31 - 1
+"""Of numbers on the command line: what counts, sizes and seeds of configurations may be too."""
+
+
+class VerbCommand(TyperCommand):
+    """A verb that is not called with what no file system, no table and no array can take."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb.
+
+        Raises:
+            GanlabError: a text with NUL or that is no Unicode, a number that is not finite or too large.
+        """
+        for name, given in ctx.params.items():
+            for value in given if isinstance(given, list | tuple) else (given,):
+                if fault := _unusable(value):
+                    raise GanlabError(f"{name.replace('_', '-')}: {fault}")
+        return super().invoke(ctx)
+
+
+def _unusable(value: object) -> str | None:
+    """What is wrong with a value; None where nothing is."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"got a number of {len(str(abs(value)))} digits; expected at most {LARGEST}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"got {value}; expected a finite number"
+    if isinstance(value, str | Path) and ("\0" in str(value) or not is_unicode(str(value))):
+        return f"got {str(value)[:80]!a}; expected Unicode text without NUL"
+    return None
 
 
 @dataclass(frozen=True)
@@ -46,7 +81,9 @@ class Verb:
         if isinstance(function, typer.Typer):
             return typer.main.get_group(function)
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        single.command(name, help=(inspect.getdoc(function) or "").replace("``", ""))(function)
+        single.command(name, cls=VerbCommand, help=(inspect.getdoc(function) or "").replace("``", ""))(
+            function
+        )
         return typer.main.get_command(single)
 
 

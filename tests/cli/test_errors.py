@@ -82,3 +82,22 @@ def test_the_list_names_options_that_exist(ganlab):
     for verb, option in named:
         options = [o for parameter in VERBS[verb].load(verb).params for o in parameter.opts]
         assert option in options
+
+
+@pytest.mark.parametrize(("words", "text"), [
+    (("spectra", "a", "b", "--out", "o", "--limit", "-1"), "--limit"),
+    (("spectra", "a", "b", "--out", "o", "--limit", "1" + "0" * 30), "limit: got a number of 31 digits"),
+    (("spectra", "a", "b", "--out", "o", "--limit", "9" * 5000), "--limit"),
+    (("generate", "run", "--num", str(2**31), "--out", "o"), "num: got a number of 10 digits"),
+    (("generate", "run", "--num", "1", "--out", "o", "--test-fraction", "nan"), "test-fraction: got nan"),
+    (("evade", "run", "--model", "m", "--real", "r", "--out", "o", "--rate", "inf"), "rate: got inf"),
+    (("spectra", "a\0b", "b", "--out", "o"), "real: got 'a\\x00b'; expected Unicode text without NUL"),
+    (("spectra", "a", "b", "c\udcff", "--out", "o"), "fakes: got 'c\\udcff'"),
+    (("data", "pack", "a", "b\0", "--size", "8"), "'out'"),
+    (("train", "dcgan32", "--stop-at", str(10**30)), "stop-at: got a number of 31 digits"),
+    (("theory", "--out", "o", "--size", "100000"), "--size"),
+    (("detect", "~nobody-of-this-name/x", "b", "--out", "o"), "~nobody-of-this-name/x"),
+])  # fmt: skip
+def test_values_that_nothing_can_take(ganlab, words, text):
+    code, _, error = ganlab(*words)
+    assert (code, text in error) == (2, True), error
