@@ -29,9 +29,7 @@ def detect(
             "--unseen-fake", help="Their fakes: accuracy and ROC-AUC; one for each --unseen, or many."
         ),
     ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Repetitions with new splits.  [3]")
-    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Repeats, new splits.  [3]")] = None,
     split: Annotated[
         str | None, typer.Option(help="TRAIN/VAL/TEST or TRAIN/TEST in per cent.  [60/20/20]")
     ] = None,
@@ -42,12 +40,8 @@ def detect(
     sizes: Annotated[
         list[int] | None, typer.Option("--size", help="A training-set size to try; 0: none.")
     ] = None,
-    bands: Annotated[
-        int, typer.Option(min=0, max=4096, help="Frequency bands of the importance table; 0: none.")
-    ] = 8,
-    resamples: Annotated[
-        int, typer.Option(min=0, max=10**6, help="Bootstrap draws of every interval.")
-    ] = 1000,
+    bands: Annotated[int, typer.Option(min=0, max=4096, help="Bands of the importance table; 0: none.")] = 8,
+    resamples: Annotated[int, typer.Option(min=0, max=10**6, help="Draws of every interval.")] = 1000,
     attribution: Annotated[bool | None, typer.Option(help="Also name the source.")] = None,
     immunise: Annotated[
         bool | None, typer.Option(help="Train source networks on under each perturbation; test again.")
@@ -58,9 +52,7 @@ def detect(
         list[str] | None,
         typer.Option("--set", help="DETECTOR.OPTION=VALUE, such as random_forest.trees=100."),
     ] = None,
-    optimize: Annotated[
-        int, typer.Option(min=0, max=10**6, help="Hyper-parameter candidates tried; 0: none.")
-    ] = 0,
+    optimize: Annotated[int, typer.Option(min=0, max=10**6, help="Candidates tried; 0: none.")] = 0,
     allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of each set.")] = None,
     name: Annotated[
