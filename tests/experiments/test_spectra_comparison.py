@@ -16,6 +16,7 @@ from ganlab.errors import GanlabError
 from ganlab.experiments.spectra import measure as spectra_measure
 from ganlab.experiments.spectra import run as spectra
 from ganlab.experiments.spectra.figures import closed, columns_of, draw_maps, draw_profiles, pooled
+from ganlab.experiments.spectra.floors import floor_db
 from ganlab.experiments.spectra.lines import marks
 from ganlab.experiments.spectra.measure import Map, Maps, check_sets
 from ganlab.experiments.spectra.profiles import profiles_of
@@ -132,6 +133,48 @@ def test_provenance_names_everything(full, sets):
     assert set(about["files"]) == {*full.files, "plan.json"} - {"provenance.json"}
 
 
+# Floors
+
+
+def test_the_floor_is_the_power_of_rounding():
+    """Noise that is rounded to 8 bits has 1/12 of a squared grey level more; the Hann window keeps it."""
+    source = np.random.default_rng(0)
+    levels = source.uniform(20, 230, (400, 16, 16, 3))
+    error = (np.rint(levels) - levels) / 127.5
+    taper = np.hanning(17)[:16]
+    taper = np.outer(taper, taper) / np.sqrt((np.outer(taper, taper) ** 2).mean())
+    power_of_error = (np.abs(np.fft.fft2(error @ np.array([0.299, 0.587, 0.114]) * taper)) ** 2 / 256).mean()
+    assert db(power_of_error) == pytest.approx(floor_db(3), abs=0.1)
+    assert floor_db(1) == pytest.approx(-52.9, abs=0.05)
+
+
+def test_below_the_floor_a_value_is_a_bound(full):
+    row = full.row("double")
+    value = row["axis_nyquist_excess_db"].value
+    assert row.bounds["axis_nyquist_excess_db"] == "<="
+    # The reals' level down to the floor, no more.
+    assert -60 < value < -20
+    assert f"<= {value:.2f}" in full.summary
+    assert "rounding alone leaves -56.4 dB" in full.summary
+    assert full.row("steep").bounds == full.null.bounds == {}
+    rows = read_csv(full.out / "table.csv")
+    assert [
+        r["bound"] for r in rows if (r["set"], r["deviation"]) == ("double", "axis_nyquist_excess_db")
+    ] == ["<="]
+    assert spectra.read_report(full.out).row("double").bounds == row.bounds
+    assert f"≤ {value:.2f}" in (full.out / "index.html").read_text()
+
+
+def test_nothing_is_drawn_or_written_below_the_floor(full):
+    for kind in ("radial", "horizontal", "vertical"):
+        rows = read_csv(full.out / f"{kind}.csv")
+        levels = column(rows, "level")
+        assert levels.min() >= floor_db(3) - 1e-6
+        assert column(rows, "floor") == pytest.approx(floor_db(3), abs=1e-4)
+    rows = read_csv(full.out / "heatmaps.csv")
+    assert min(float(row[f"horizontal_{k / 16:g}"]) for row in rows for k in range(9)) > floor_db(3) - 2.6
+
+
 # Lattice lines
 
 
@@ -208,7 +251,7 @@ def test_profiles_equal_numpy(full, arrays):
         assert column(rows, "frequency_cycles_per_pixel", set="photos") == pytest.approx(np.arange(9) / 16)
         for name, images in arrays.items():
             each = way(power(images))
-            level = db(each.mean(0))
+            level = np.maximum(db(each.mean(0)), floor_db(3))
             assert column(rows, "level", set=name) == pytest.approx(level, abs=2e-4)
             assert column(rows, "difference_to_real", set=name) == pytest.approx(level - base, abs=3e-4)
             low, high = db(np.percentile(each, (5, 95), axis=0))

@@ -43,6 +43,8 @@ BANDS_UP_TO = 5
 THEORY_DASHES: tuple[Any, ...] = ((0, (1, 1)), (0, (4, 1.5)), (0, (4, 1, 1, 1)), (0, (8, 2)))
 THEORY_ROOM = 8.0
 """How far below the measured differences a prediction may pull the axis, dB."""
+FLOOR_ROOM = 6.0
+"""The floor of 8-bit images is drawn where the axis of levels ends no farther above it, dB."""
 _AXIS = {"radial": "frequency", "horizontal": "horizontal frequency", "vertical": "vertical frequency"}
 
 
@@ -68,12 +70,23 @@ def draw_profiles(profiles: Profiles) -> Figure:
     upper.set_ylabel(profiles.quantity + unit)
     lower.set_ylabel(f"minus real{unit}")
     lower.set_xlabel(f"{_AXIS[profiles.kind]} (cycles per pixel)")
+    _draw_floor(upper, profiles)
     for axes in (upper, lower):
         mark_replicas(axes, float(profiles.frequencies[-1]))
     handles, labels = _legend_of(upper, lower)
     figure.legend(handles, labels, loc="outside lower center")
     figure.suptitle(_profile_title(profiles), fontsize=7)
     return figure
+
+
+def _draw_floor(upper: Any, profiles: Profiles) -> None:
+    """Where the axis comes near it: below, there is nothing to be seen in 8-bit images."""
+    low, high = upper.get_ylim()
+    if profiles.floor is None or low > profiles.floor + FLOOR_ROOM:
+        return
+    upper.axhline(profiles.floor, color=GREY, linewidth=0.8, linestyle=(0, (6, 2)), zorder=0.8)
+    upper.text(0.02, profiles.floor, "floor of 8-bit images", fontsize=6, color=GREY, va="bottom")
+    upper.set_ylim(min(low, profiles.floor - 1.5), high)
 
 
 def _draw_curves(upper: Any, lower: Any, profiles: Profiles, shown: Any) -> None:
@@ -262,14 +275,14 @@ def _without_dc(maps: Maps) -> FloatArray:
 
 
 def _limits(maps: Maps) -> tuple[float, float]:
-    """From the lowest half percent to the highest cell beside DC."""
-    values = _without_dc(maps)
-    return float(np.percentile(values, 0.5)), float(values.max())
+    """From the lowest half percent to the highest, DC left out."""
+    low, high = np.percentile(_without_dc(maps), (0.5, 99.5))
+    return float(low), float(high)
 
 
 def _symmetric(maps: Maps) -> tuple[float, float]:
-    """Symmetric about zero, at least 1 dB."""
-    bound = max(1.0, float(np.percentile(np.abs(_without_dc(maps)), 99.5)))
+    """Symmetric about zero, at least 1 dB; a few cells at the floor do not set the scale of all others."""
+    bound = max(1.0, float(np.percentile(np.abs(_without_dc(maps)), 98)))
     return -bound, bound
 
 
@@ -282,7 +295,7 @@ def draw_rows(rows: Sequence[DeviationRow], window: str) -> Figure:
         fakes = iter(range(len(rows)))
         for place, row in enumerate(rows):
             style = NULL if row.role == "null" else series_style(next(fakes))
-            draw_deviation(axes, place, row[name], style)
+            draw_deviation(axes, place, row[name], style, bound=row.bounds.get(name, ""))
         axes.axvline(0, color=BLACK, linewidth=0.6)
         axes.grid(axis="x")
         axes.set_xlabel(TITLES[name])
@@ -294,9 +307,9 @@ def draw_rows(rows: Sequence[DeviationRow], window: str) -> Figure:
 
 
 def draw_deviation(
-    axes: Any, place: float, value: Deviation, style: SeriesStyle, height: float = 0.6
+    axes: Any, place: float, value: Deviation, style: SeriesStyle, height: float = 0.6, bound: str = ""
 ) -> None:
-    """A number with its interval at height ``place``, over the null control's."""
+    """A number with its interval at height ``place``, over the null control's; an arrow at a bound."""
     if value.null_low is not None and value.null_high is not None:
         width = value.null_high - value.null_low
         axes.barh(place, width, height, value.null_low, color="#D0D0D0", linewidth=0, zorder=0.5)
@@ -304,6 +317,10 @@ def draw_deviation(
         axes.plot([value.low, value.high], [place, place], color=style.color, linewidth=1.4)
     axes.plot([value.value], [place], color=style.color, marker=style.marker or "o", markersize=4.5,
               markerfacecolor="white", markeredgewidth=1.1)  # fmt: skip
+    if bound:
+        arrow, offset = ("$\\leftarrow$", -9) if bound == "<=" else ("$\\rightarrow$", 9)
+        axes.annotate(arrow, (value.value, place), xytext=(offset, 0), ha="center", va="center",
+                      textcoords="offset points", color=style.color)  # fmt: skip
 
 
 _DIRECTIONS = ("horizontal", "vertical", "diagonal")
@@ -346,7 +363,7 @@ def _draw_group(axes: Any, group: int, rows: Sequence[DeviationRow], metric: str
     for place, row in enumerate(rows):
         style = NULL if row.role == "null" else series_style(place)
         height = group - 0.4 + step * (place + 0.5)
-        draw_deviation(axes, height, row[metric], style, step)
+        draw_deviation(axes, height, row[metric], style, step, row.bounds.get(metric, ""))
         if group == 0:
             axes.plot([], [], color=style.color, marker=style.marker or "o", markerfacecolor="white",
                       label=textwrap.shorten(row.name, 32, placeholder="…"))  # fmt: skip

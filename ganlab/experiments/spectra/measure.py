@@ -13,6 +13,7 @@ from torch import Tensor, float64
 from ganlab.data.guards import compare_sets
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
+from ganlab.experiments.spectra.floors import MEAN_LOG_DB, Pair, floor_db
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.images import to_float
 from ganlab.spectra import Moments, SpectrumAccumulator, SpectrumStatistics, radial_profile, summaries
@@ -49,7 +50,6 @@ NULL_NAME = "real vs real"
 
 Numbers = npt.NDArray[np.int64]
 Role = Literal["real", "fake"]
-Pair = tuple[SpectrumStatistics, SpectrumStatistics]
 
 
 class _Sums:
@@ -250,7 +250,9 @@ def difference_maps(sets: Sequence[MeasuredSet]) -> Maps:
 
 
 def _map(name: str, role: str, sample: SpectrumStatistics) -> Map:
-    return Map(name, role, sample.count, full_plane(sample.power.mean_db, sample.width))
+    # Lower than rounding alone leaves it, a level is none of the images' (``floors``).
+    level = np.maximum(sample.power.mean_db, floor_db(sample.channels or 1) + MEAN_LOG_DB)
+    return Map(name, role, sample.count, full_plane(level, sample.width))
 
 
 def _maps(real: MeasuredSet, panels: Sequence[Map]) -> Maps:

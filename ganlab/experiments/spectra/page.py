@@ -16,7 +16,7 @@ from ganlab.spectra import DEVIATIONS
 from ganlab.util.reading import read_json
 
 Row = Mapping[str, Any]
-"""A row of table.json: ``set``, ``role``, ``count``, ``lines``, ``values`` (name -> value, low, high ...)."""
+"""A row of table.json: ``set``, ``role``, ``count``, ``lines``, ``bounds``, ``values`` (name -> numbers)."""
 
 FIGURES = {
     "Deviations": {"table": "Bars: the main deviations of every set, with intervals and the null control."},
@@ -98,7 +98,8 @@ def _words(title: str, table: Mapping[str, Any]) -> list[str]:
             + (brackets if table["bootstrap"] else "")
             + ". The radial "
             "profile's mean is of absolute values, all others are fake minus real: above 0 the fakes have "
-            "too much power there. Grey: within the null control, reals against reals at the same counts."
+            "too much power there; ≤ and ≥ mark bounds, where a level lies below what the rounding of 8-bit "
+            "images alone leaves. Grey: within the null control, reals against reals at the same counts."
         ]
     if title == "Lattice lines":
         return [
@@ -150,22 +151,30 @@ def _cell(row: Row, name: str, digits: int = 2) -> Cell | None:
     low, high = one.get("null_low"), one.get("null_high")
     within = low is not None and high is not None and low <= one["value"] <= high
     signed = name in DEVIATIONS and DEVIATIONS[name].signed
-    shown = with_interval(one["value"], one["low"], one["high"], digits, signed)
+    shown = _shown(row, name, digits, signed)
     return Cell(shown, one["value"], "muted" if within or row["role"] == "null" else "")
+
+
+def _shown(row: Row, name: str, digits: int = 2, sign: bool = False, unit: str = "") -> str:
+    """A value with its interval, or as the bound that it is where a level lies below the floor."""
+    one, bound = row["values"][name], row["bounds"].get(name)
+    if bound:
+        symbol = {"<=": "≤", ">=": "≥"}[bound]
+        return f"{symbol} {with_interval(one['value'], digits=digits, sign=sign, unit=unit)}"
+    return with_interval(one["value"], one["low"], one["high"], digits, sign, unit)
 
 
 def _sentence(row: Row) -> str:
     """What one set does, in numbers with their units."""
     values = row["values"]
-    mean = values["mean_db"]
-    text = with_interval(mean["value"], mean["low"], mean["high"], unit="dB")
+    text = _shown(row, "mean_db", unit="dB")
     if row["role"] == "null":
         return f"{row['set']} (so much means nothing): the radial profiles differ by {text} on average."
     parts = [f"{row['set']}: the radial profile differs from the reals' by {text} on average"]
     for name, where in SAID.items():
         one = values.get(name)
         if one is not None and one["value"] is not None:
-            amount = with_interval(one["value"], one["low"], one["high"], sign=True, unit="dB")
+            amount = _shown(row, name, sign=True, unit="dB")
             parts.append(f"power {where} {amount} against the reals")
     if row["lines"]:
         parts.append("; ".join(line["words"] for line in row["lines"][:SAID_LINES]))

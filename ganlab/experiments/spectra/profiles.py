@@ -21,6 +21,7 @@ from ganlab.config import from_mapping
 from ganlab.config.architecture import stage_names
 from ganlab.data.imageset import MANIFEST
 from ganlab.errors import GanlabError
+from ganlab.experiments.spectra.floors import floor_db
 from ganlab.experiments.spectra.measure import NULL_NAME, SAMPLE, MeasuredSet
 from ganlab.spectra import CONVENTIONS, ProfileConvention, decibels, frequency_response, statistics_of_power
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums
@@ -155,6 +156,8 @@ class Profiles:
         frequencies: cycles per pixel, ``(K,)``.
         curves: the reals first, then the fakes in order, then the null control.
         theory: one for each fixed operator that ends a fake set's generator.
+        floor: level that the rounding of 8-bit images alone has, dB; measured levels are no lower (where one
+            equals it, it is a bound). None where the convention is no power of a coefficient.
     """
 
     kind: str
@@ -166,6 +169,7 @@ class Profiles:
     frequencies: FloatArray
     curves: tuple[Curve, ...]
     theory: tuple[Curve, ...] = ()
+    floor: float | None = None
 
 
 def unit_of(convention: ProfileConvention) -> tuple[str, str]:
@@ -190,15 +194,16 @@ def profiles_of(sets: Sequence[MeasuredSet], kind: str, convention: str) -> Prof
     used = convention if kind == "radial" else "ganlab"
     unit, quantity = unit_of(CONVENTIONS[used])
     about, name = sets[0].whole, used if kind == "radial" else kind
-    base = _level(about.mean(name), unit)
+    floor = floor_db(sets[0].images.shape[2]) if used == "ganlab" else None
+    base = _level(about.mean(name), unit, floor)
     curves = []
     for one in sets:
-        level = _level(one.whole.mean(name), unit)
+        level = _level(one.whole.mean(name), unit, floor)
         rows = one.whole.profiles["radial" if name == "ganlab" else name].double().numpy()
-        low, high = (_level(end, unit) for end in np.percentile(rows, BAND, axis=0))
+        low, high = (_level(end, unit, floor) for end in np.percentile(rows, BAND, axis=0))
         curves.append(Curve(one.name, one.role, one.count, level, low, high, level - base))
     first, second = (half for half, _ in sets[0].halves)
-    levels = [_level(half.mean(name), unit) for half in (first, second)]
+    levels = [_level(half.mean(name), unit, floor) for half in (first, second)]
     curves.append(Curve(NULL_NAME, "null", second.count, levels[1], None, None, levels[1] - levels[0]))
     theory = [
         Curve(f"{one.operator} alone (theory)", "theory", sets[0].count, level, None, None, level - base)
@@ -208,9 +213,11 @@ def profiles_of(sets: Sequence[MeasuredSet], kind: str, convention: str) -> Prof
     band = f"{BAND[0]:.0f} to {BAND[1]:.0f} % of images"
     band += f" (from {SAMPLE} of them)" if any(one.count > SAMPLE for one in sets) else ""
     return Profiles(
-        kind, used, about.window, unit, quantity, band, about.frequencies(name), tuple(curves), tuple(theory)
-    )
+        kind, used, about.window, unit, quantity, band, about.frequencies(name), tuple(curves), tuple(theory),
+        floor,
+    )  # fmt: skip
 
 
-def _level(mean: FloatArray, unit: str) -> FloatArray:
-    return decibels(mean) if unit == "dB" else mean
+def _level(mean: FloatArray, unit: str, floor: float | None) -> FloatArray:
+    level = decibels(mean) if unit == "dB" else mean
+    return level if floor is None else np.maximum(level, floor)

@@ -225,7 +225,7 @@ def _write(
     parts = [
         plain_table(rows),
         line_words(found),
-        meaning(rows, options.window, options.bootstrap, operators),
+        meaning(rows, options.window, options.bootstrap, operators, measured[0].images.shape[2]),
     ]
     if everything:
         parts.append("".join(f"warning: {text}\n" for text in everything))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ganlab.errors import lookup
+from ganlab.experiments.spectra.floors import Pair, bound, floor_db, floored_pairs
 from ganlab.experiments.spectra.lines import STRONGEST, strongest
-from ganlab.experiments.spectra.measure import NULL_NAME, Maps, MeasuredSet, Pair
+from ganlab.experiments.spectra.measure import NULL_NAME, Maps, MeasuredSet
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.experiments.spectra.profiles import Profiles
 from ganlab.results.tables import FREQUENCY, aligned, markdown, number, plain, with_interval, write_csv
@@ -42,6 +43,8 @@ class DeviationRow:
         count: number of images of the set.
         values: name in ``ganlab.spectra.DEVIATIONS`` or ``SET_DEVIATIONS`` -> value, interval, null control.
         lines: significant lattice lines, strongest first; None where none were looked for.
+        bounds: name -> "<=" or ">=" where the value is only a bound, because a level lies below the floor of
+            8-bit images (``floors``).
     """
 
     name: str
@@ -49,6 +52,7 @@ class DeviationRow:
     count: int
     values: Mapping[str, Deviation]
     lines: tuple[Line, ...] | None = None
+    bounds: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, metric: str) -> Deviation:
         return lookup(self.values, metric, "deviation")
@@ -58,7 +62,7 @@ class DeviationRow:
         lines = None if self.lines is None else [{**plain(line), "words": line.words} for line in self.lines]
         return {
             "set": self.name, "role": self.role, "count": self.count, "values": plain(self.values),
-            "lines": lines,
+            "bounds": dict(self.bounds), "lines": lines,
         }  # fmt: skip
 
 
@@ -76,7 +80,7 @@ def row_from_plain(row: Mapping[str, Any]) -> DeviationRow:
                  members=tuple((fy, fx) for fy, fx in entry["members"]))
             for entry in lines
         )  # fmt: skip
-    return DeviationRow(row["set"], row["role"], row["count"], values, lines)
+    return DeviationRow(row["set"], row["role"], row["count"], values, lines, row.get("bounds", {}))
 
 
 def deviation_rows(
@@ -102,8 +106,8 @@ def deviation_rows(
     with bar(total=len(pairs) * len(_groups(names)), desc="deviations", unit="step") as line:
         for name, role, first, second in pairs:
             simple = [one for one in names if role == "fake" or not one.startswith("cloaking")]
-            values, warnings = _compare(first, second, options, simple, line)
-            rows.append(DeviationRow(name, role, second[0].count, values))
+            values, bounds, warnings = _compare(first, second, options, simple, line, real.images.shape[2])
+            rows.append(DeviationRow(name, role, second[0].count, values, bounds=bounds))
             doubts += [f"{name}: {warning}" for warning in warnings if role == "fake"]
     if options.bootstrap:
         # Of the smallest fake set: its control scatters most. Every row has that of its own counts beside it.
@@ -136,10 +140,11 @@ def _groups(names: Sequence[str]) -> list[list[str]]:
 
 
 def _compare(
-    real: Pair, fake: Pair, options: SpectraOptions, names: Sequence[str], line: Any
-) -> tuple[dict[str, Deviation], list[str]]:
+    real: Pair, fake: Pair, options: SpectraOptions, names: Sequence[str], line: Any, channels: int
+) -> tuple[dict[str, Deviation], dict[str, str], list[str]]:
     """Power metrics of all images, the others of the samples; ``line`` is the bar."""
     found: dict[str, Deviation] = {}
+    bounds: dict[str, str] = {}
     warnings: list[str] = []
     for group in _groups(names):
         place = 0 if _of_power(group[0]) else 1
@@ -147,16 +152,24 @@ def _compare(
             real[place], fake[place], metrics=group, resamples=options.bootstrap, seed=options.seed
         )
         found.update(report)
+        raised = floored_pairs((real, fake), channels) if place == 0 else None
+        if raised is not None:
+            above = spectral_deviation(
+                raised[0][0], raised[1][0], metrics=group, resamples=options.bootstrap, seed=options.seed
+            )
+            signs = {name: bound(report[name], above[name]) for name in report}
+            bounds |= {name: sign for name, sign in signs.items() if sign}
+            found.update({name: above[name] for name in bounds if name in above})
         warnings += [warning.message for warning in report.warnings]
         line.update()
-    return {name: found[name] for name in names if name in found}, list(dict.fromkeys(warnings))
+    return {name: found[name] for name in names if name in found}, bounds, list(dict.fromkeys(warnings))
 
 
 def write_profiles(path: Path, profiles: Profiles) -> None:
     """One line for every set and frequency."""
     header = (
         "set", "role", "images", FREQUENCY, "level", "band_low", "band_high", "difference_to_real",
-        "unit", "convention", "window", "band",
+        "unit", "convention", "window", "band", "floor",
     )  # fmt: skip
 
     def lines() -> Iterable[Sequence[object]]:
@@ -166,7 +179,7 @@ def write_profiles(path: Path, profiles: Profiles) -> None:
                 yield (
                     curve.name, curve.role, curve.count,
                     frequency, curve.level[k], *band, curve.difference[k],
-                    profiles.unit, profiles.convention, profiles.window, profiles.band,
+                    profiles.unit, profiles.convention, profiles.window, profiles.band, profiles.floor,
                 )  # fmt: skip
 
     write_csv(path, header, lines())
@@ -205,10 +218,22 @@ _COLUMNS = (
 
 def write_rows(path: Path, rows: Sequence[DeviationRow], window: str) -> None:
     """One line for every set and deviation."""
-    header = ("set", "role", "images", "deviation", *_COLUMNS, "unit", "window", "meaning", "null_control")
+    header = (
+        "set",
+        "role",
+        "images",
+        "deviation",
+        "bound",
+        *_COLUMNS,
+        "unit",
+        "window",
+        "meaning",
+        "null_control",
+    )
     lines = [
         (
-            row.name, row.role, row.count, name, *(getattr(deviation, column) for column in _COLUMNS),
+            row.name, row.role, row.count, name, row.bounds.get(name, ""),
+            *(getattr(deviation, column) for column in _COLUMNS),
             deviation.unit, window, deviation.summary, deviation.null,
         )
         for row in rows
@@ -218,10 +243,12 @@ def write_rows(path: Path, rows: Sequence[DeviationRow], window: str) -> None:
 
 
 def _text(row: DeviationRow, name: str, digits: int = 2) -> str:
-    """``+1.23 [+1.10, +1.40]``, a sign where the deviation has one; empty where it was not measured."""
+    """``+1.23 [+1.10, +1.40]``, a sign where the deviation has one; ``<= -24.50`` where it is a bound."""
     if name not in row.values:
         return ""
     value, signed = row.values[name], name in DEVIATIONS and DEVIATIONS[name].signed
+    if name in row.bounds:
+        return f"{row.bounds[name]} {with_interval(value.value, digits=digits, sign=signed)}"
     return with_interval(value.value, value.low, value.high, digits, signed)
 
 
@@ -248,14 +275,21 @@ def markdown_table(rows: Sequence[DeviationRow], window: str) -> str:
     return markdown(head, lines, (0, 1, len(head) - 1)) + caption
 
 
-def meaning(rows: Sequence[DeviationRow], window: str, resamples: int, operators: Sequence[str] = ()) -> str:
-    """Four lines on how to read the table, and one on the theory in the figures.
+def meaning(
+    rows: Sequence[DeviationRow],
+    window: str,
+    resamples: int,
+    operators: Sequence[str] = (),
+    channels: int = 3,
+) -> str:
+    """Lines on how to read the table, and one on the theory in the figures.
 
     Args:
         rows: the table.
         window: of the spectra.
         resamples: behind the intervals, 0 for none.
         operators: fixed operators whose prediction is drawn.
+        channels: of the images.
     """
     null = next(row for row in rows if row.role == "null")
     brackets = f" [95 % interval over images, {resamples} resamples]" if resamples else ""
@@ -275,7 +309,13 @@ def meaning(rows: Sequence[DeviationRow], window: str, resamples: int, operators
         "mean |dB| is over the radial profile; the others are fake minus real: above 0 the fakes have too "
         "much power there.\n"
         f"{kinds}{control} so much difference means nothing.\n"
-        "strongest line: the frequency or lattice that stands out most, fakes minus reals in dB over its "
+        + (
+            "<= and >=: beyond what 8-bit images can show; rounding alone leaves "
+            f"{floor_db(channels):.1f} dB a coefficient.\n"
+            if any(row.bounds for row in rows)
+            else ""
+        )
+        + "strongest line: the frequency or lattice that stands out most, fakes minus reals in dB over its "
         "neighbours; p is adjusted for looking everywhere.\n"
     ) + (
         f"'{operators[0]} alone (theory)' in the figures: the reals at half resolution, enlarged by that "

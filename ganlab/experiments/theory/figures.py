@@ -19,6 +19,7 @@ from ganlab.results.style import (
     series_style,
     styled,
 )
+from ganlab.spectra import spectral_nulls
 from ganlab.spectra.rings import FloatArray
 from ganlab.spectra.transforms import full_plane
 
@@ -38,6 +39,9 @@ def draw_responses(responses: Mapping[str, FloatArray]) -> Figure:
         line = series_style(place).line(len(values), place)
         with np.errstate(divide="ignore"):
             level = 20 * np.log10(values)
+        for null in spectral_nulls(name):
+            # An exact null between two points of the grid would be drawn as deep as they happen to be.
+            level[round(null.frequency * 2 * (len(values) - 1))] = 2 * FLOOR
         upper.plot(frequencies, np.maximum(level, 2 * FLOOR), label=name, **line)
         count = (len(values) - 1) // 2 + 1
         rejection = level[:count] - level[::-1][:count]
