@@ -316,7 +316,7 @@ def meaning(
             else ""
         )
         + "strongest line: the frequency or lattice that stands out most, fakes minus reals in dB over its "
-        "neighbours; p is adjusted for looking everywhere.\n"
+        "neighbours; p is adjusted for looking everywhere; of the reals, between two halves.\n"
     ) + (
         f"'{operators[0]} alone (theory)' in the figures: the reals at half resolution, enlarged by that "
         "operator and by nothing else.\n"
