@@ -1,0 +1,110 @@
+"""Names of runs, sets, classes and files are text: a page shows them and is not changed by them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+from forensics_images import natural
+from PIL import Image
+
+NAMES = [
+    "<img src=x onerror=alert(1)>",
+    "$\\frac{x$ 100% _{",
+    "a|b`c`**d** </script><b>",
+    "![x](y.png) {{ 7*7 }}",
+]
+SCRIPTS, IMAGES = "script", "img"
+
+
+class Elements(HTMLParser):
+    """Counts the elements of a page and keeps what no page of ganlab has."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.count, self.strange = {}, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+        given = dict(attrs)
+        handlers = [name for name in given if name.startswith("on")]
+        source = given.get("src") or "data:"
+        if handlers or not source.startswith("data:") or (given.get("href") or "#")[0] != "#":
+            self.strange.append((tag, attrs))
+
+
+@pytest.fixture
+def sets(tmp_path):
+    """Four folders of 24 images: one of reals and three of fakes, or two and two; classes and files as well."""
+    for number, name in enumerate(NAMES):
+        folder = tmp_path / "sets" / name / "<i>class$_{"
+        folder.mkdir(parents=True)
+        for index, image in enumerate(natural(24, 32, seed=number)):
+            Image.fromarray(image).save(folder / f"<b>$x_{{{index}.png")
+    return [tmp_path / "sets" / name for name in NAMES]
+
+
+def checked(page, plain):
+    """The elements of a page are those of the same page about plain names."""
+    found, other = Elements(page.read_text()), Elements(plain.read_text())
+    assert found.strange == []
+    assert found.count == other.count
+
+
+def plainly(sets, tmp_path):
+    """The same sets under plain names."""
+    for name, folder in zip("rabc", sets, strict=True):
+        shutil.copytree(folder, tmp_path / name)
+    return [tmp_path / name for name in "rabc"]
+
+
+def test_a_comparison_of_sets(ganlab, sets, tmp_path):
+    options = ("--bootstrap", 0, "--metrics", "basic")
+    code, _, error = ganlab("spectra", *sets, "--out", tmp_path / "<u>out$", *options)
+    assert code == 0, error
+    code, _, error = ganlab("spectra", *plainly(sets, tmp_path), "--out", tmp_path / "plain", *options)
+    assert code == 0, error
+    checked(tmp_path / "<u>out$" / "index.html", tmp_path / "plain" / "index.html")
+
+
+def test_a_detection(ganlab, sets, tmp_path):
+    options = (
+        "--system",
+        "both+logistic",
+        "--seeds",
+        1,
+        "--resamples",
+        20,
+        "--bands",
+        0,
+        "--allow",
+        "near_duplicates",
+    )
+    code, _, error = ganlab("detect", *sets[:3], "--out", tmp_path / "<u>out$", *options)
+    assert code == 0, error
+    code, _, error = ganlab("detect", *plainly(sets, tmp_path)[:3], "--out", tmp_path / "plain", *options)
+    assert code == 0, error
+    checked(tmp_path / "<u>out$" / "index.html", tmp_path / "plain" / "index.html")
+
+
+def test_a_run(ganlab, tiny_runs, tmp_path):
+    hostile, plain = tmp_path / NAMES[0], tmp_path / "plain"
+    for run in (hostile, plain):
+        shutil.copytree(tiny_runs[0], run)
+    data = json.loads((hostile / "data.json").read_text())
+    data |= {"source": NAMES[0], "path": NAMES[2], "class_names": NAMES, "notes": NAMES}
+    (hostile / "data.json").write_text(json.dumps(data))
+    environment = json.loads((hostile / "environment.json").read_text())
+    (hostile / "environment.json").write_text(json.dumps(dict.fromkeys(environment, NAMES[2])))
+    with (hostile / "metrics.jsonl").open("a") as stream:
+        stream.write(json.dumps({"step": 8, "<b>$x_{": 1.0, "a/$\\frac{/logit": 2}) + "\n")
+    (hostile / "log.txt").write_text("\n".join(NAMES))
+    for run in (hostile, plain):
+        code, _, error = ganlab("report", run)
+        assert code == 0, error
+    found = Elements((hostile / "index.html").read_text())
+    assert found.strange == []
+    assert found.count[SCRIPTS] == Elements((plain / "index.html").read_text()).count[SCRIPTS]
