@@ -12,7 +12,7 @@ from PIL import Image
 from ganlab.config import load
 from ganlab.config.architecture import stage_names
 from ganlab.results.page import Figure, Page, Section, Table
-from ganlab.results.style import PAGE, new_figure, series_style, styled, svg_bytes
+from ganlab.results.style import PAGE, logarithmic, new_figure, series_style, styled, svg_bytes
 from ganlab.util.reading import open_regular, read_json, read_json_lines, read_text, reading
 
 CURVES = {
@@ -125,6 +125,7 @@ def _drawn(title: str, names: Sequence[str], logged: Sequence[dict[str, float]])
     values = [row[name] for row in logged for name in names if name in row]
     if min(values) > 0 and max(values) > DECADES * min(values):
         axes.set_yscale("log")
+        logarithmic(axes.yaxis)
     axes.set(xlabel="generator updates", title=title)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return svg_bytes(figure)

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from ganlab.util.atomic import atomic_path
 
@@ -64,6 +66,8 @@ _RC: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "ganlab",
     "path.simplify": False,
+    # A set may be called "$x_{": no text is a formula.
+    "text.parse_math": False,
 }
 
 
@@ -112,6 +116,12 @@ def styled() -> Iterator[None]:
     """Fonts, lines and SVG settings of ganlab's figures, as a context or as a decorator ``@styled()``."""
     with mpl.rc_context(_RC):
         yield
+
+
+def logarithmic(axis: Axis) -> None:
+    """Let a logarithmic axis label its decades by plain numbers: matplotlib's own labels are formulas."""
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
 
 
 def new_figure(width: float = COLUMN, height: float = 2.6) -> Figure:

@@ -32,13 +32,17 @@ class Elements(HTMLParser):
         given = dict(attrs)
         handlers = [name for name in given if name.startswith("on")]
         source = given.get("src") or "data:"
-        if handlers or not source.startswith("data:") or (given.get("href") or "#")[0] != "#":
+        if (
+            handlers
+            or not source.startswith("data:")
+            or not (given.get("href") or "#").startswith(("#", "data:,"))
+        ):
             self.strange.append((tag, attrs))
 
 
 @pytest.fixture
 def sets(tmp_path):
-    """Four folders of 24 images: one of reals and three of fakes, or two and two; classes and files as well."""
+    """Four folders of 24 images, their classes and files as hostile as they."""
     for number, name in enumerate(NAMES):
         folder = tmp_path / "sets" / name / "<i>class$_{"
         folder.mkdir(parents=True)
@@ -63,9 +67,9 @@ def plainly(sets, tmp_path):
 
 def test_a_comparison_of_sets(ganlab, sets, tmp_path):
     options = ("--bootstrap", 0, "--metrics", "basic")
-    code, _, error = ganlab("spectra", *sets, "--out", tmp_path / "<u>out$", *options)
+    code, _, error = ganlab("spectra", *sets[:2], "--out", tmp_path / "<u>out$", *options)
     assert code == 0, error
-    code, _, error = ganlab("spectra", *plainly(sets, tmp_path), "--out", tmp_path / "plain", *options)
+    code, _, error = ganlab("spectra", *plainly(sets, tmp_path)[:2], "--out", tmp_path / "plain", *options)
     assert code == 0, error
     checked(tmp_path / "<u>out$" / "index.html", tmp_path / "plain" / "index.html")
 

@@ -21,6 +21,7 @@ from ganlab.results.style import (
     PAGE,
     REAL,
     SEQUENTIAL,
+    logarithmic,
     new_figure,
     save_figure,
     series_style,
@@ -165,6 +166,7 @@ def draw_sizes(records: Sequence[Record]) -> Figure | None:
         axes.plot(sizes, means, label=system, **series_style(k).line(1, k))
     _draw_chance(axes, label="chance")
     axes.set_xscale("log")
+    logarithmic(axes.xaxis)
     axes.set_xlabel("training images")
     axes.set_ylabel("balanced accuracy")
     axes.legend()
