@@ -198,7 +198,7 @@ def test_nothing_of_one_machine_or_host_stands_in_the_sources():
 PUBLIC = {
     "ganlab": ["load_generator", "wrap", "probe_generator", "compare_generators"],
     "ganlab.adapters": ["ADAPTERS", "Generator", "load_generator", "wrap"],
-    "ganlab.upsampling": ["UPSAMPLERS", "make_upsampler", "interpolate2x"],
+    "ganlab.upsampling": ["UPSAMPLERS", "make_upsampler", "interpolate2x", "replace_upsampling"],
     "ganlab.models": ["build_generator", "build_discriminator", "load_generator", "SpectralDiscriminator"],
     "ganlab.spectra": [
         "CONVENTIONS", "power_spectrum", "radial_profile", "axis_profiles", "dct2", "SpectrumAccumulator",

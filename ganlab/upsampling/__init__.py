@@ -5,8 +5,17 @@ from __future__ import annotations
 from ganlab.upsampling.kernels import Kernel
 from ganlab.upsampling.layers import FixedUpsampler, Upsampler
 from ganlab.upsampling.registry import KERNELS, UPSAMPLERS, interpolate2x, kernel_of, make_upsampler
+from ganlab.upsampling.surgery import Replaced, replace_upsampling
 
 __all__ = [
-    "KERNELS", "UPSAMPLERS", "FixedUpsampler", "Kernel", "Upsampler",
-    "interpolate2x", "kernel_of", "make_upsampler",
+    "KERNELS",
+    "UPSAMPLERS",
+    "FixedUpsampler",
+    "Kernel",
+    "Replaced",
+    "Upsampler",
+    "interpolate2x",
+    "kernel_of",
+    "make_upsampler",
+    "replace_upsampling",
 ]  # fmt: skip
