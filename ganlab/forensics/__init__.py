@@ -24,7 +24,7 @@ from ganlab.forensics.nets.trainer import Plan
 from ganlab.forensics.perturbations.base import describe, perturb
 from ganlab.forensics.protocol.bench import NULL, Bench, Checked, check, make_bench
 from ganlab.forensics.protocol.guards import GUARDS, Finding, check_leakage, check_sets
-from ganlab.forensics.protocol.metrics import METRICS, Interval, evaluate, summarise
+from ganlab.forensics.protocol.metrics import METRICS, Interval, evaluate, highest_area_test, summarise
 from ganlab.forensics.protocol.near import exact_hashes, perceptual_hashes, set_hashes
 from ganlab.forensics.protocol.split import Split, load_splits, save_splits, split_by_identity
 from ganlab.forensics.protocol.systems import (
@@ -89,6 +89,7 @@ __all__ = [
     "extract_many",
     "find_preset",
     "finetune_against",
+    "highest_area_test",
     "immunised",
     "load_detector",
     "load_splits",

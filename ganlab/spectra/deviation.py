@@ -50,7 +50,7 @@ class Deviation:
         low: lower end of the interval over images, None where there is none; never above ``value``.
         high: its upper end.
         method: of the interval: "bootstrap-t" of what has a sign or a mean, "test inversion" of distances
-            that cannot be negative, "Wilson" of a classifier's score; empty without one.
+            that cannot be negative, "Clopper-Pearson" of a classifier's score; empty without one.
         observed: the distance of the two sets as given; the p-value is that of this number.
         p_value: permutation test of "the labels real and fake do not matter"; None where it does not apply.
         null_mean: the same estimate between real and real at the same counts, mean over splits.

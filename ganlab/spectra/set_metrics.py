@@ -458,7 +458,7 @@ def cloaking_held_out(real: SpectrumStatistics, fake: SpectrumStatistics, option
     right = (judged.right_real, judged.right_fake)
     low, high = mean_of_rates([int(one.sum()) for one in right], [len(one) for one in right], options.level)
     return SetResult(
-        judged.score, None, held_out_score(high), held_out_score(low), "Wilson",
+        judged.score, None, held_out_score(high), held_out_score(low), "Clopper-Pearson",
         torch.tensor(null), how_null=_how_halves(first),
     )  # fmt: skip
 

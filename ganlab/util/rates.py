@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import NormalDist
 
+import numpy as np
+
 
 def _z(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
@@ -28,24 +30,42 @@ def wilson(hits: float, total: float, level: float = 0.95) -> tuple[float, float
     return min(max(low, 0.0), share), max(min(high, 1.0), share)
 
 
+def clopper_pearson(hits: float, total: float, level: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a share, which covers at least as often as it says.
+
+    Args:
+        hits: how many of ``total``.
+        total: above 0.
+        level: of the interval.
+
+    Source: Clopper and Pearson, Biometrika 26 (1934).
+    """
+    from scipy.special import betaincinv  # takes longer to load than all else here
+
+    tail = (1 - level) / 2
+    low = float(betaincinv(hits, total - hits + 1, tail)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, total - hits, 1 - tail)) if hits < total else 1.0
+    return low, high
+
+
 def mean_of_rates(hits: Sequence[float], totals: Sequence[float], level: float = 0.95) -> tuple[float, float]:
     """Interval of the mean of independent shares, such as a balanced accuracy.
 
-    Distances of every share to the ends of its Wilson interval are squared and added.
+    Distances of every share to the ends of its own interval are squared and added. The own interval is
+    Clopper and Pearson's: with Wilson's the mean of shares near 1 was missed too often (in 11 % at 0.97, 40
+    images of each kind).
 
     Args:
         hits: of every share.
         totals: out of how many.
         level: of the interval.
 
-    Source: Newcombe, Statistics in Medicine 17 (1998) 873, method 10.
+    Source: Newcombe, Statistics in Medicine 17 (1998) 873, method 10, with other intervals.
     """
-    shares = [hit / total for hit, total in zip(hits, totals, strict=True)]
-    ends = [wilson(hit, total, level) for hit, total in zip(hits, totals, strict=True)]
-    mean, count = sum(shares) / len(shares), len(shares)
-    below = sum((share - low) ** 2 for share, (low, _) in zip(shares, ends, strict=True)) ** 0.5 / count
-    above = sum((high - share) ** 2 for share, (_, high) in zip(shares, ends, strict=True)) ** 0.5 / count
-    return max(mean - below, 0.0), min(mean + above, 1.0)
+    shares = np.array(hits) / np.array(totals)
+    ends = np.array([clopper_pearson(hit, total, level) for hit, total in zip(hits, totals, strict=True)])
+    below, above = np.sqrt(((ends - shares[:, None]) ** 2).sum(0)) / len(shares)
+    return max(float(shares.mean() - below), 0.0), min(float(shares.mean() + above), 1.0)
 
 
 def auc_variance(area: float, reals: int, fakes: int) -> float:

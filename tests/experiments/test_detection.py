@@ -257,7 +257,7 @@ def test_search_spaces_hold_options_of_their_detectors(name):
 
 
 def test_attribution_counts_every_test_image(bench):
-    named = measure_sources(fit_sources(bench, System("both", "logistic"), 0), bench, 200)
+    named = measure_sources(fit_sources(bench, System("both", "logistic"), 0), bench)
     confusion = np.array(named["confusion"])
     assert confusion.sum(1).tolist() == [40, 24, 24, 24]
     value, low, high = named["balanced_accuracy"]

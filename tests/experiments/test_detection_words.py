@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from forensics_images import natural, striped
 
@@ -12,7 +13,7 @@ from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.options import DetectionOptions
 from ganlab.experiments.detection.page import page
 from ganlab.experiments.detection.run import detect
-from ganlab.experiments.detection.tables import AT_CHANCE, summary, transfer_table
+from ganlab.experiments.detection.tables import AT_CHANCE, kind_rows, summary, transfer_table
 from ganlab.forensics import METRICS, NULL, Interval
 
 NOTHING = {"attribution": [], "perturbed_sources": [], "unseen": []}
@@ -51,13 +52,39 @@ def test_one_doubtful_seed_is_enough_to_doubt():
     assert AT_CHANCE in words(seeds)
 
 
-@pytest.mark.parametrize(("outside", "leak"), [(1, False), (2, False), (6, True)])
-def test_null_controls_are_held_against_their_expected_misses(outside, leak):
-    ends = [(0.6, 0.8)] * outside + [(0.4, 0.6)] * (20 - outside)
-    found = words([record("a+b", NULL, NULL, low, high, seed) for seed, (low, high) in enumerate(ends)])
-    assert f"{outside} of 20 intervals" in found
-    assert "about 1.0 would" in found
+def control(system, seed, shift, count=40):
+    """Scores of real against real in one split; those of two systems of a split are nearly the same."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=2 * count) + shift * np.arange(2 * count) // count
+    scores += 0.1 * np.random.default_rng(len(system) + ord(system[0])).normal(size=2 * count)
+    labels = np.repeat([0, 1], count).tolist()
+    return {"system": system, "seed": seed, "labels": labels, "scores": scores.tolist()}
+
+
+@pytest.mark.parametrize(("shift", "leak"), [(0.0, False), (1.5, True), (-1.5, False)])
+def test_null_controls_are_judged_by_their_highest(shift, leak):
+    """Reals that rank above reals are a leak; below chance they are none."""
+    controls = [control(system, seed, 0.0) for seed in range(4) for system in ("a+b", "c+d")]
+    controls += [control(system, 9, shift) for system in ("a+b", "c+d")]
+    found = words([], null_scores=controls)
+    assert "of 10 controls" in found
     assert ("look for a leak" in found) == leak
+    if leak:
+        assert "rows: a+b with seed 9 (0." in found
+        assert "c+d with seed 9 (0." in found
+
+
+def test_kinds_of_generators_have_their_seeds_as_the_unit():
+    records = [
+        record("a+b", name, name, value - 0.02, value + 0.02)
+        for name, value in (("dcgan-s0", 0.7), ("dcgan-s1", 0.8), ("dcgan-s2", 0.9), ("other", 0.9))
+    ]
+    ((system, kind, count, *cells),) = kind_rows(records)
+    assert (system, kind, count) == ("a+b", "dcgan", "3")
+    # Student's t of 0.7, 0.8, 0.9: 0.8 -+ 4.303 * 0.1 / sqrt(3)
+    assert cells[0] == "0.800 [0.552, 1.000]"
+    perfect = [record("a+b", f"g_seed{k}", f"g_seed{k}", 0.9, 1.1) for k in range(4)]
+    assert kind_rows(perfect)[0][3] == "1.000 [0.950, 1.000]"  # no scatter: as wide as the images make it
 
 
 def test_transfer_counts_pairs_of_different_generators():

@@ -18,6 +18,7 @@ from ganlab.forensics import (
     check_sets,
     evaluate,
     exact_hashes,
+    highest_area_test,
     load_splits,
     make_perturbation,
     perceptual_hashes,
@@ -29,6 +30,7 @@ from ganlab.forensics import (
 )
 from ganlab.forensics.protocol import guards, metrics
 from ganlab.forensics.protocol import near as hashes
+from ganlab.util import rates
 
 # ----------------------------------------------------------------------------------------------- identities
 
@@ -266,7 +268,8 @@ def test_perfect_and_useless_detectors():
     assert all(perfect[name].value == 1.0 for name in METRICS[:5])
     assert perfect["ece"].value == perfect["brier"].value == 0.0
     constant = evaluate(labels, np.full(400, 0.5))
-    assert constant["roc_auc"].as_list() == [0.5, 0.5, 0.5]
+    assert constant["roc_auc"].value == 0.5
+    assert constant["roc_auc"].high - 0.5 == pytest.approx(0.5 - constant["roc_auc"].low) != 0
     assert constant["balanced_accuracy"].value == 0.5
     blind = evaluate(labels, np.random.default_rng(0).random(400))
     assert blind["roc_auc"].contains(0.5)
@@ -283,6 +286,79 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         scores = norm.cdf(rng.standard_normal(200) + labels)
         covered += evaluate(labels, scores, resamples=300, seed=trial)["roc_auc"].contains(truth)
     assert 0.87 * 120 <= covered <= 120
+
+
+def test_no_rate_is_certain_after_eighty_images():
+    """1.000 [1.000, 1.000] from 40 reals and 40 fakes, and 0.000 [0.000, 0.000], are what this is not."""
+    labels = np.repeat([0, 1], 40)
+    for resamples in (0, 200):
+        best = evaluate(labels, labels.astype(float), resamples)
+        worst = evaluate(labels, 1.0 - labels, resamples)
+        for name in METRICS[:5]:
+            assert best[name].value == best[name].high == 1.0
+            assert 0.85 < best[name].low < 0.99, name
+        for name in ("balanced_accuracy", "roc_auc"):
+            assert worst[name].value == worst[name].low == 0.0
+            assert worst[name].high == pytest.approx(1 - best[name].low)
+
+
+def test_intervals_of_rates_and_areas():
+    assert rates.wilson(20, 20) == pytest.approx((0.8389, 1.0), abs=1e-4)
+    assert rates.wilson(98, 100) == pytest.approx((0.9300, 0.9945), abs=1e-4)
+    assert rates.wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert rates.clopper_pearson(20, 20) == pytest.approx((0.8316, 1.0), abs=1e-4)
+    assert rates.clopper_pearson(98, 100) == pytest.approx((0.9296, 0.9976), abs=1e-4)
+    assert rates.clopper_pearson(0, 20) == pytest.approx((0.0, 0.1684), abs=1e-4)
+    assert rates.mean_of_rates([15], [20]) == pytest.approx(rates.clopper_pearson(15, 20))
+    low, high = rates.mean_of_rates([15, 18], [20, 20])
+    ends = [rates.clopper_pearson(hits, 20) for hits in (15, 18)]
+    assert low == pytest.approx(0.825 - np.hypot(0.75 - ends[0][0], 0.9 - ends[1][0]) / 2)
+    assert high == pytest.approx(0.825 + np.hypot(ends[0][1] - 0.75, ends[1][1] - 0.9) / 2)
+    for area in (0.0, 0.3, 0.5, 0.93, 1.0):
+        low, high = rates.auc_interval(area, 30, 50)
+        assert low <= area <= high
+        assert high - low > 0.05
+        for end in {low, high} - {0.0, 1.0}:
+            assert abs(end - area) == pytest.approx(1.959964 * rates.auc_variance(end, 30, 50) ** 0.5)
+        mirrored = rates.auc_interval(1 - area, 30, 50)
+        assert (low, high) == pytest.approx((1 - mirrored[1], 1 - mirrored[0]))
+
+
+@pytest.mark.parametrize("truth", [0.5, 0.8, 0.97])
+def test_rates_and_areas_cover(truth):
+    """Exact shares by drawing; areas of normal scores."""
+    from scipy.stats import norm
+
+    rng, hits, labels = np.random.default_rng(3), np.zeros(2), np.repeat([0, 1], 40)
+    shift = norm.ppf(truth) * np.sqrt(2)
+    for _ in range(300):
+        scores = norm.cdf(rng.standard_normal(80) + shift * labels)
+        hits[0] += evaluate(labels, scores, 0)["roc_auc"].contains(truth)
+        drawn = rng.binomial(40, truth, 2)
+        low, high = rates.mean_of_rates(drawn.tolist(), [40, 40])
+        hits[1] += low <= truth <= high
+    assert (hits >= 0.90 * 300).all()  # the binomial limit of 95 % at 1e-4 is 89.7
+
+
+def test_the_highest_area_is_judged_as_the_highest():
+    """Twenty detectors of noise on two splits; then one that knows."""
+    rng, labels = np.random.default_rng(0), np.repeat([0, 1], 30)
+    least = []
+    for _ in range(60):
+        common = rng.normal(size=(2, 1, 60))
+        scores = common + 0.3 * rng.normal(size=(2, 10, 60))
+        _, chances = highest_area_test([(labels, one) for one in scores], 200)
+        least.append(min(p.min() for p in chances))
+    assert np.mean(np.array(least) <= 0.1) < 0.25  # 0.1 by right; binomial limit at 1e-3
+    assert np.mean(least) == pytest.approx(0.5, abs=0.15)
+    scores = rng.normal(size=(3, 60))
+    scores[1] += 1.5 * labels
+    scores[2] -= 3.0 * labels
+    (areas,), (chances,) = highest_area_test([(labels, scores)], 500)
+    assert areas[1] == pytest.approx(reference.roc_auc_score(labels, scores[1]))
+    assert chances[1] <= 0.01
+    assert min(chances[0], chances[2]) > 0.05
+    assert highest_area_test([(labels, np.zeros((1, 60)))], 50)[1][0][0] == 1.0
 
 
 def test_bootstrap_keeps_the_class_balance_and_blocks_agree(monkeypatch):

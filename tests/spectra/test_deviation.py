@@ -83,7 +83,12 @@ def test_every_interval_holds_its_estimate_and_says_how_it_was_made(coloured):
                 )
             else:
                 assert found.value == found.observed
-    assert {found.method for found in report.values()} == {"test inversion", "bootstrap-t", "Wilson", ""}
+    assert {found.method for found in report.values()} == {
+        "test inversion",
+        "bootstrap-t",
+        "Clopper-Pearson",
+        "",
+    }
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say(rng):

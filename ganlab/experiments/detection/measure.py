@@ -17,6 +17,7 @@ from ganlab.experiments.spectra.run import renamed, unique_names
 from ganlab.forensics import NULL, Bench, Interval, NetDetector, System, evaluate, make_perturbation
 from ganlab.forensics.features.extract import extract
 from ganlab.util.hashing import derive_seed
+from ganlab.util.rates import mean_of_rates
 
 POOLED = "pooled"
 SHUFFLED, ALONE = "without", "only"
@@ -189,15 +190,13 @@ def band_records(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Ite
         yield measure(alone, (test[:, members], truth), "band", source, resamples, f"{ALONE} {name}")
 
 
-def unseen_rates(
-    fitted: Fitted, bench: Bench, sets: Sequence[ImageSet], resamples: int
-) -> Iterator[dict[str, Any]]:
+def unseen_rates(fitted: Fitted, bench: Bench, sets: Sequence[ImageSet]) -> Iterator[dict[str, Any]]:
     """Share of every never-seen set of reals that a detector calls fake, with an interval, as JSON values."""
     for images in sets:
         features = extract(fitted.system.make_feature(), images, bench.cache)
         alarms = np.array([(fitted.scores(features) >= 0.5).sum()])
         totals = np.array([images.num_images])
-        rate = mean_share(alarms, totals, resamples, derive_seed(fitted.seed, "unseen_bootstrap"))
+        rate = mean_share(alarms, totals)
         yield {
             "system": fitted.system.name, "trained_on": fitted.trained_on, "tested_on": images.name,
             "seed": fitted.seed, "images": images.num_images, "rate": rate.as_list(),
@@ -231,7 +230,6 @@ def domain_records(
     def scores_of(images: ImageSet) -> Floats:
         return fitted.scores(extract(fitted.system.make_feature(), images, bench.cache))
 
-    seed = derive_seed(fitted.seed, "unseen_bootstrap")
     for reals, fake in others.pairs():
         if reals:
             name, real_scores = " + ".join(r.name for r in reals), np.concatenate([*map(scores_of, reals)])
@@ -244,7 +242,7 @@ def domain_records(
         fake_scores = scores_of(fake)
         metrics = compare(real_scores, fake_scores, resamples, fitted.seed)
         shares = {
-            key: mean_share(np.array([(own >= 0.5).sum()]), np.array([len(own)]), resamples, seed).as_list()
+            key: mean_share(np.array([(own >= 0.5).sum()]), np.array([len(own)])).as_list()
             for key, own in (("false_alarms", real_scores), ("found", fake_scores))
         }
         yield {
@@ -255,19 +253,10 @@ def domain_records(
         }  # fmt: skip
 
 
-def mean_share(
-    hits: npt.NDArray[np.int64], totals: npt.NDArray[np.int64], resamples: int, seed: int
-) -> Interval:
-    """Mean over classes ``(K,)`` of the share of hits, with a 95 % bootstrap interval.
-
-    Resampling the images of a class is drawing its hits from a binomial.
-    """
-    value = float((hits / totals).mean())
-    if resamples == 0:
-        return Interval(value, value, value)
-    drawn = np.random.default_rng(seed).binomial(totals, hits / totals, (resamples, len(totals))) / totals
-    low, high = np.percentile(drawn.mean(1), [2.5, 97.5])
-    return Interval(value, float(low), float(high))
+def mean_share(hits: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]) -> Interval:
+    """Mean over classes ``(K,)`` of the share of hits, with a 95 % interval (``util.rates``)."""
+    low, high = mean_of_rates(hits.tolist(), totals.tolist())
+    return Interval(float((hits / totals).mean()), low, high)
 
 
 SPACES: dict[str, Mapping[str, Sequence[Any]]] = {

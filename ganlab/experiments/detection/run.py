@@ -51,7 +51,7 @@ from ganlab.util.atomic import write_json, write_text
 from ganlab.util.progress import bar
 from ganlab.util.reading import read_json, read_text, reading
 
-EXTRAS = ("unseen", "domains", "attribution", "perturbed_sources")
+EXTRAS = ("unseen", "domains", "attribution", "perturbed_sources", "null_scores")
 """What is kept beside the records."""
 
 
@@ -152,7 +152,7 @@ def _write(
     """Tables, figures and the report, from what was kept of every system and seed."""
     place = folder.path
     records = tuple(Record.from_json(entry) for part in parts for entry in part["records"])
-    extra = {name: [entry for part in parts for entry in part[name]] for name in EXTRAS}
+    extra = {name: [entry for part in parts for entry in part.get(name, ())] for name in EXTRAS}
     write_records(place / "records.csv", records)
     if maps:
         write_maps(place / "tsne.csv", maps)
@@ -193,8 +193,14 @@ def _measured(
             measure(fitted, bench.testing(chosen, source), "transfer", source, options.resamples)
             for source in (*bench.sources, NULL)
         ]
-        extra["unseen"] += unseen_rates(fitted, bench, others.reals, options.resamples)
+        extra["unseen"] += unseen_rates(fitted, bench, others.reals)
         extra["domains"] += domain_records(fitted, bench, others, options.resamples)
+        if row == NULL:
+            features, labels = bench.testing(chosen, NULL)
+            scores = [round(float(score), 6) for score in fitted.scores(features)]
+            extra["null_scores"].append(
+                {"system": chosen.name, "seed": seed, "labels": labels.tolist(), "scores": scores}
+            )
         if row in bench.sources:
             records += robustness(fitted, bench, options)
             records += band_records(fitted, bench, options)
@@ -203,7 +209,7 @@ def _measured(
             _keep(folder, fitted, bench, index)
     if options.attribution:
         named = fit_sources(bench, chosen, seed)
-        extra["attribution"].append(measure_sources(named, bench, options.resamples))
+        extra["attribution"].append(measure_sources(named, bench))
         extra["perturbed_sources"] += perturbed_sources(named, bench, options)
         if seed == 0:
             _save(folder / "attribution", index, named.detector, chosen, named.names, bench)

@@ -66,14 +66,14 @@ def fit_sources(bench: Bench, system: System, seed: int) -> SourceDetector:
     return SourceDetector(detector, system, names, features, labels, seed)
 
 
-def measure_sources(fitted: SourceDetector, bench: Bench, resamples: int) -> dict[str, Any]:
+def measure_sources(fitted: SourceDetector, bench: Bench) -> dict[str, Any]:
     """How a detector of sources names the test images, as JSON values.
 
     Returns:
         ``system``, ``seed``, ``names`` of the classes, ``confusion`` (counts ``(K, K)``, true class by row),
         ``balanced_accuracy`` with its interval, and ``chance``.
     """
-    confusion, accuracy = _named(fitted, fitted.detector, fitted.tests(bench), resamples)
+    confusion, accuracy = _named(fitted.detector, fitted.tests(bench))
     return {
         "system": fitted.system.name, "seed": fitted.seed, "names": list(fitted.names),
         "confusion": confusion.tolist(), "balanced_accuracy": accuracy.as_list(),
@@ -81,13 +81,10 @@ def measure_sources(fitted: SourceDetector, bench: Bench, resamples: int) -> dic
     }  # fmt: skip
 
 
-def _named(
-    fitted: SourceDetector, detector: Any, parts: Sequence[npt.NDArray[np.float32]], resamples: int
-) -> tuple[npt.NDArray[np.int64], Interval]:
+def _named(detector: Any, parts: Sequence[npt.NDArray[np.float32]]) -> tuple[npt.NDArray[np.int64], Interval]:
     """Counts ``(K, K)`` of the images of source k (row) by what they are called, and mean recall."""
     confusion = np.stack([np.bincount(detector.predict(part), minlength=len(parts)) for part in parts])
-    seed = derive_seed(fitted.seed, "attribution_bootstrap")
-    return confusion, mean_share(confusion.diagonal(), confusion.sum(1), resamples, seed)
+    return confusion, mean_share(confusion.diagonal(), confusion.sum(1))
 
 
 def perturbed_sources(
@@ -100,7 +97,7 @@ def perturbed_sources(
         ``before`` (fitted on clean images), ``after`` (trained on with perturbed ones) and ``clean_after``
         (the same on clean test images); None for what is no network on pixels.
     """
-    detector, resamples = fitted.detector, options.resamples
+    detector = fitted.detector
     for name, levels in options.severities().items():
         tuned, clean = None, None
         if options.immunise and isinstance(detector, NetDetector) and fitted.system.feature == "pixels":
@@ -108,15 +105,15 @@ def perturbed_sources(
             drawn = OneOf(tuple(make_perturbation(name, level) for level in levels))
             seed = derive_seed(fitted.seed, f"immunise/{name}")
             tuned = immunised(detector, fitted.features, fitted.labels, drawn, seed=seed)
-            clean = _named(fitted, tuned, fitted.tests(bench), resamples)[1].as_list()
+            clean = _named(tuned, fitted.tests(bench))[1].as_list()
         for level in levels:
             perturbation = make_perturbation(name, level)
             parts = [bench.perturbed_set(fitted.system, n, perturbation, fitted.seed) for n in fitted.names]
             yield {
                 "system": fitted.system.name, "seed": fitted.seed,
                 "setting": name if level is None else f"{name} {level}",
-                "before": _named(fitted, detector, parts, resamples)[1].as_list(),
-                "after": _named(fitted, tuned, parts, resamples)[1].as_list() if tuned else None,
+                "before": _named(detector, parts)[1].as_list(),
+                "after": _named(tuned, parts)[1].as_list() if tuned else None,
                 "clean_after": clean,
             }  # fmt: skip
 
