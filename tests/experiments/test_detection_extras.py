@@ -51,8 +51,8 @@ def test_generators_that_differ_only_by_seed_are_told_apart():
         generator = build_generator(config).train()
         for _ in range(20):
             generator(torch.randn(32, generator.z_dim))
-        sets.append(named(f"seed{seed}", generate_images(generator.eval(), 0, 0, 60)))
-    bench = make_bench(check(named("real", natural(60, 16)), sets, (*ALLOW, "near_duplicates")))
+        sets.append(named(f"seed{seed}", generate_images(generator.eval(), 0, 0, 90)))
+    bench = make_bench(check(named("real", natural(90, 16)), sets, (*ALLOW, "near_duplicates")))
     system = System("pixels", "attribution", {}, {"divisor": 8, "epochs": 12, "batch": 16})
     named_so = measure_sources(fit_sources(bench, system, 0), bench)
     assert named_so["names"] == ["real", "seed1", "seed2", "seed3"]
