@@ -74,13 +74,18 @@ def differences(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
     return [(key, left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)]
 
 
-def identity(config: Config) -> dict[str, Any]:
+def identity(config: Config, exclude_defaults: bool = False) -> dict[str, Any]:
     """The fields that define the numbers of a run, dotted key -> JSON value.
 
     Two configurations with equal identity describe the same run: `BYSTANDERS` are left out. Meant for the
     resume check and for content hashes (``ganlab.util.hashing.sha256_json``).
+
+    Args:
+        config: the configuration.
+        exclude_defaults: leave out what is as it would be anyway: fields that a later version adds then do not
+            change the identity of an older run.
     """
-    leaves = _leaves(config.model_dump(mode="json"), ())
+    leaves = _leaves(config.model_dump(mode="json", exclude_defaults=exclude_defaults), ())
     return {
         key: value
         for key, value in leaves

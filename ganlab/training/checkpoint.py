@@ -39,10 +39,10 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 def owner_of(config: Config, data: Mapping[str, Any]) -> str:
     """SHA-256 of what makes a run this run: its configuration without places, its images by their hash."""
-    fields = identity(config)
+    fields = identity(config, exclude_defaults=True)
     fields.pop("data.path", None)
     if config.optimizer.schedule == "constant":
-        fields.pop("training.steps")  # more steps extend the same run
+        fields.pop("training.steps", None)  # more steps extend the same run
     return sha256_json({"config": fields, "data": {key: data.get(key) for key in SAME_DATA}})
 
 

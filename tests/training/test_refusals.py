@@ -13,11 +13,11 @@ from shared import TINY
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from ganlab.config import load
+from ganlab.config import identity, load
 from ganlab.errors import GanlabError
 from ganlab.training import DivergedError, train
 from ganlab.training import distributed as process_norm
-from ganlab.training.checkpoint import checkpoint_path, save_checkpoint, saved_steps
+from ganlab.training.checkpoint import checkpoint_path, owner_of, save_checkpoint, saved_steps
 from ganlab.training.distributed import World, join_world
 from ganlab.training.monitor import Monitor
 
@@ -140,6 +140,17 @@ def test_without_a_checkpoint_that_belongs_nothing_is_lost(half_done, tiny, tmp_
     ):
         train(tiny(), tmp_path / "run")
     assert sorted((path.name, path.read_bytes()) for path in checkpoints.iterdir()) == before
+
+
+def test_whose_a_checkpoint_is_does_not_hang_on_fields_of_later_versions(tiny):
+    data = {"pixels_sha256": "x", "num_train": 3, "num_val": 1}
+    ours = owner_of(tiny(), data)
+    assert owner_of(tiny("training.steps=9", "data.cache=elsewhere", "training.threads=2"), data) == ours
+    assert owner_of(tiny(), {**data, "path": "moved"}) == ours
+    for other in ("seed=9", "optimizer.lr=1e-3", "model.upsampling=nearest"):
+        assert owner_of(tiny(other), data) != ours
+    assert owner_of(tiny(), {**data, "num_val": 2}) != ours
+    assert identity(tiny(), exclude_defaults=True).keys() < identity(tiny()).keys()
 
 
 def test_two_runs_write_the_same_bytes(half_done, tiny, tmp_path):
