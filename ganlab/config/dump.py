@@ -82,7 +82,7 @@ def identity(config: Config, exclude_defaults: bool = False) -> dict[str, Any]:
 
     Args:
         config: the configuration.
-        exclude_defaults: leave out what is as it would be anyway: fields that a later version adds then do not
+        exclude_defaults: leave out what is as it would be anyway: fields that a later version adds do not
             change the identity of an older run.
     """
     leaves = _leaves(config.model_dump(mode="json", exclude_defaults=exclude_defaults), ())
