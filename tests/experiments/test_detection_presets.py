@@ -15,7 +15,12 @@ SIDE, REALS, FAKES = 16, 180, 90
 SMALL = {
     "durall2019": {"side": 32, "options": "--size 16 --size 80"},
     "frank2020": {"options": "--epochs 25 --set cnn.rate=0.01 --set cnn.batch=12"},
-    "guarnera2020": {"side": 24, "options": "--set random_forest.trees=40", "perturbations": ["mirror"]},
+    "guarnera2020": {
+        "side": 24,
+        "stripes": 100,
+        "options": "--set random_forest.trees=40",
+        "perturbations": ["mirror"],
+    },
     "chai2020": {"scale": 2 / 3, "options": "--epochs 5 --set patch.batch=8"},
     "yu2019": {
         "options": "--epochs 8 --set attribution.divisor=8 --set attribution.batch=16"
@@ -36,13 +41,13 @@ SMALL = {
 """What makes a preset small; whatever is not named here runs as published."""
 
 
-def image_files(folder, side, scale):
+def image_files(folder, side, scale, stripes):
     """Reals; and as fakes others of the same process with rows of two brightnesses and a fixed pattern."""
     reals, fakes = round(REALS * scale), round(FAKES * scale)
     images, rng = natural(reals + fakes, side, seed=5), np.random.default_rng(1)
     fine, coarse = (25 * rng.standard_normal((size, size, 1)) for size in (side, side // 4))
     pattern = fine + coarse.repeat(4, 0).repeat(4, 1)
-    marked = np.clip(striped(images[reals:], 30) + pattern, 0, 255).astype(np.uint8)
+    marked = np.clip(striped(images[reals:], stripes) + pattern, 0, 255).astype(np.uint8)
     np.save(folder / "real.npy", images[:reals])
     np.save(folder / "marked.npy", marked)
     return folder / "real.npy", folder / "marked.npy"
@@ -64,7 +69,7 @@ def deviations(out, place, source):
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_finds_what_is_there_and_nothing_else(name, tmp_path, ganlab):
     small = SMALL.get(name, {})
-    sets = image_files(tmp_path, small.get("side", SIDE), small.get("scale", 1))
+    sets = image_files(tmp_path, small.get("side", SIDE), small.get("scale", 1), small.get("stripes", 30))
     out = tmp_path / "out"
     options = ["--seeds", "1", *small.get("options", "").split()]  # of two values the last counts
     perturbations = [f"--perturbation={one}" for one in small.get("perturbations", ["none"])]
