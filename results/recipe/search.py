@@ -55,6 +55,13 @@ STAGES: dict[str, dict[str, list[str]]] = {
         "today": [],
         "lr 1e-3": ["optimizer.lr=1e-3"],
         "G 2e-3, D 5e-4": ["optimizer.lr=2e-3", "optimizer.lr_discriminator=5e-4"],
+        "G 2e-3, D 5e-4, batch 32": [
+            "optimizer.lr=2e-3", "optimizer.lr_discriminator=5e-4", "training.batch_size=32",
+        ],
+        "G 2e-3, D 5e-4, batch 32, average 0.98": [
+            "optimizer.lr=2e-3", "optimizer.lr_discriminator=5e-4", "training.batch_size=32",
+            "training.ema_decay=0.98",
+        ],
         "G 1e-3, D 5e-4, batch 32": [
             "optimizer.lr=1e-3", "optimizer.lr_discriminator=5e-4", "training.batch_size=32",
         ],
@@ -218,7 +225,9 @@ def main() -> None:
                 judge = trained_judge(data, asked.pictures / "judge.pt")
                 real = np.asarray(data.images[data.val])
                 players, steps = train(config, data, asked.budget)
-                fake = generate_images(players.generator.eval(), 0, 0, len(real))
+                averaged = config.training.ema_decay > 0
+                network = players.average.network if averaged else players.generator
+                fake = generate_images(network.eval(), 0, 0, len(real))
                 row = dict(zip(keys, (arm, name, seed, asked.budget), strict=True)) | {"steps": steps}
                 row |= {key: round(value, 3) for key, value in measure(judge, real, fake).items()}
                 with log.open("a") as stream:
