@@ -24,8 +24,8 @@ ROOT = Path(ganlab.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
     "cli": 6, "experiments": 5, "results": 4, "training": 3, "generation": 3, "forensics": 3, "adapters": 3,
-    "models": 2, "losses": 2,
-    "data": 2, "spectra": 1, "upsampling": 1, "config": 0, "util": 0, "images": 0, "device": 0, "errors": 0,
+    "models": 2, "losses": 2, "data": 2, "spectra": 1, "upsampling": 1, "zoo": 1,
+    "config": 0, "util": 0, "images": 0, "device": 0, "errors": 0,
 }  # fmt: skip
 SAME_FLOOR = {("spectra", "upsampling")}
 LONGEST_FUNCTION = 70

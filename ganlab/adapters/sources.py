@@ -21,6 +21,7 @@ from ganlab.models.base import PRETRAINED_CONFIG, PRETRAINED_WEIGHTS
 from ganlab.models.store import FILE_NAME, generator_file
 from ganlab.util.hashing import sha256_file
 from ganlab.util.reading import read_json, reading
+from ganlab.zoo import PREFIX
 
 AnyGenerator = Generator | OwnGenerator
 Loader = Callable[[str, str | None], AnyGenerator | None]
@@ -133,12 +134,16 @@ def side_file(file: Path) -> dict[str, Any]:
 
 
 def own(source: str, trust: str | None) -> AnyGenerator | None:
-    """A run folder of ``ganlab train`` or a ``.safetensors`` file."""
+    """A run folder of ``ganlab train``, a ``.safetensors`` file, or ``zoo:NAME``."""
     path = Path(source)
-    if not ((path / FILE_NAME).is_file() or (path.is_file() and path.suffix == ".safetensors")):
+    if not (
+        source.startswith(PREFIX)
+        or (path / FILE_NAME).is_file()
+        or (path.is_file() and path.suffix == ".safetensors")
+    ):
         return None
-    generator = load_own(path)
-    file = generator_file(path)
+    generator = load_own(source)
+    file = generator_file(source)
     generator.source_name = Path(os.path.abspath(file)).parent.name if file.name == FILE_NAME else file.stem
     generator.source_sha256 = sha256_file(file)
     return generator

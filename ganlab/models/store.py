@@ -18,6 +18,7 @@ from ganlab.models.base import Generator
 from ganlab.models.registry import build_generator
 from ganlab.util.atomic import write_bytes
 from ganlab.util.reading import open_safetensors, parse_json, reading
+from ganlab.zoo import PREFIX, zoo_file
 
 FILE_NAME = "generator.safetensors"
 METADATA = "ganlab"
@@ -60,7 +61,7 @@ def load_generator(path: str | os.PathLike[str], weights: str = "ema") -> Genera
     """Rebuild a generator from a run folder or a ``.safetensors`` file; no code of the file is ever run.
 
     Args:
-        path: a run folder of ``ganlab train``, or the file itself.
+        path: a run folder of ``ganlab train``, the file itself, or ``zoo:NAME``.
         weights: "ema" for the moving average, "raw" for the last step's.
 
     Returns:
@@ -115,20 +116,26 @@ def read_generator(path: str | os.PathLike[str], weights: str) -> tuple[Config, 
     with open_safetensors(file, "pt", f"the {FILE_NAME} that `ganlab train` writes") as (metadata, opened):
         config, step = _config_of(file, metadata)
         names = [name for name in opened.keys() if name.startswith(f"{weights}.")]  # noqa: SIM118
+        if not names:
+            raise GanlabError(f"{file} holds no {weights} weights")
         state = {name.removeprefix(f"{weights}."): opened.get_tensor(name) for name in names}
+    # The zoo keeps halves; a network computes in single precision.
+    state = {name: value.float() if value.dtype == torch.float16 else value for name, value in state.items()}
     return config, state, step
 
 
 def generator_file(path: str | os.PathLike[str]) -> Path:
-    """The generator file that a run folder holds, or the file itself.
+    """The generator file that a run folder holds, the file itself, or the zoo's of ``zoo:NAME``.
 
     Raises:
         GanlabError: there is none.
     """
+    if os.fspath(path).startswith(PREFIX):
+        return zoo_file(os.fspath(path))
     given = Path(path)
     file = given / FILE_NAME if given.is_dir() else given
     if not file.is_file():
-        expected = f"a run folder with {FILE_NAME} in it, or a .safetensors file"
+        expected = f"a run folder with {FILE_NAME} in it, a .safetensors file, or zoo:NAME"
         raise GanlabError(f"no generator at {given}: expected {expected}")
     return file
 

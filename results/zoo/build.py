@@ -1,0 +1,175 @@
+"""Train the zoo's generators and write their files and cards; it goes on where an interrupted call stopped.
+
+Run from the repository's root (one thread):
+
+    OMP_NUM_THREADS=1 python results/zoo/build.py [--runs FOLDER] [--only TEXT] [--list]
+
+Every generator is one command, ``ganlab train small32 ...``, which its card repeats. All see the same images
+in the same order and start from the same weights wherever shapes agree (``training.same_start``). The order
+of the plan is the order of their use: one seed of everything before a second seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save
+
+from ganlab.config import load
+from ganlab.data import load_training_images
+from ganlab.generation.sampling import generate_images
+from ganlab.images import to_float
+from ganlab.models import load_generator
+from ganlab.models.store import METADATA, generator_file
+from ganlab.spectra import SpectrumAccumulator, decibels, lattice_lines, radial_profile, spectral_deviation
+from ganlab.training import train
+from ganlab.training.monitor import grid
+from ganlab.upsampling import UPSAMPLERS
+from ganlab.util.atomic import atomic_path, write_bytes, write_json
+from ganlab.zoo import FOLDER
+
+COMMON = [
+    "training.same_start=true",
+    "model.generator.z_dim=64",
+    "training.threads=1",
+    "data.num_images=10000",
+]
+REMEDIES = {
+    "durall": ["loss.spectral=[{kind: radial_profile, weight: 0.5}]"],
+    "axis": ["loss.spectral=[{kind: axis_profiles, weight: 0.1}]"],
+    "spectral-discriminator": ["model.spectral_discriminator={input: radial}"],
+}
+SNGAN = [
+    "model.architecture=sngan", "loss.adversarial=hinge", "optimizer.betas=[0.0, 0.9]", "optimizer.lr=1e-3",
+    "optimizer.lr_discriminator=1e-3", "model.generator.width=32", "model.discriminator.width=32",
+]  # fmt: skip
+IMAGES = 1000
+"""Fakes and reals that a card's numbers come from."""
+
+
+def plan() -> Iterator[tuple[str, str, list[str]]]:
+    """Name, what it differs in, and the overrides of ``small32``."""
+    first = ("transposed", "nearest", "bilinear")
+    for seed in range(3):
+        tail = [f"seed={seed}"]
+        for name in (*first, *(name for name in UPSAMPLERS if name not in first)):
+            yield f"dcgan-{name}-s{seed}", f"upsampling {name}", [f"model.upsampling={name}", *tail]
+        for name in ("transposed", "bilinear"):
+            for remedy, options in REMEDIES.items():
+                differs = f"upsampling {name}, {remedy}"
+                yield f"dcgan-{name}-{remedy}-s{seed}", differs, [f"model.upsampling={name}", *options, *tail]
+        for name in first:
+            yield f"sngan-{name}-s{seed}", f"SNGAN, upsampling {name}", [
+                *SNGAN, f"model.upsampling={name}", *tail,
+            ]  # fmt: skip
+
+
+def halved(source: Path, target: Path) -> str:
+    """Write the averaged weights alone as float16 (batch norm's statistics stay float32); its SHA-256."""
+    tensors = {name: value for name, value in load_file(source).items() if name.startswith("ema.")}
+    halves = {
+        name: value.half() if value.is_floating_point() and "running_" not in name else value
+        for name, value in tensors.items()
+    }
+    with source.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        about = json.loads(stream.read(length))["__metadata__"][METADATA]
+    content = save(halves, {METADATA: about})
+    write_bytes(target, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def statistics(images: np.ndarray) -> object:
+    """What the deviation is computed from."""
+    accumulator = SpectrumAccumulator(keep_profiles=True)
+    accumulator.update(to_float(images))
+    return accumulator.result()
+
+
+def write_card(name: str, differs: str, overrides: list[str], run: Path) -> None:
+    """Halve the weights, measure what that changed, and write file, card and samples."""
+    config = load("small32", [*COMMON, *overrides])
+    data = load_training_images(config.data, config.model.image_size)
+    real = np.asarray(data.images[data.val])
+    target = FOLDER / f"{name}.safetensors"
+    digest = halved(generator_file(run), target)
+    before = generate_images(load_generator(run), 0, 0, IMAGES)
+    generator = load_generator(target)
+    after = generate_images(generator, 0, 0, IMAGES)
+    changes = np.abs(before.astype(int) - after.astype(int))
+    sets = [to_float(images) for images in (real, before, after)]
+    deviation, halves = (spectral_deviation(sets[0], fake)["mean_db"] for fake in sets[1:])
+    lines = lattice_lines(sets[0], sets[2])
+    best = max(lines, key=lambda line: abs(line.db), default=None)
+    profiles = [decibels(radial_profile(images.double()).mean(0)) for images in (sets[0], sets[2])]
+    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    metrics = metrics[9 :: max(1, len(metrics) // 10)]
+    command = ["ganlab", "train", "small32", *COMMON, *overrides]
+    with atomic_path(target.with_suffix(".png")) as temporary:
+        Image.fromarray(grid(after[:32], 8)).save(temporary, format="PNG")
+    write_json(target.with_suffix(".json"), {
+        "name": name,
+        "differs": differs,
+        "data": f"glyphs, digits, {config.model.image_size} px, {len(data.train)} images",
+        "pixels_sha256": data.description["pixels_sha256"],
+        "steps": config.training.steps,
+        "seed": config.seed,
+        "parameters": sum(weight.numel() for weight in generator.parameters()),
+        "command": shlex.join(command),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip(),
+        "sha256": digest,
+        "samples": f"{name}.png",
+        "curve": [
+            [row["step"], round(row["generator/adversarial"], 3), round(row["discriminator/adversarial"], 3)]
+            for row in metrics
+        ],
+        "spectrum": {
+            "convention": "ganlab",
+            "real_db": [round(value, 2) for value in profiles[0].tolist()],
+            "fake_db": [round(value, 2) for value in profiles[1].tolist()],
+        },
+        "strongest_line": "no line stands out" if best is None else best.words,
+        "float16": {
+            "images": IMAGES,
+            "levels": int(changes.max()),
+            "changed_share": round(float((changes > 0).mean()), 5),
+            "mean_db": round(deviation.value, 4),
+            "low": round(deviation.low, 4),
+            "high": round(deviation.high, 4),
+            "mean_db_float16": round(halves.value, 4),
+        },
+    })  # fmt: skip
+
+
+def main() -> None:
+    """Train and write what is not there yet."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--runs", type=Path, default=Path("runs/zoo"))
+    options.add_argument("--only", default="")
+    options.add_argument("--list", action="store_true", help="say what there is and what is missing")
+    asked = options.parse_args()
+    torch.set_num_threads(1)
+    for name, differs, overrides in plan():
+        there = (FOLDER / f"{name}.json").exists()
+        if asked.list:
+            print("there  " if there else "missing", name)  # noqa: T201
+        elif not there and asked.only in name:
+            config = load("small32", [*COMMON, *overrides])
+            if train(config, asked.runs / name).finished:
+                write_card(name, differs, overrides, asked.runs / name)
+                print("done", name, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
