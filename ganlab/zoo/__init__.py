@@ -1,8 +1,8 @@
 """Trained generators that differ in one thing only: a name, a file and a card each. No torch.
 
 ``zoo:NAME`` stands for the file wherever a run folder or a generator file is asked for. The weights are the
-moving averages as float16; the card (JSON) says what the generator was trained on and for how long, by which
-command and commit, what it draws, and which line stands out most in its spectrum.
+moving averages, the large layers as float16. The card (JSON) says what the generator was trained on and for
+how long, by which command and commit, what it draws, and which line stands out most in its spectrum.
 """
 
 from __future__ import annotations
