@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ganlab.errors import GanlabError
+
+AUDITED = 30
+"""Images below which an audit says nothing."""
 
 
 def generate(
@@ -60,6 +63,8 @@ def generate(
     )
     manifest = make(request, out, batch_size, workers)
     report(manifest, out)
+    if with_real:
+        audit(manifest, out)
 
 
 def report(manifest: dict[str, object], out: Path) -> None:
@@ -71,3 +76,25 @@ def report(manifest: dict[str, object], out: Path) -> None:
         print(f"{out / part['path']}: {part['count']} {source['kind']} images")
         if source["kind"] == "real" and source["held_out"] < source["num"]:
             print(f"note: only {source['held_out']} of the {source['num']} reals were held out of training")
+
+
+def audit(manifest: dict[str, Any], out: Path) -> None:
+    """Say what else than the generator tells the set's fakes from its reals."""
+    from ganlab.data.imageset import ENDINGS, open_image_set
+    from ganlab.forensics import audit_sets
+
+    plan = manifest["plan"]
+    for real in (part for part in plan["parts"] if part["source"]["kind"] == "real"):
+        beside = [
+            part
+            for part in plan["parts"]
+            if part["source"]["kind"] == "fake" and Path(part["path"]).parent == Path(real["path"]).parent
+        ]
+        parts = [real, *beside]
+        if len(parts) == 1 or min(part["count"] for part in parts) < AUDITED:
+            continue
+        sets = [open_image_set(out / f"{part['path']}{ENDINGS[plan['format']]}") for part in parts]
+        for one in audit_sets(sets[0], sets[1:], copies=False).findings:
+            # colours, spectra and what looks enlarged are the generator's own here: both went one way
+            if not one.generator:
+                print(f"note: {real['path']} and {one.fakes}: {one}")

@@ -17,7 +17,7 @@ from ganlab.util.reading import open_regular, read_text, reading
 REPORT = "report.md"
 SCALE = 0.72
 """Of the figures' pixels, so that one column of a paper takes half the page."""
-COMMAND, TOLERATED = "Command: ", "Tolerated by request:"
+COMMAND, TOLERATED = "Command: ", ("Told by the guards:", "Tolerated by request:")
 """How paragraphs begin that a page has a place of its own for."""
 STARTS = {"## ": "section", "# ": "title", "|": "table", "- ": "bullet", "![": "figure"}
 
@@ -78,8 +78,8 @@ def report_page(
             target = warnings if tolerated else summary if len(sections) == 1 else texts
             target += [line[2:] for line in lines]
         else:
-            tolerated = TOLERATED in lines
-            words = [line for line in lines if line != TOLERATED and not line.startswith(COMMAND)]
+            tolerated = any(line in TOLERATED for line in lines)
+            words = [line for line in lines if line not in TOLERATED and not line.startswith(COMMAND)]
             (texts if summary or len(sections) > 1 else summary).extend(words)
     shown = [Section(*parts) for parts in sections[1:]] + [Section(*sections[0])][: bool(sections[0][1])]
     return Page(title, verb, summary, shown, facts, warnings)

@@ -104,7 +104,7 @@ def test_constant_images_can_be_tolerated(tmp_path, images, detect):
     assert result.code == 0, result.output
     findings = json.loads((tmp_path / "out" / "results.json").read_text())["findings"]
     assert findings == ["constant: fake: 30 of 30 images hold a single value"]
-    assert "Tolerated by request" in result.output
+    assert "Told by the guards" in result.output
 
 
 def test_floats_and_nan(tmp_path, images, refused):

@@ -61,7 +61,8 @@ def test_a_recompressed_real_among_the_fakes_is_refused_by_name(photos):
     with pytest.raises(GanlabError, match=r"near_duplicates: real and fake share 1 .*real#149 and fake#0"):
         check_sets(real, [fake])
     findings, found = check_sets(real, [fake], allow=["near_duplicates"])
-    assert [one.guard for one in findings] == ["near_duplicates"]
+    # the others are JPEG's marks in the fakes, which are told and not refused
+    assert [one.guard for one in findings if not one.note] == ["near_duplicates"]
     np.testing.assert_array_equal(found["real"], exact_hashes(photos[:150]))
     with pytest.raises(GanlabError, match=r"real and unseen share 1"):
         check_sets(
@@ -71,7 +72,8 @@ def test_a_recompressed_real_among_the_fakes_is_refused_by_name(photos):
 
 def test_copies_within_a_set_stay_on_one_side_of_the_split(photos):
     images = np.concatenate([photos[:100], altered(photos[:100], "jpeg")])
-    _, found = check_sets(named("real", images), [named("fake", photos[100:])])
+    allow = ["jpeg_history"]  # half the reals are
+    _, found = check_sets(named("real", images), [named("fake", photos[100:])], allow)
     for seed in range(3):
         split = split_by_identity(found["real"], seed)
         for part in (split.train, split.val, split.test):

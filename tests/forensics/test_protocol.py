@@ -181,8 +181,8 @@ def enlarged(photos):
     [
         ("size", lambda p: (named("real", p[:150]), [named("fake", p[150:, :30])])),
         ("channels", lambda p: (named("real", p[:150]), [named("fake", p[150:, :, :, :1])])),
-        ("jpeg_grid", lambda p: (named("real", coded(p[:150])), [named("fake", p[150:])])),
-        ("resampling", lambda p: (named("real", enlarged(p[:150])), [named("fake", p[150:])])),
+        ("jpeg_history", lambda p: (named("real", coded(p[:150])), [named("fake", p[150:])])),
+        ("enlarged", lambda p: (named("real", enlarged(p[:150])), [named("fake", p[150:])])),
         ("duplicates", lambda p: (named("real", p[:150]), [named("fake", p[149:])])),
         ("duplicates", lambda p: (named("real", p), [named("again", p)])),
         ("near_duplicates", lambda p: (named("real", p[:150]), [named("fake", coded(p[140:]))])),
@@ -206,6 +206,21 @@ def test_codecs_are_compared(photos, tmp_path, lossy):
         check_sets(sets["real"], [sets["fake"]])
     findings, _ = check_sets(sets["real"], [sets["fake"]], allow=["codec"])
     assert {one.guard for one in findings} == {"codec"}
+
+
+def test_what_only_an_audit_sees_is_refused_of_reals_and_told_of_fakes(photos):
+    coarse = named("coarse", photos[:150] // 4 * 4)
+    with pytest.raises(GanlabError, match=r"bit_depth: coarse and fake: all values lie on the levels of 6"):
+        check_sets(coarse, [named("fake", photos[150:])])
+    findings, _ = check_sets(named("real", photos[150:]), [coarse])
+    assert {one.guard: one.note for one in findings}["bit_depth"]
+
+
+def test_enlarged_reals_were_no_jpegs(photos):
+    real, fake = named("real", enlarged(photos[:150])), named("fake", photos[150:])
+    findings, _ = check_sets(real, [fake], allow=["resampling"])
+    assert "enlarged" in {one.guard for one in findings}
+    assert not {"jpeg_history", "grid"} & {one.guard for one in findings}
 
 
 def test_guards_are_named(photos):

@@ -283,7 +283,7 @@ def report_text(
     presets = {name: find_preset(name) for name in systems if "+" not in name}
     parts += [f"Published method {n} ({p.source}). Trap: {p.trap}.\n" for n, p in presets.items()]
     parts += [f"Command: `{command}`\n"] if command else []
-    parts += ["Tolerated by request:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
+    parts += ["Told by the guards:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
     parts += ["## Each generator\n", generator_table(records)]
     kinds = kind_rows(records)
     if kinds:

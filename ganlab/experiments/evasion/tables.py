@@ -86,7 +86,7 @@ def evade_text(measured: Evasion, findings: Sequence[str], command: str) -> str:
     lines = [*detector_words(measured), *image_words(measured), measured.held_out.sentence()]
     parts = ["# A generator against a frozen detector\n", "".join(f"- {line}\n" for line in lines)]
     parts += [f"Command: `{command}`\n"] if command else []
-    parts += ["Tolerated by request:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
+    parts += ["Told by the guards:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
     parts += ["## Detectors\n", READING, detector_table(measured), "![detectors](detectors.png)\n"]
     parts += ["## The tuning and what it did to the images\n", QUALITY, image_table(measured)]
     parts += ["![evasion](evasion.png)\n", "![pairs](pairs.png)\n", "## Files\n", FILES]

@@ -178,7 +178,7 @@ def view_text(
         + "\n",
     ]
     parts += [f"Command: `{command}`\n"] if command else []
-    parts += ["Tolerated by request:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
+    parts += ["Told by the guards:\n" + "".join(f"- {one}\n" for one in findings)] if findings else []
     ranges = [f"{row}: {min(p):.3f} to {max(p):.3f}" for row, p in results["gallery"].items() if p]
     walk = results["exaggeration"]
     p, rms = walk["p_fake"], walk["rms_grey_levels"]

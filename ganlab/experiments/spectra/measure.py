@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra.floors import MEAN_LOG_DB, Pair, floor_db
 from ganlab.experiments.spectra.options import SpectraOptions
+from ganlab.forensics import audit_sets
 from ganlab.images import to_float
 from ganlab.spectra import Moments, SpectrumAccumulator, SpectrumStatistics, radial_profile, summaries
 from ganlab.spectra.accumulator import NEEDED
@@ -40,6 +41,8 @@ FEWEST = 4
 ENLARGED_SAMPLE = 512
 ENLARGED_VALUES = 2**26
 """How many of the reals are looked at for signs of enlargement, and how many pixel values at most."""
+AUDITED = 30
+"""Images below which an audit says nothing."""
 FEW_IMAGES = 100
 """Below this a warning says how uncertain one cell of a heat map is."""
 EXPONENTIAL_DB = 10 / np.log(10) * np.pi / np.sqrt(6)
@@ -150,10 +153,12 @@ def check_sets(real: ImageSet, fakes: Sequence[ImageSet]) -> list[str]:
     errors = list(dict.fromkeys(str(one) for one in findings if one.severity == "error"))
     if errors:
         raise GanlabError("; ".join(errors))
-    # Whether the reals look enlarged by two: an even sample of them is enough to see it.
+    # The reals by themselves, since the fakes may have learned it: an even sample is enough to see it.
     count = min(ENLARGED_SAMPLE, real.num_images, max(1, ENLARGED_VALUES // int(np.prod(real.shape))))
     some = to_float(real.read(np.arange(count) * real.num_images // count))
-    doubts = [*map(str, findings), *(one.message for one in enlarged_warnings(some, real.name))]
+    enlarged = [one.message for one in enlarged_warnings(some, real.name)]
+    told = {one.code for one in findings} | ({"enlarged"} if enlarged else set())
+    doubts = [*map(str, findings), *enlarged, *audited(real, fakes, told)]
     doubts += [
         f"{images.name} has only {images.num_images} images: every cell of its heat map is uncertain by "
         f"about {EXPONENTIAL_DB / np.sqrt(images.num_images):.1f} dB (one standard error); "
@@ -162,6 +167,24 @@ def check_sets(real: ImageSet, fakes: Sequence[ImageSet]) -> list[str]:
         if images.num_images < FEW_IMAGES
     ]
     return list(dict.fromkeys(doubts))
+
+
+def audited(real: ImageSet, fakes: Sequence[ImageSet], told: Collection[str]) -> list[str]:
+    """What files and pixels say of the sets' past, a sentence each, less what a generator may have done.
+
+    Args:
+        real: the reals.
+        fakes: sets of fakes, of the same size.
+        told: kinds that are known already.
+    """
+    if min(len(images) for images in (real, *fakes)) < AUDITED:
+        return []
+    return [
+        f"{one.kind}: {real.name} and {one.fakes}: {one.evidence} (a detector that sees only this: ROC-AUC "
+        f"{one.auc:.2f})"
+        for one in audit_sets(real, fakes, copies=False).findings
+        if not one.generator and one.kind not in ("counts", "size", *told)
+    ]
 
 
 def measure(images: ImageSet, role: Role, options: SpectraOptions) -> MeasuredSet:

@@ -26,7 +26,9 @@ Source = str | os.PathLike[str] | ImageSet | npt.NDArray[np.uint8] | Tensor
 """A path, an opened set, uint8 ``(N, H, W, C)``, or float ``(N, C, H, W)`` in [-1, 1]."""
 
 SAMPLE = 2000
-"""Images of each set whose pixels are measured, evenly spaced; headers and copies are looked for in all."""
+"""Images of each set whose pixels are measured, evenly spaced; headers are read of all."""
+COPIES = 10_000
+"""Images of each set among which copies are looked for: the time grows with the square."""
 SMALLEST = 16
 LARGEST = 256
 """Pixels a side: of larger images a part is measured, whose corner lies on JPEG's grid."""
@@ -39,7 +41,9 @@ CONSTANT_SHARE = 0.01
 BAR_FROM = 5000
 
 
-def audit_sets(real: Source, fake: Source | Sequence[Source], limit: int | None = None) -> AuditReport:
+def audit_sets(
+    real: Source, fake: Source | Sequence[Source], limit: int | None = None, copies: bool = True
+) -> AuditReport:
     """Is this a fair detection set? Everything beside the generator that tells the two apart.
 
     Files are read as they are: nothing is resized, turned or converted. Of paths the headers are read too;
@@ -49,6 +53,8 @@ def audit_sets(real: Source, fake: Source | Sequence[Source], limit: int | None 
         real: the real images.
         fake: one set of fakes, or several in a list; each is held against the reals.
         limit: at most so many images of each set, evenly spaced.
+        copies: also look for pictures that occur twice, among `COPIES` images of each set; without it only
+            the images are read whose pixels are measured.
 
     Returns:
         The findings; none for two random halves of one set but in 1 % of the cases.
@@ -71,8 +77,8 @@ def audit_sets(real: Source, fake: Source | Sequence[Source], limit: int | None 
     for images in sets:
         cut = (min(first.shape[0], images.shape[0]), min(first.shape[1], images.shape[1]))
         if cut not in read:
-            read[cut] = _read(first, cut, first.shape[:2] == images.shape[:2])
-        pair = (read[cut], _read(images, cut, first.shape[:2] == images.shape[:2]))
+            read[cut] = _read(first, cut, first.shape[:2] == images.shape[:2], copies)
+        pair = (read[cut], _read(images, cut, first.shape[:2] == images.shape[:2], copies))
         findings += [replace(one, fakes=images.name) for one in _audited(first, images, *pair)]
     return AuditReport(
         tuple(findings), first.name,
@@ -100,8 +106,11 @@ def _opened(source: Any, name: str, limit: int | None) -> ImageSet:
     return source if limit is None else source.subset(source.spaced(limit))
 
 
-def _read(images: ImageSet, cut: tuple[int, ...], one_size: bool) -> tuple[Signs | None, Pictures]:
-    """Measurements of a sample and pictures of all, in one pass."""
+def _read(
+    images: ImageSet, cut: tuple[int, ...], one_size: bool, copies: bool = True
+) -> tuple[Signs | None, Pictures]:
+    """Measurements of a sample, and pictures if copies are looked for, in one pass."""
+    images = images.subset(images.spaced(COPIES if copies else SAMPLE))
     height, width = (min(side, LARGEST) for side in cut)
     # the middle of large images, its corner at a multiple of 16 so that JPEG's grids stay where they are
     top, left = (
@@ -117,7 +126,8 @@ def _read(images: ImageSet, cut: tuple[int, ...], one_size: bool) -> tuple[Signs
         waiting.append((image, sampled[number]))
         last = number + 1 == len(images)
         if len(waiting) == BATCH or last:
-            _add(waiting, pictures)
+            if copies:
+                _add(waiting, pictures)
             chosen = [one[top : top + height, left : left + width] for one, wanted in waiting if wanted]
             if measured and chosen:
                 parts.append(signs(np.stack(chosen)))
@@ -155,7 +165,9 @@ def _audited(
             )
             told = frozenset(one.kind for one in findings)
             findings += history_findings(first, second, told, (jpeg[0], jpeg[1]))
-    findings += twin_findings(of_real[1], of_fake[1], (real.paths, fake.paths))
+    if of_real[1].parts:
+        paths = tuple([images.paths[k] for k in images.spaced(COPIES)] for images in (real, fake))
+        findings += twin_findings(of_real[1], of_fake[1], (paths[0], paths[1]))
     findings += _counts(real, fake)
     return sorted(findings, key=lambda one: list(KINDS).index(one.kind))
 

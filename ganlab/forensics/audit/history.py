@@ -171,7 +171,7 @@ def _jpeg(
         where = "at places that differ from image to image"
     if not files_jpeg[number]:
         text = f"some of the {side} look as if they were JPEG files once: blocks begin {where}"
-        yield finding("jpeg_history", text + _by(side), tested, side)
+        yield finding("jpeg_history", text, tested, side)
     if place != (0, 0):
         yield finding("grid", f"JPEG's blocks begin {where} in the {side}", tested, side)
 
@@ -229,13 +229,22 @@ def _grid_findings(
             f"a grid "
             f"that begins at row {place[0]}, column {place[1]}"
         )
-        yield finding("jpeg_history", text + _by(side), tested, side)
+        yield finding("jpeg_history", text, tested, side)
     shifted = {side: grid for side, grid in grids.items() if grid[0] != (0, 0)}
     if shifted or both:
         listed = " and ".join(f"({y}, {x}) in the {side}" for side, ((y, x), *_) in grids.items())
         best = max(grids.values(), key=lambda grid: grid[1].auc)[1]
         only = next(iter(shifted)) if len(grids) == 1 else "both"
         yield finding("grid", f"JPEG's blocks begin at row and column {listed}", best, only)
+
+
+def jpeg_grid(signs: Signs) -> tuple[int, int] | None:
+    """Where the blocks of images begin that were JPEG files, or None; asked of one set alone."""
+    mean = signs.grid.mean(0)
+    ordered = np.sort(mean.ravel())
+    if ordered[-1] < GRID_PRESENT or ordered[-1] < GRID_ALONE * ordered[-2]:
+        return None
+    return int(mean.argmax() // 8), int(mean.argmax() % 8)
 
 
 # -------------------------------------------------------------------------------------------------- enlarged
