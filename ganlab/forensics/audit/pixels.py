@@ -34,8 +34,9 @@ class Signs:
 
     Attributes:
         grid: share of vanishing 8 x 8 DCT coefficients with the blocks' corner at each of the 64 places
-            ``(N, 8, 8)``, minus that at the three places four pixels further on: what repeats every 2 or 4
-            pixels (enlarging, a generator's layers) cancels.
+            ``(N, 8, 8)``, minus the larger of two means: at the three places four pixels further on (what
+            repeats every 2 or 4 pixels cancels: enlarging, a generator's layers) and at the four places one
+            pixel away (what differs between the middle and the border of an image cancels).
         rows: size of the first and the second difference from row to row ``(N, 2, L)``, mean 1: enlarging
             makes it periodic.
         columns: likewise from column to column ``(N, 2, L)``.
@@ -125,8 +126,11 @@ def _grid(grey: Tensor) -> Floats:
     share = torch.stack(
         [counts[:, y::BLOCK, x::BLOCK].mean((1, 2)) for y in range(BLOCK) for x in range(BLOCK)], 1
     ).reshape(-1, BLOCK, BLOCK) / (BLOCK * BLOCK - 1)
-    further = torch.stack([share.roll(shift, (1, 2)) for shift in ((4, 0), (0, 4), (4, 4))])
-    return (share - further.mean(0)).double().numpy()
+    further, beside = (
+        torch.stack([share.roll(shift, (1, 2)) for shift in shifts]).mean(0)
+        for shifts in (((4, 0), (0, 4), (4, 4)), ((1, 0), (-1, 0), (0, 1), (0, -1)))
+    )
+    return (share - torch.maximum(further, beside)).double().numpy()
 
 
 def _steps(grey: Tensor, axis: int) -> Floats:
