@@ -40,8 +40,10 @@ CLIPPED = 0.01
 """Difference in the share of values that are 0 or 255."""
 END = 16
 """Levels at either end that are not looked at for combs."""
-LOWEST_LINE = 0.03
-"""Cycles per pixel."""
+LOWEST_LINE = 0.08
+"""Cycles per pixel: below, what aligned pictures (faces, digits) show is periodic too."""
+PROMINENCE = 6.0
+"""Power of a line over the median of its neighbours' (2 to 5 bins away); a mere shape has no sharp lines."""
 FEW_COLOURS = 256
 CHROMA_FALL = 0.7
 """Nats."""
@@ -267,12 +269,16 @@ def _lines(real: Signs, fake: Signs) -> list[Line]:
             length = parts[0].shape[1]
             frequencies = np.fft.rfftfreq(length)
             spectra = [np.fft.rfft(part, axis=1) for part in parts]
+            power = np.abs(spectra[1].mean(0) - spectra[0].mean(0)) ** 2
             for k in np.flatnonzero(frequencies >= LOWEST_LINE):
+                away = np.abs(np.arange(len(power)) - k)
+                if power[k] < PROMINENCE * np.median(power[(away >= 2) & (away <= 5)]):
+                    continue
                 pairs = [np.stack([one[:, k].real, one[:, k].imag], 1) for one in spectra]
                 p, scores = _hotelling(pairs[0], pairs[1])
                 sizes = [abs(one[:, k].mean()) for one in spectra]
                 tests.append(Line(float(frequencies[k]), axis, p, SIDES[int(sizes[1] > sizes[0])], scores))
-    limit = ALPHA / 2 / len(tests)
+    limit = ALPHA / 2 / (4 * max(part.rows.shape[2] for part in (real, fake)))
     return sorted((line for line in tests if line.p < limit), key=lambda line: line.p)
 
 

@@ -29,11 +29,13 @@ GUARDS = (
 )  # fmt: skip
 MEANT = {"jpeg_grid": ("jpeg_history", "grid"), "resampling": ("resampling", "enlarged")}
 """Names that allow several guards."""
-COMPRESSED = ("codec", "quality", "subsampling", "palette")
-"""Kinds of an audit's findings that are refused on either side (codecs only if one of them is lossy)."""
-PAST = ("bit_depth", "jpeg_history", "grid", "enlarged")
-"""Kinds that are refused of the reals' pixels. In fakes the same signs may be the subject, and headers alone
-(an opaque alpha channel) change no pixel: there, as of all other kinds, findings are notes."""
+FILES = ("codec", "quality", "subsampling", "palette")
+"""Kinds of an audit's findings that are refused where the files' headers tell them (codecs if one is
+lossy)."""
+PAST = ("jpeg_history", "grid")
+"""Kinds that are refused of the reals. In fakes the same signs may be the subject, and what a comparison
+alone shows (spectra, colours, depth: digits have few of them) changes with the fakes: all other findings
+are notes."""
 OWN = ("size", "duplicates", "constant", "counts")
 """Kinds that guards of their own look for."""
 SAMPLE = 512
@@ -109,7 +111,7 @@ def check_sets(
         count, total = int(seen.constant.sum()), len(seen.constant)
         if count and count >= CONSTANT_SHARE * total:
             findings.append(Finding("constant", f"{name}: {count} of {total} images hold a single value"))
-    told = {one.guard for one in findings}
+    told = {one.guard for one in findings if not one.note}
     findings += [one for one in _alone(real) if one.guard not in told]
     findings += _twins(every, looks, same)
     apart = "near_duplicates" in allow
@@ -137,9 +139,8 @@ def _audited(real: ImageSet, fakes: Sequence[ImageSet]) -> Iterator[Finding]:
     lossy = any(images.codecs & LOSSY for images in (real, *fakes))
     for one in audit_sets(real, fakes, copies=False).findings:
         if one.kind not in OWN:
-            refused = (one.kind in COMPRESSED and (lossy or one.kind != "codec")) or (
-                one.kind in PAST and (one.side == "reals" or (one.kind == "grid" and one.side == "both"))
-            )
+            of_files = one.kind in FILES and one.side == "both" and (lossy or one.kind != "codec")
+            refused = of_files or (one.kind in PAST and one.side in ("reals", "both"))
             yield Finding(
                 one.kind,
                 f"{real.name} and {one.fakes}: {one.evidence} (a detector that sees only this: ROC-AUC "
