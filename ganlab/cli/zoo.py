@@ -25,7 +25,7 @@ def zoo(
         (name, card["differs"], f"{card['steps']}", card["strongest_line"]) for name, card in cards.items()
     ]
     print(aligned([("NAME", "differs in", "steps", "strongest line against its reals"), *rows]))
-    print(f"\n{len(cards)} generators; ganlab zoo NAME prints a card, and zoo:NAME works in every verb:")
+    print(f"{len(cards)} generators; ganlab zoo NAME prints a card, and zoo:NAME works in every verb:")
     first = next(iter(cards), "NAME")
     print(f"  ganlab generate zoo:{first} --num 1000 --with-real --out fakes")
 
