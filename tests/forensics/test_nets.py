@@ -41,16 +41,16 @@ STRIPES = 110
 def examples(name, kind, seed=0):
     """Features and labels to train and to test on: plain images and as many others, striped or as plain.
 
-    Where nothing is to be found most images are for the test: chance is an interval's matter.
+    Most images are for the test: chance, and how sure a perfect order is, are an interval's matter.
     """
-    count = COUNT.get(name, 48) if kind == "marked" else 120
+    count = 2 * COUNT.get(name, 48) if kind == "marked" else 120
     images = natural(2 * count, SIDE.get(name, 16), seed=100 + seed)
     second = striped(images[count:], STRIPES) if kind == "marked" else images[count:]
     feature = make_feature(FEATURE.get(name, "pixels"))
     features = feature(to_float(np.concatenate([images[:count], second]))).numpy()
     labels = np.repeat([0, 1], count)
     order = np.arange(2 * count)
-    train_part = order % 3 != 0 if kind == "marked" else order % 6 == 0
+    train_part = order % 3 == 0 if kind == "marked" else order % 6 == 0
     return features[train_part], labels[train_part], features[~train_part], labels[~train_part]
 
 
