@@ -8,6 +8,8 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+LONGEST_LINE = 2000
+"""Characters of a message's line."""
 LONGEST_NAME = 100
 """Characters: nothing longer was meant to be a name, and to compare it takes quadratic time."""
 
@@ -15,8 +17,20 @@ LONGEST_NAME = 100
 class GanlabError(ValueError):
     """Something a user can cause: the message says what, where, and what would be right.
 
-    The command line prints the message without a traceback and exits with status 2.
+    The command line prints the message without a traceback and exits with status 2. What a file holds may be
+    part of a message: a line of more than `LONGEST_LINE` characters is shortened.
     """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(_shortened(item) if isinstance(item, str) else item for item in arguments))
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= LONGEST_LINE:
+        return text
+    half = LONGEST_LINE // 2
+    lines = text.split("\n")
+    return "\n".join(s if len(s) <= LONGEST_LINE else f"{s[:half]} ... {s[-half:]}" for s in lines)
 
 
 def nearest_name(name: str, valid: Iterable[str]) -> str:

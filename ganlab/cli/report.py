@@ -38,8 +38,11 @@ def report(
     them. Light and dark, for screens, phones and paper.
     """
     from ganlab.results.page import write_page
+    from ganlab.util.reading import reading
 
-    print(write_page(folder, page_of(folder), out))
+    page = page_of(folder)
+    with reading(folder, "what its page shows"):
+        print(write_page(folder, page, out))
 
 
 def page_of(folder: Path) -> Page:
@@ -48,8 +51,14 @@ def page_of(folder: Path) -> Page:
     Raises:
         GanlabError: no verb's folder, or its files cannot be read.
     """
-    module, _, function = PAGES[verb_of(folder)].partition(":")
-    page: Page = getattr(importlib.import_module(module), function)(folder)
+    from ganlab.util.reading import reading
+
+    verb = verb_of(folder)
+    module, _, function = PAGES[verb].partition(":")
+    make = getattr(importlib.import_module(module), function)
+    # What lies there may have been written by anybody, or by another version.
+    with reading(folder, expected=f"what 'ganlab {verb}' wrote"):
+        page: Page = make(folder)
     return page
 
 

@@ -16,7 +16,7 @@ import torch
 from mutator import Mutator
 from PIL import Image
 
-from ganlab.cli.report import page_of
+from ganlab.cli.report import report
 from ganlab.config import resolve
 from ganlab.config.schema import DataConfig
 from ganlab.data import PackWriter, load_training_images, open_image_set
@@ -197,7 +197,8 @@ RUN_FILES = ("run/metrics.jsonl", "run/data.json", "run/environment.json", "run/
 def read_run(folder, scratch):
     cut_metrics(folder / "run" / "metrics.jsonl", 4)
     read_curves(folder / "run" / "metrics.jsonl")
-    page_of(folder / "run")
+    report(folder / "run", scratch / "page.html")
+    (scratch / "page.html").unlink()
 
 
 # ------------------------------------------------------------------------------------------- sets, results
@@ -224,7 +225,8 @@ def make_theory(folder):
 
 def read_results(folder, scratch):
     read_folder(folder / "theory").damaged()
-    page_of(folder / "theory")
+    report(folder / "theory", scratch / "page.html")
+    (scratch / "page.html").unlink()
 
 
 def make_split_file(folder):
