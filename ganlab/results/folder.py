@@ -152,8 +152,9 @@ class ResultsFolder:
             self._publish()
 
     def _publish(self) -> None:
-        """Put the staged files in the place of older ones; a kill on the way leaves no provenance."""
+        """Put the staged files in the place of older ones; a kill leaves plan without provenance."""
         (self.path / PROVENANCE).unlink(missing_ok=True)
+        os.replace(self._place / PLAN, self.path / PLAN)
         self._clear()
         names = [path.name for path in self._place.iterdir() if path.name != PROVENANCE]
         for name in [*names, PROVENANCE]:
@@ -168,13 +169,17 @@ class ResultsFolder:
             self._place.mkdir()
         elif force:
             self._clear()
-        if not (self.path / PLAN).exists():
+        if (force and not staged) or not (self.path / PLAN).exists():
             write_json(self.path / PLAN, self._plan)
 
     def _clear(self) -> None:
-        """Remove the older results, which are this verb's own (`_refuse` saw to that)."""
+        """Remove the older results, which are this verb's own (`_refuse` saw to that); their plan stays.
+
+        Without one, what a kill leaves of them would be nobody's, and no next call could go on.
+        """
+        (self.path / PROVENANCE).unlink(missing_ok=True)
         for path in self.path.iterdir():
-            if path.name in (LOCK, STAGING):
+            if path.name in (LOCK, STAGING, PLAN):
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -45,6 +45,8 @@ LINES = {
     "quickstart": ["--out", "out", "--size", "tiny", "--steps", "2"],
 }  # fmt: skip
 """Verb -> its words, for every verb that writes."""
+LONG = {"quickstart"}
+"""Terminated half way only."""
 TRAIN = {"train", "ablate", "quickstart"}
 SLOW = {"ablate", "evade", "patches", "quickstart", "spectra", "theory"}
 
@@ -183,7 +185,9 @@ def test_a_verb_goes_on_after_sigterm(monkeypatch, capsys, tmp_path, inputs, ver
     assert run(monkeypatch, words) == 0, capsys.readouterr()
     expected, count = results(whole), len(written)
     assert count
-    for stop_at in sorted({1, 2, count // 2, count} & {*range(1, count + 1)}):
+    for stop_at in sorted(
+        {count // 2} if verb in LONG else {1, 2, count // 2, count} & {*range(1, count + 1)}
+    ):
         folder = work_in(str(stop_at))
         written.clear()
         capsys.readouterr()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -214,3 +217,43 @@ def test_differences_name_the_leaves():
     assert differences(old, new) == [("a.b[1]", 2, 3)]
     assert differences([1], [1, 2], "x") == [("x", [1], [1, 2])]
     assert differences(json.loads(json.dumps(IDENTITY)), IDENTITY) == []
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it, and nothing is tidied up."""
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_kill_while_results_are_put_in_their_place_loses_nothing(tmp_path, monkeypatch, staged, force):
+    """At every removal and renaming in turn; the same command then finishes. Forced, over older results."""
+    for moment in range(1, 40):
+        place = tmp_path / str(moment)
+        if force:
+            work(folder(place, {"options": 1}, staged=staged), text="older\n")
+        left = [moment]
+
+        def counted(call, left=left):
+            def one(*arguments, **options):
+                left[0] -= 1
+                if not left[0]:
+                    raise Killed
+                return call(*arguments, **options)
+
+            return one
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ResultsFolder, "_tidy", lambda *_: None)
+            patch.setattr(os, "replace", counted(os.replace))
+            patch.setattr(Path, "unlink", counted(Path.unlink))
+            patch.setattr(shutil, "rmtree", counted(shutil.rmtree))
+            with contextlib.suppress(Killed):
+                work(folder(place, staged=staged), force=force)
+        work(folder(place, staged=staged), force=force)
+        assert not work(folder(place, staged=staged))
+        assert sorted(snapshot(place / "out")) == [
+            LOCK, "figures/one.csv", PLAN, PROVENANCE, "results.json",
+        ]  # fmt: skip
+        assert (place / "out" / "figures" / "one.csv").read_text() == "1\n"
+        if left[0] > 0:
+            return
+    raise AssertionError("more moments than were tried")
