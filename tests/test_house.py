@@ -202,7 +202,7 @@ PUBLIC = {
     "ganlab.models": ["build_generator", "build_discriminator", "load_generator", "SpectralDiscriminator"],
     "ganlab.spectra": [
         "CONVENTIONS", "power_spectrum", "radial_profile", "axis_profiles", "dct2", "SpectrumAccumulator",
-        "spectral_deviation", "frequency_response",
+        "spectral_deviation", "frequency_response", "SpectralDeviation",
     ],
     "ganlab.losses": ["ADVERSARIAL", "PENALTIES", "SpectralRegularization"],
     "ganlab.forensics": ["FEATURES", "DETECTORS"],

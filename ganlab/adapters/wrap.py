@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -136,6 +137,27 @@ class Generator:
         images = torch.cat([self._images(seed, number) for number in blocks])
         start = first - blocks.start * self.block
         return images[start : start + count]
+
+    def drawn_labels(self, seed: int, first: int, count: int) -> list[int] | None:
+        """Classes of these images where ``labels`` is their number; None without."""
+        if not isinstance(self._labels, int):
+            return None
+        labels = image_labels(seed, first, count, self._labels)
+        return None if labels is None else [int(label) for label in labels]
+
+    def identity(self) -> dict[str, Any]:
+        """What is known of the source, and the SHA-256 of the weights that can be seen."""
+        digest = hashlib.sha256()
+        for path, module in self.modules.items():
+            for name, value in [*module.named_parameters(path, False), *module.named_buffers(path, False)]:
+                digest.update(name.encode())
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        latent = self._latent if not callable(self._latent) else "a function"
+        return {
+            **self.about, "latent": list(latent) if isinstance(latent, tuple | list) else latent,
+            "value_range": list(self.value_range), "block": self.block, "device": self.device.type,
+            "weights_sha256": digest.hexdigest() if self.modules else None,
+        }  # fmt: skip
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """What was wrapped, called as it is."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ganlab.errors import GanlabError
+
+if TYPE_CHECKING:
+    from ganlab.adapters import Generator
 
 AUDITED = 30
 """Images below which an audit says nothing."""
 
 
 def generate(
-    runs: Annotated[list[Path] | None, typer.Argument(help="Run folders or .safetensors files.")] = None,
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Runs, .safetensors files, or what an adapter reads.")
+    ] = None,
     num: Annotated[int | None, typer.Option(min=1, help="Images of each generator.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the set.")] = None,
     format: Annotated[str, typer.Option(help="folder (PNG), zip (StyleGAN's) or npy.")] = "folder",
@@ -32,6 +37,9 @@ def generate(
         int, typer.Option(min=1, help="Images waiting for the encoders; memory only.")
     ] = 256,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Encoding threads.")] = 4,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="SHA-256 of a source that can run code; once for each.")
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Only hold finished sets against their manifests.")
     ] = False,
@@ -46,7 +54,7 @@ def generate(
     from ganlab.generation import generate as make
 
     if verify:
-        folders = (runs or []) if out is None else [out]
+        folders = [Path(run) for run in runs or []] if out is None else [out]
         if not folders:
             raise GanlabError(
                 "ganlab generate --verify needs the finished set: --out DIR, or one or more DIR"
@@ -57,14 +65,34 @@ def generate(
         return
     if not runs or num is None or out is None:
         raise GanlabError("ganlab generate needs RUN [RUN ...], --num and --out")
-    names = tuple(cell_name(run) or run_name(run) for run in runs)
+    sources = [_source(run, trust or []) for run in runs]
+    names = tuple(
+        cell_name(source) or run_name(source) if isinstance(source, Path) else source.name
+        for source in sources
+    )
     request = Request(
-        tuple(runs), num, format, layout, with_real, test_fraction, seed, weights, device, names
+        tuple(sources), num, format, layout, with_real, test_fraction, seed, weights, device, names
     )
     manifest = make(request, out, batch_size, workers)
     report(manifest, out)
     if with_real:
         audit(manifest, out)
+
+
+def _source(run: str, trusted: list[str]) -> Path | Generator:
+    """A run of ganlab by its path, which is read when it is needed; anything else as a generator."""
+    from ganlab.adapters import source_generator
+    from ganlab.models.store import FILE_NAME
+
+    path = Path(run)
+    if path.suffix == ".safetensors" or (path / FILE_NAME).is_file():
+        return path
+    from ganlab.util.hashing import sha256_file
+
+    file = Path(run.rpartition(":")[0] if ".py:" in run else run)
+    digest = sha256_file(file) if file.is_file() else ""
+    trust = digest if digest in trusted else next(iter(trusted), None)
+    return source_generator(run, trust)
 
 
 def report(manifest: dict[str, object], out: Path) -> None:

@@ -12,7 +12,15 @@ import ganlab
 from ganlab.device import choose_device
 from ganlab.errors import GanlabError
 from ganlab.generation.sampling import LATENT_RULE
-from ganlab.generation.sources import FakeSource, RealSource, Source, choose_reals, run_name
+from ganlab.generation.sources import (
+    FakeSource,
+    RealSource,
+    Sampled,
+    SampledSource,
+    Source,
+    choose_reals,
+    run_name,
+)
 from ganlab.images import ROUNDING
 from ganlab.models.latents import BLOCK
 
@@ -25,7 +33,7 @@ class Request:
     """What the user asked for.
 
     Attributes:
-        runs: run folders or .safetensors files.
+        runs: run folders, .safetensors files, or generators of any kind (`ganlab.wrap`).
         num: images of each.
         format: a name of `FORMATS`.
         layout: a name of `LAYOUTS`.
@@ -37,7 +45,7 @@ class Request:
         names: what each run's set is called; by default as its run folder or file is.
     """
 
-    runs: tuple[Path, ...]
+    runs: tuple[Path | Sampled, ...]
     num: int
     format: str = "folder"
     layout: str = "folder"
@@ -92,9 +100,13 @@ def make_plan(request: Request) -> Plan:
     if not 0 <= request.test_fraction < 1:
         raise GanlabError(f"--test-fraction is at least 0 and below 1; got {request.test_fraction}")
     device, _ = choose_device(request.device)
-    names = request.names or tuple(run_name(run) for run in request.runs)
-    fakes = [
+    names = request.names or tuple(
+        run_name(run) if isinstance(run, str | Path) else run.name for run in request.runs
+    )
+    fakes: list[FakeSource | SampledSource] = [
         FakeSource(run, name, request.seed, request.weights, device)
+        if isinstance(run, str | Path)
+        else SampledSource(run, name, request.seed)
         for run, name in zip(request.runs, names, strict=True)
     ]
     twice = [name for name, times in Counter([*names, "real"]).items() if times > 1]
@@ -104,8 +116,15 @@ def make_plan(request: Request) -> Plan:
     return Plan(request.format, tuple(_parts(fakes, real, request)))
 
 
-def _real_source(fakes: Sequence[FakeSource], request: Request) -> RealSource:
+def _real_source(sources: Sequence[FakeSource | SampledSource], request: Request) -> RealSource:
     """The reals of the runs' common data set."""
+    fakes = [source for source in sources if isinstance(source, FakeSource)]
+    if len(fakes) < len(sources):
+        other = next(source.name for source in sources if isinstance(source, SampledSource))
+        raise GanlabError(
+            f"{other} is no run of ganlab, so nobody knows what it was trained on: leave --with-real out and "
+            "compare with a folder of real images"
+        )
     config = fakes[0].config
     for fake in fakes[1:]:
         if fake.config.data != config.data or fake.config.model.image_size != config.model.image_size:
@@ -116,7 +135,9 @@ def _real_source(fakes: Sequence[FakeSource], request: Request) -> RealSource:
     return RealSource(choose_reals(config, request.num, request.seed), config, request.seed)
 
 
-def _parts(fakes: Sequence[FakeSource], real: RealSource | None, request: Request) -> list[Part]:
+def _parts(
+    fakes: Sequence[FakeSource | SampledSource], real: RealSource | None, request: Request
+) -> list[Part]:
     sources: list[tuple[str, Source]] = []
     for fake in fakes:
         if request.layout == "cnndetection" and real:

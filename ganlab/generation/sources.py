@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganlab.config.schema import Config
 from ganlab.data import TrainingImages, load_training_images
@@ -34,6 +35,41 @@ class Source(Protocol):
 
     def about(self) -> dict[str, Any]:
         """What the manifest says of the source."""
+
+
+class Sampled(Protocol):
+    """A generator of any kind, as the adapters make them."""
+
+    name: str
+
+    def sample(self, seed: int, first: int, count: int) -> Tensor:
+        """Images ``(count, C, H, W)`` in [-1, 1]; image i depends on the seed and i alone."""
+
+    def identity(self) -> dict[str, Any]:
+        """What is known of the source, its hash and the hash of its weights."""
+
+    def drawn_labels(self, seed: int, first: int, count: int) -> list[int] | None:
+        """Classes that the images were asked for; None without classes."""
+
+
+class SampledSource:
+    """Somebody's generator: images by number, however it makes them."""
+
+    def __init__(self, generator: Sampled, name: str, seed: int) -> None:
+        self.generator, self.name, self.seed = generator, name, seed
+        self._about = {"kind": "fake", "generator": name, "seed": seed, **generator.identity()}
+
+    def block(self, number: int) -> UInt8Array:
+        """Images of one block."""
+        return to_uint8(self.generator.sample(self.seed, number * BLOCK, BLOCK))
+
+    def labels(self, first: int, count: int) -> list[int] | None:
+        """The classes that a conditional generator was asked for."""
+        return self.generator.drawn_labels(self.seed, first, count)
+
+    def about(self) -> dict[str, Any]:
+        """Name, seed, and what is known of the source."""
+        return dict(self._about)
 
 
 class FakeSource:

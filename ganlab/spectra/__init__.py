@@ -7,6 +7,7 @@ from ganlab.spectra.deviation_metrics import DEVIATIONS, peak_prominence
 from ganlab.spectra.guards import enlargement_signs
 from ganlab.spectra.lattice import Line, lattice_lines
 from ganlab.spectra.layers import Unevenness, effective_response, layer_kernel, unevenness
+from ganlab.spectra.metric import SpectralDeviation
 from ganlab.spectra.published import (
     angular_profile,
     autocorrelation,
@@ -52,6 +53,7 @@ __all__ = [
     "Null",
     "ProfileConvention",
     "RingRule",
+    "SpectralDeviation",
     "SpectrumAccumulator",
     "SpectrumStatistics",
     "Unevenness",

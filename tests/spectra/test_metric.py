@@ -1,0 +1,67 @@
+"""Spectral deviation in other people's loops: as torchmetrics has its metrics."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torchmetrics import MetricCollection
+
+from ganlab.errors import GanlabError
+from ganlab.spectra import SpectralDeviation, spectral_deviation
+from ganlab.upsampling import interpolate2x
+
+
+def images(seed, count=24):
+    return (torch.randn(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) / 4).clamp(-1, 1)
+
+
+def fakes(seed, count=24):
+    return interpolate2x(images(seed, count)[..., :8, :8], "nearest")
+
+
+def test_it_is_the_function_whatever_the_batches():
+    real, fake = images(0), fakes(1)
+    expected = spectral_deviation(real, fake, metrics=("mean_db", "high_excess_db"), resamples=0)
+    metric = SpectralDeviation()
+    for start in range(0, 24, 10):
+        metric.update(real[start : start + 10], real=True)
+        metric(fake[start : start + 10], real=False)
+    found = metric.compute()
+    assert set(found) == {"mean_db", "high_excess_db"}
+    for name, value in found.items():
+        assert value.ndim == 0
+        assert float(value) == pytest.approx(expected[name].value, rel=1e-6)
+
+
+def test_reset_collection_and_device_moves():
+    collection = MetricCollection({"spectrum": SpectralDeviation(("mean_db",), reset_real_features=False)})
+    collection.update(images(0), real=True)
+    collection.update(fakes(1), real=False)
+    first = collection.compute()
+    assert list(first) == ["mean_db"] or list(first) == ["spectrum_mean_db"]
+    collection.reset()
+    collection.to("cpu")
+    with pytest.raises(GanlabError, match="no generated images"):
+        collection.compute()
+    collection.update(fakes(1), real=False)
+    assert collection.compute() == first
+
+
+def test_state_travels_with_a_checkpoint():
+    metric = SpectralDeviation(("mean_db",), size=(16, 16))
+    metric.update(images(0), real=True)
+    metric.update(fakes(1), real=False)
+    other = SpectralDeviation(("mean_db",), size=(16, 16))
+    other.load_state_dict(metric.state_dict())
+    assert float(other.compute()["mean_db"]) == float(metric.compute()["mean_db"])
+
+
+def test_wrong_use_is_said():
+    with pytest.raises(GanlabError, match="unknown deviation"):
+        SpectralDeviation(("mean",))
+    metric = SpectralDeviation()
+    with pytest.raises(GanlabError, match="no real images were added"):
+        metric.compute()
+    metric.update(images(0), real=True)
+    with pytest.raises(GanlabError, match="cannot be added"):
+        metric.update(torch.zeros(2, 3, 8, 8), real=True)
