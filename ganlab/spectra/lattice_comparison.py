@@ -34,6 +34,8 @@ FEWEST = 3
 SHARED = 20
 """The sets' variances are drawn together by so many blocks of their common one: a few blocks alone would
 make the errors, and with them the largest ratio by chance, too uncertain to find anything."""
+ALONE = 3.0
+"""A set must be more surprising than its strongest member by this (20 times in p), to be taken for it."""
 AT_ONCE = 2_000_000
 """Coefficients of permutations held at a time, in one of about twenty arrays."""
 
@@ -138,7 +140,7 @@ class Comparison:
             # Power is named first wherever it alone would have been enough.
             if self.adjusted_p(surprise[number]) <= alpha:
                 by = 0
-            number = self._settled(number, surprise[by * len(surprise) // len(EVIDENCE) :])
+            number = self._settled(number, surprise[by * len(surprise) // len(EVIDENCE) :], left, alpha)
             members, family, period = self.candidates[number]
             members = members[left[members]]
             hits.append(Hit(members, family, period, EVIDENCE[by], p))
@@ -148,14 +150,21 @@ class Comparison:
             surprise = self._surprise(self.observed, left)[0]
         return self._joined(hits)
 
-    def _settled(self, number: int, surprise: FloatArray) -> int:
-        """The candidate itself, or the lattice frequency beside it that it is the window's image of.
+    def _settled(self, number: int, surprise: FloatArray, left: Mask, alpha: float) -> int:
+        """The candidate itself, or the simpler one that explains it as well.
 
-        Coefficients at 0 and 1/2 are real numbers, so that chance alone can make a neighbour, which is
-        complex, look more surprising than the line itself.
+        Of a set that is one member's doing, that member. Of a single coefficient, the lattice frequency
+        beside it that it is the window's image of: coefficients at 0 and 1/2 are real numbers, so that chance
+        alone can make a neighbour, which is complex, look more surprising than the line itself.
         """
         columns = self.width // 2 + 1
-        if number >= len(self.candidates.single) or period_of(*frequency(number, self.height, self.width)):
+        if number >= len(self.candidates.single):
+            members = self.candidates[number][0]
+            members = members[left[members]]
+            best = int(members[np.argmax(surprise[members])])
+            alone = surprise[best] > surprise[number] - ALONE and self.adjusted_p(surprise[best]) <= alpha
+            return best if alone else number
+        if period_of(*frequency(number, self.height, self.width)):
             return number
         row, column = divmod(number, columns)
         near = [
