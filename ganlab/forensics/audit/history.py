@@ -449,7 +449,8 @@ def _comb(real: Signs, fake: Signs, looks: int, seed: int = 0) -> tuple[Separati
             weights = combs[1] - combs[0]
             for total, part, half in zip(sums, histograms, halves, strict=True):
                 total[half[1 - side]] += part[half[1 - side]] @ weights
-    tested = separation(sums[0], sums[1], looks=looks, directed=True)
+    # no tails: pixels that repeat scatter the score more, without any comb
+    tested = separation(sums[0], sums[1], looks=looks, tails=False, directed=True)
     reliefs = [float(np.abs(_relief(part)).mean()) for part in histograms]
     combed = SIDES[int(reliefs[1] > reliefs[0])]
     return tested, (
