@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.spectra.intervals import BOOTSTRAP_T, INVERSION, SHARES, Inversion, bootstrap_t
+from ganlab.spectra.intervals import BOOTSTRAP_T, INVERSION, SHARES, STEPS, Inversion, Tried, bootstrap_t
 from ganlab.spectra.resampling import bootstrap_counts, generator, null_parts, pieces, split_masks
 from ganlab.spectra.statistics import SpectrumStatistics
 from ganlab.spectra.transforms import POWER_FLOOR, check_images
@@ -383,7 +383,7 @@ def frechet(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options
         return SetResult(observed)
     source, pooled = generator(options.seed, "frechet"), torch.cat((first, second))
     a, b, factor = null_parts(len(first), len(first), len(second))
-    shown, null, dealt = [], [], []
+    shown, apart, null, dealt = [], [], [], []
     for rows in pieces(draws, len(pooled)):
         drawn = [
             gaussian(log, bootstrap_counts(rows, len(log), len(log), source).double())
@@ -391,6 +391,7 @@ def frechet(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options
         ]
         ends = [_transported(drawn[1], fits[0], fits[1], share) for share in (0.0, 1.0, 2.0)]
         shown.append(torch.stack([frechet_distance(drawn[0], end) for end in ends]))
+        apart.append(torch.stack([end[0] - drawn[0][0] for end in ends[:2]]))
         halves = _parted(first, split_masks(rows, len(first), b, source).double())
         null.append(frechet_distance(*halves) * factor**2)
         mask = split_masks(rows, len(pooled), len(first), source).double()
@@ -401,7 +402,21 @@ def frechet(real: SpectrumStatistics, fake: SpectrumStatistics, options: Options
     bend = (at_2 - 2 * at_1 + at_0) / 2
     curves = np.maximum(at_0 + (at_1 - at_0 - bend) * shares + bend * shares**2, 0)
     tried = (observed * np.asarray(SHARES) ** 2, curves)
-    inverted = Inversion(observed, tried, lambda share: tried, options.level)
+    at_real, at_fake = (values.numpy() for values in torch.cat(apart, 1))
+    step = (fits[1][0] - fits[0][0])[0].numpy()
+    # Above the estimate only the means move on, in their least favourable direction (see ``invert``).
+    scores = (at_1 - at_1.mean()) / max(float(at_1.std()), 1e-300)
+    worst = ((at_fake - step) * scores[:, None]).mean(0)
+    steps = np.asarray(STEPS)
+
+    def above(share: float) -> Tried:
+        start = np.maximum(at_0 + (at_1 - at_0 - bend) * share + bend * share**2, 0)
+        along = (at_real + share * (at_fake - at_real)) @ worst
+        gain = steps**2 * (worst @ worst)
+        distances = observed * share**2 + 2 * steps * share * (step @ worst) + gain
+        return np.maximum.accumulate(distances), start + 2 * steps[:, None] * along + gain[:, None]
+
+    inverted = Inversion(observed, tried, above, options.level)
     how = (
         f"{draws} random splits of the real set into {a} and {b} images, distances times {factor**2:.2f}: as "
         f"for {len(first)} and {len(second)}"
