@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import os
 import socket
 import struct
@@ -10,6 +12,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ganlab.data import open_image_set
@@ -159,3 +163,19 @@ def test_names_that_are_no_text_are_named(tmp_path):
         open_image_set(tmp_path)
     with pytest.raises(GanlabError, match="is not UTF-8 text"):
         open_image_set("a\ud800.npz")
+
+
+LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.floats(allow_nan=False)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(value=VALUES, spoiled=st.binary(max_size=6), place=st.integers(0, 200))
+def test_any_json_is_read_as_it_is_or_refused(value, spoiled, place):
+    text = json.dumps(value).encode()
+    with contextlib.suppress(GanlabError):  # infinite, or too deep
+        assert parse_json(text, "x") == value
+    with contextlib.suppress(GanlabError):
+        json.dumps(parse_json(text[:place] + spoiled + text[place:], "x"), allow_nan=False).encode("utf-8")
