@@ -31,8 +31,6 @@ from ganlab.training.step import labels, latents
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.reading import parse_json, read_text
 
-CLOCK_WAIT, CLOCK_TRIES = 0.05, 24
-"""Seconds between looks at the clock, and how many: a little over a second."""
 SAMPLES, COLUMNS, REALS = 64, 8, 512
 """Fakes of a preview and how many stand in a row; reals, at most, behind the spectrum beside them."""
 
@@ -159,17 +157,19 @@ class SilentMonitor(Monitor):
 def _board(folder: Path, start: int) -> Any:
     """A TensorBoard writer; events after ``start`` that an earlier process left are purged.
 
-    Event files are named by the second and read in the order of their names. A run that is resumed within the
-    second of its last start would have its events read before those they replace, which then come back: so
-    wait for a later name. No longer than a second, because a clock that was set back must not stop a run.
+    Event files are named by the second and read in the order of their names. Those of a run that is resumed
+    within the second of its last start, or after the clock was set back, would be read before those they
+    replace, which then came back: so the older files take earlier seconds.
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    seconds = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
-    for _ in range(CLOCK_TRIES):
-        if not seconds or int(time.time()) > max(seconds):
-            break
-        time.sleep(CLOCK_WAIT)
+    files = sorted(folder.glob("events.out.tfevents.*.*"))
+    now = int(time.time())
+    if any(not path.name.split(".")[3] < f"{now:010d}" for path in files):
+        for place, path in enumerate(files):
+            words = path.name.split(".")
+            words[3] = f"{now - len(files) + place:010d}"
+            path.rename(path.with_name(".".join(words)))
     # Also from the start: a process killed before its first checkpoint has left events.
     return SummaryWriter(str(folder), purge_step=start + 1)
 

@@ -121,18 +121,21 @@ def test_kill_9_loses_nothing(tiny, tmp_path):
     assert board(tmp_path / "whole") == board(tmp_path / "killed")
 
 
-def test_events_of_a_run_resumed_in_the_same_second_are_read_last(tiny, tmp_path):
+@pytest.mark.parametrize("ahead", [0, 3600], ids=["same second", "clock set back an hour"])
+def test_events_of_a_resumed_run_are_read_last(tiny, tmp_path, ahead):
     """TensorBoard reads event files by name; the name has the second, then the process, then a counter."""
     train(tiny(), tmp_path / "run", 2)
     first = next((tmp_path / "run" / "tensorboard").iterdir())
     words = first.name.split(".")
-    # As a process with a greater number would have called it, in this very second.
-    later = ".".join([*words[:3], f"{int(time.time()):010d}", *words[4:-2], "999999999", "0"])
-    first.rename(first.with_name(later))
+    # As a process with a greater number would have called it, in this very second or by another clock.
+    later = ".".join([*words[:3], f"{int(time.time()) + ahead:010d}", *words[4:-2], "999999999", "0"])
+    first = first.rename(first.with_name(later))
+    before = first.read_bytes()
     train(tiny(), tmp_path / "run")
-    names = sorted(path.name for path in (tmp_path / "run" / "tensorboard").iterdir())
-    assert len(names) == 2
-    assert names[0] == later
+    files = sorted((tmp_path / "run" / "tensorboard").iterdir())
+    assert len(files) == 2
+    assert files[0].read_bytes() == before
+    assert [step for step, _ in board(tmp_path / "run")["generator/adversarial"]] == list(range(1, 9))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
