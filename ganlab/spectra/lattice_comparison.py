@@ -36,7 +36,7 @@ SHARED = 20
 make the errors, and with them the largest ratio by chance, too uncertain to find anything."""
 ALONE = 3.0
 """A set must be more surprising than its strongest member by this (20 times in p), to be taken for it."""
-AT_ONCE = 2_000_000
+AT_ONCE = 250_000
 """Coefficients of permutations held at a time, in one of about twenty arrays."""
 
 

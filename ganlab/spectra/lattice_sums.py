@@ -17,13 +17,15 @@ from ganlab.spectra.transforms import check_images, window_2d
 BLOCKS = 200
 """Sums of at most so many blocks of images are kept of each set; memory does not grow with the images."""
 FEWEST_BLOCKS = 40
-COEFFICIENTS = 4_000_000
+COEFFICIENTS = 1_500_000
 """Fewer blocks are kept where all of them together would hold more coefficients than this."""
 TILE = 256
 SMALLEST = 16
 PERIODS = (2, 4, 8, 16)
 """Of the lattices that are looked for, pixels."""
 BATCH = 256
+PIXELS = 2**22
+"""Transformed at a time; in double precision that is about a quarter of a gigabyte."""
 
 
 class LatticeSums:
@@ -31,7 +33,7 @@ class LatticeSums:
 
     Image i counts into block i modulo the number of blocks, so that blocks stay equally large however many
     images follow. Images larger than 256 px are cut into tiles of 256 px, from the upper left corner on:
-    memory stays bounded (about 200 MB a set), and a lattice of up to 16 pixels keeps its phase. A few rows
+    memory stays bounded (about 75 MB a set), and a lattice of up to 16 pixels keeps its phase. A few rows
     and columns at the lower right are left out where the size is no multiple of the longest period that fits
     four times: on the remaining grid every lattice falls on whole coefficients.
 
@@ -93,15 +95,18 @@ class LatticeSums:
             raise GanlabError(f"images of {here} (height x width) cannot be added to sums of {there}")
         if not bool(torch.isfinite(planes).all()):
             raise GanlabError("images hold NaN or infinite values; lattice lines cannot be looked for")
-        block = torch.arange(self.count, self.count + len(planes)) % len(self.counts)
-        self.count += len(planes)
-        for tile in tiles(planes, self.size):
-            self.counts += np.bincount(block.numpy(), minlength=len(self.counts))
-            for signal, values, powers in zip((tile, roughness(tile)), self.value, self.power, strict=True):
-                spectra = windowed_spectrum(signal).flatten(1).to(torch.complex128)
-                # One image after the other: the sums are the same, to the bit, for any batch size.
-                torch.from_numpy(values).index_add_(0, block, spectra)
-                torch.from_numpy(powers).index_add_(0, block, spectra.abs().square())
+        for part in torch.split(planes, max(1, PIXELS // planes[0].numel())):
+            block = torch.arange(self.count, self.count + len(part)) % len(self.counts)
+            self.count += len(part)
+            for tile in tiles(part, self.size):
+                self.counts += np.bincount(block.numpy(), minlength=len(self.counts))
+                for signal, values, powers in zip(
+                    (tile, roughness(tile)), self.value, self.power, strict=True
+                ):
+                    spectra = windowed_spectrum(signal).flatten(1).to(torch.complex128)
+                    # One image after the other: the sums are the same, to the bit, for any batch size.
+                    torch.from_numpy(values).index_add_(0, block, spectra)
+                    torch.from_numpy(powers).index_add_(0, block, spectra.abs().square())
 
     def merged(self, blocks: int) -> LatticeSums:
         """The same images in at most ``blocks`` blocks; sums without images are dropped."""

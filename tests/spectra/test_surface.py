@@ -16,13 +16,14 @@ HOUSE = {  # design.md, "Public surface"
     "lattice_lines": ["real", "fake", "alpha"],
     "power_spectrum": ["images", "window"],
     "radial_profile": ["images", "convention"],
+    "SpectralDeviation": None,
     "spectral_deviation": ["real", "fake"],
 }
 NAMES = {
     "CONVENTIONS", "DEVIATIONS", "POWER_FLOOR", "SET_DEVIATIONS", "WINDOWS",
     "Deviation", "DeviationReport", "Line",
     "Moments", "Null", "ProfileConvention", "RingRule",
-    "SpectrumAccumulator", "SpectrumStatistics", "Unevenness",
+    "SpectralDeviation", "SpectrumAccumulator", "SpectrumStatistics", "Unevenness",
     "angular_profile", "autocorrelation", "axis_profiles", "dct2",
     "dct_statistics", "decibels", "effective_response", "enlargement_signs",
     "frequency_response",

@@ -33,6 +33,8 @@ SMALLEST = 16
 LARGEST = 256
 """Pixels a side: of larger images a part is measured, whose corner lies on JPEG's grid."""
 BATCH = 64
+PIXELS = 2**20
+"""Measured at a time at most: what is measured takes about a hundred bytes a pixel."""
 FEWEST = 4
 FEW = 30
 """Images below which no test has any power worth the name."""
@@ -119,13 +121,14 @@ def _read(
     sampled = np.zeros(len(images), bool)
     sampled[images.spaced(SAMPLE)] = True
     pictures, measured, parts, waiting = Pictures(), min(height, width) >= SMALLEST, [], []
+    batch = max(1, min(BATCH, PIXELS // (height * width)))
     steps: Iterator[UInt8Array] = images.singly()
     if len(images) >= BAR_FROM:
         steps = bar(steps, total=len(images), desc=f"auditing {images.name}", unit="img")
     for number, image in enumerate(steps):
         waiting.append((image, sampled[number]))
         last = number + 1 == len(images)
-        if len(waiting) == BATCH or last:
+        if len(waiting) == batch or last:
             if copies:
                 _add(waiting, pictures)
             chosen = [one[top : top + height, left : left + width] for one, wanted in waiting if wanted]
