@@ -142,7 +142,7 @@ def results(folder):
     }
 
 
-def one_after_the_other(jobs, at_once):
+def one_after_the_other(jobs, *_):
     """Quickstart's trainings, in this process; told to stop they end it."""
     for job in jobs:
         if not train(job.config, job.folder).finished:
