@@ -83,9 +83,10 @@ def _source(run: str, trusted: list[str]) -> Path | Generator:
     """A run of ganlab by its path, which is read when it is needed; anything else as a generator."""
     from ganlab.adapters import source_generator
     from ganlab.models.store import FILE_NAME
+    from ganlab.zoo import PREFIX
 
     path = Path(run)
-    if path.suffix == ".safetensors" or (path / FILE_NAME).is_file():
+    if run.startswith(PREFIX) or path.suffix == ".safetensors" or (path / FILE_NAME).is_file():
         return path
     from ganlab.util.hashing import sha256_file
 
