@@ -3,11 +3,15 @@
 Run from the repository's root (one thread; it goes on where an interrupted call stopped):
 
     OMP_NUM_THREADS=1 python results/recipe/search.py STAGE [--budget SECONDS] [--arms NAME ...] [--seeds N]
+    OMP_NUM_THREADS=1 python results/recipe/search.py STAGE --photos imagewoof_32.npz [...]
+    OMP_NUM_THREADS=1 python results/recipe/search.py zoo
 
 Stages are the dicts of arms below. Every arm is the quickstart as it was before this search (DCGAN, width 24,
 batch norm in both networks, non-saturating, Adam 5e-4 with betas 0.5/0.999, batch 64) with other keys, and is
 trained until it has used ``--budget`` seconds of CPU time. Results: one line of JSON for each arm, upsampler
-and seed in ``results/recipe/STAGE.jsonl``; sample grids in ``--pictures`` (not kept in the repository).
+and seed in ``results/recipe/STAGE.jsonl``; sample grids in ``--pictures`` (not kept in the repository). With
+``--photos`` the arms learn the images of that set (no digits, so nobody judges them), and the file is named
+after it. ``zoo`` trains nothing: it judges the generators of the zoo.
 """
 
 from __future__ import annotations
@@ -29,11 +33,13 @@ from ganlab.data import TrainingImages, load_training_images
 from ganlab.generation.quality import sliced_wasserstein
 from ganlab.generation.sampling import generate_images
 from ganlab.images import to_float
+from ganlab.models import load_generator
 from ganlab.spectra import power_spectrum, radial_profile
 from ganlab.training.distributed import World, place
 from ganlab.training.loop import make_reader
 from ganlab.training.players import Players, make_players
 from ganlab.training.step import Trainer
+from ganlab.zoo import names, zoo_file
 
 HERE = Path(__file__).parent
 BASE = [
@@ -145,11 +151,14 @@ def mean_distance(images: np.ndarray) -> float:
     return float((torch.pdist(flat) / flat.shape[1] ** 0.5).mean())
 
 
-def measure(judge: Judge, real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
+def measure(judge: Judge | None, real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     """All measures of one fake set against as many held-out reals."""
-    digit, confidence = judge.verdicts(fake)
-    sure = confidence > 0.9
-    shares = np.bincount(digit[sure], minlength=10) / len(fake)
+    verdicts = {}
+    if judge is not None:
+        digit, confidence = judge.verdicts(fake)
+        sure = confidence > 0.9
+        shares = np.bincount(digit[sure], minlength=10) / len(fake)
+        verdicts = {"sure": float(sure.mean()), "digits": int((shares >= 0.02).sum())}
     ours, theirs = to_float(fake), to_float(real)
     bands = 10 * torch.log10(radial_profile(ours).mean(0) / radial_profile(theirs).mean(0))
     size = fake.shape[1]
@@ -165,8 +174,7 @@ def measure(judge: Judge, real: np.ndarray, fake: np.ndarray) -> dict[str, float
         for name, places in lines.items()
     }
     return {
-        "sure": float(sure.mean()),
-        "digits": int((shares >= 0.02).sum()),
+        **verdicts,
         "low_db": float(below.abs().mean()),
         "high_db": float(above.mean()),
         "swd": sliced_wasserstein(real, fake)["swd"],
@@ -197,19 +205,41 @@ def grid(images: np.ndarray, path: Path) -> None:
     Image.fromarray(rows.reshape(side, side, 3)).resize((3 * side, 3 * side), 0).save(path)
 
 
+def judge_zoo(pictures: Path) -> None:
+    """Measure every generator of the zoo that is not in ``zoo.jsonl`` yet."""
+    log = HERE / "zoo.jsonl"
+    there = {json.loads(line)["name"] for line in log.read_text().splitlines()} if log.exists() else set()
+    for name in names():
+        if name in there:
+            continue
+        data = load_training_images(load("small32", ["data.num_images=10000"]).data, 32)
+        real = np.asarray(data.images[data.val])
+        fake = generate_images(load_generator(zoo_file(name)), 0, 0, len(real))
+        numbers = measure(trained_judge(data, pictures / "judge.pt"), real, fake)
+        row = {"name": name} | {key: round(value, 3) for key, value in numbers.items()}
+        with log.open("a") as stream:
+            print(json.dumps(row), file=stream)
+        print(json.dumps(row), flush=True)  # noqa: T201
+
+
 def main() -> None:
     """Train and measure every arm that is not in the stage's file yet."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("stage", choices=STAGES)
+    options.add_argument("stage", choices=[*STAGES, "zoo"])
     options.add_argument("--budget", type=float, default=60.0, help="CPU seconds an arm")
     options.add_argument("--seeds", type=int, default=1)
     options.add_argument("--upsampling", nargs="+", default=["bilinear"])
     options.add_argument("--arms", nargs="+", default=None)
+    options.add_argument("--photos", type=Path, help="a pack, folder or npz of 32 px to learn, not glyphs")
     options.add_argument("--pictures", type=Path, default=Path("recipe-pictures"))
     asked = options.parse_args()
     asked.pictures.mkdir(exist_ok=True)
     torch.set_num_threads(1)
-    log = HERE / f"{asked.stage}.jsonl"
+    if asked.stage == "zoo":
+        judge_zoo(asked.pictures)
+        return
+    stage = asked.stage + (f"-{asked.photos.stem}" if asked.photos else "")
+    log = HERE / f"{stage}.jsonl"
     keys = ("arm", "upsampling", "seed", "budget")
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     there = {tuple(row[key] for key in keys) for row in done}
@@ -220,10 +250,12 @@ def main() -> None:
                 if (arm, name, seed, asked.budget) in there:
                     continue
                 overrides = [*BASE, *STAGES[asked.stage][arm], f"model.upsampling={name}", f"seed={seed}"]
+                if asked.photos:
+                    overrides += ["data.source=pack", f"data.path={asked.photos}"]
                 config = load("dcgan32", overrides)
                 data = load_training_images(config.data, config.model.image_size)
-                judge = trained_judge(data, asked.pictures / "judge.pt")
-                real = np.asarray(data.images[data.val])
+                judge = None if asked.photos else trained_judge(data, asked.pictures / "judge.pt")
+                real = np.asarray(data.images[data.val])[:1000]
                 players, steps = train(config, data, asked.budget)
                 averaged = config.training.ema_decay > 0
                 network = players.average.network if averaged else players.generator
@@ -233,7 +265,7 @@ def main() -> None:
                 with log.open("a") as stream:
                     print(json.dumps(row), file=stream)
                 print(json.dumps(row), flush=True)  # noqa: T201
-                file = f"{asked.stage}-{arm}-{name}-{seed}-{asked.budget:.0f}.png".replace(" ", "_")
+                file = f"{stage}-{arm}-{name}-{seed}-{asked.budget:.0f}.png".replace(" ", "_")
                 grid(fake, asked.pictures / file.replace("/", "_").replace(",", ""))
 
 

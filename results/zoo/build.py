@@ -6,7 +6,8 @@ Run from the repository's root (one thread):
 
 Every generator is one command, ``ganlab train small32 ...``, which its card repeats. All see the same images
 in the same order and start from the same weights wherever shapes agree (``training.same_start``). The order
-of the plan is the order of their use: one seed of everything before a second seed.
+of the plan is the order of their use: one seed of everything before a second seed. The three photographs'
+generators are trained where a set of that name lies in the current folder (``--list`` says so).
 """
 
 from __future__ import annotations
@@ -37,12 +38,11 @@ from ganlab.upsampling import UPSAMPLERS
 from ganlab.util.atomic import atomic_path, write_bytes, write_json
 from ganlab.zoo import FOLDER
 
-COMMON = [
-    "training.same_start=true",
-    "model.generator.z_dim=64",
-    "training.threads=1",
-    "data.num_images=10000",
-]
+COMMON = ["training.same_start=true", "model.generator.z_dim=64", "training.threads=1"]
+GLYPHS = [*COMMON, "data.num_images=10000"]
+PHOTOS = "imagewoof_32.npz"
+"""ImageWoof, 32 px: images, labels, split. A relative name: it is kept in the generators' files."""
+IMAGEWOOF = [*COMMON, "data.source=pack", f"data.path={PHOTOS}", "data.flip=true", "training.steps=20000"]
 REMEDIES = {
     "durall": ["loss.spectral=[{kind: radial_profile, weight: 0.5}]"],
     "axis": ["loss.spectral=[{kind: axis_profiles, weight: 0.1}]"],
@@ -63,7 +63,7 @@ def plan() -> Iterator[tuple[str, str, list[str]]]:
     """Name, what it differs in, and the overrides of ``small32``."""
     first = ("transposed", "nearest", "bilinear")
     for seed in range(3):
-        tail = [f"seed={seed}"]
+        tail = [*GLYPHS, f"seed={seed}"]
         for name in (*first, *(name for name in UPSAMPLERS if name not in first)):
             yield f"dcgan-{name}-s{seed}", f"upsampling {name}", [f"model.upsampling={name}", *tail]
         for name in ("transposed", "bilinear"):
@@ -74,6 +74,10 @@ def plan() -> Iterator[tuple[str, str, list[str]]]:
             yield f"sngan-{name}-s{seed}", f"SNGAN, upsampling {name}", [
                 *SNGAN, f"model.upsampling={name}", *tail,
             ]  # fmt: skip
+    for name in first:
+        yield f"dcgan-{name}-imagewoof-s0", f"ImageWoof, upsampling {name}", [
+            *IMAGEWOOF, f"model.upsampling={name}", "seed=0",
+        ]  # fmt: skip
 
 
 def halved(source: Path, target: Path) -> str:
@@ -100,9 +104,9 @@ def statistics(images: np.ndarray) -> object:
 
 def write_card(name: str, differs: str, overrides: list[str], run: Path) -> None:
     """Halve the weights, measure what that changed, and write file, card and samples."""
-    config = load("small32", [*COMMON, *overrides])
+    config = load("small32", overrides)
     data = load_training_images(config.data, config.model.image_size)
-    real = np.asarray(data.images[data.val])
+    real = np.asarray(data.images[data.val])[:IMAGES]
     target = FOLDER / f"{name}.safetensors"
     digest = halved(generator_file(run), target)
     before = generate_images(load_generator(run), 0, 0, IMAGES)
@@ -116,13 +120,14 @@ def write_card(name: str, differs: str, overrides: list[str], run: Path) -> None
     profiles = [decibels(radial_profile(images.double()).mean(0)) for images in (sets[0], sets[2])]
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     metrics = metrics[9 :: max(1, len(metrics) // 10)]
-    command = ["ganlab", "train", "small32", *COMMON, *overrides]
+    what = "glyphs, digits" if config.data.source == "glyphs" else "ImageWoof"
+    command = ["ganlab", "train", "small32", *overrides]
     with atomic_path(target.with_suffix(".png")) as temporary:
         Image.fromarray(grid(after[:32], 8)).save(temporary, format="PNG")
     write_json(target.with_suffix(".json"), {
         "name": name,
         "differs": differs,
-        "data": f"glyphs, digits, {config.model.image_size} px, {len(data.train)} images",
+        "data": f"{what}, {config.model.image_size} px, {len(data.train)} images",
         "pixels_sha256": data.description["pixels_sha256"],
         "steps": config.training.steps,
         "seed": config.seed,
@@ -167,11 +172,11 @@ def main() -> None:
         there = (FOLDER / f"{name}.json").exists()
         if asked.list:
             print("there  " if there else "missing", name)  # noqa: T201
-        elif not there and asked.only in name:
-            config = load("small32", [*COMMON, *overrides])
-            if train(config, asked.runs / name).finished:
-                write_card(name, differs, overrides, asked.runs / name)
-                print("done", name, flush=True)  # noqa: T201
+        elif not there and asked.only in name and (Path(PHOTOS).exists() or PHOTOS not in str(overrides)):
+            if not train(load("small32", overrides), asked.runs / name).finished:
+                return  # stopped by a signal: the same call goes on
+            write_card(name, differs, overrides, asked.runs / name)
+            print("done", name, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
