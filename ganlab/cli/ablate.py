@@ -35,6 +35,9 @@ def ablate(
     option: Annotated[
         list[str] | None, typer.Option(help="Parameter of SLURM jobs, such as slurm_partition=gpu.")
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Save and stop after so many minutes; the same command goes on.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Go ahead with more than 500 cells.")] = False,
 ) -> None:
     """Run a plan of many trainings and put the results in one table.
@@ -49,7 +52,7 @@ def ablate(
     if dry_run or estimate:
         _print_cells(library.estimates(opened, only or [], estimate), at_once)
         return
-    where = Cluster(cluster, at_once, dict(_parameter(text) for text in option or ()))
+    where = Cluster(cluster, at_once, dict(_parameter(text) for text in option or ()), minutes)
     command = shlex.join(["ganlab", *sys.argv[1:]])
     rows = library.ablate(opened, where, only or (), redo or (), command=command)
     print(f"{opened.out / 'table.csv'}: {len(rows)} rows")

@@ -11,7 +11,8 @@ from ganlab.config.schema import Config
 from ganlab.config.yaml12 import core_tag
 
 BYSTANDERS: tuple[str, ...] = (
-    "out", "data.cache", "data.download", "training.device", "training.threads", "logging",
+    "out", "data.cache", "data.download", "training.device", "training.threads", "training.max_minutes",
+    "logging",
 )  # fmt: skip
 """Keys (or sections) that change where, how fast or how visibly a run computes, but not what."""
 

@@ -303,6 +303,8 @@ class TrainingConfig(Section):
     """Memory layout of the networks; the numbers stay the same up to rounding."""
     threads: Threads | None = None
     """CPU threads; torch's choice when absent."""
+    max_minutes: float | None = Field(None, gt=0)
+    """Save and stop after so many minutes of one call, at least a step; the same command goes on."""
 
 
 class LoggingConfig(Section):

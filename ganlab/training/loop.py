@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -58,7 +59,8 @@ def train(config: Config, folder: str | Path, stop_at: int | None = None) -> Tra
     """Train, or resume, the run in ``folder``.
 
     On the CPU the result is the same to the last bit however often the run is interrupted, as long as the
-    number of threads is the same: torch sums in another order on another number.
+    number of threads is the same: torch sums in another order on another number. ``training.max_minutes``
+    counts from this call, so that a slice of borrowed time holds its reading of images too.
 
     Args:
         config: a checked configuration (``ganlab.config.load``).
@@ -70,6 +72,8 @@ def train(config: Config, folder: str | Path, stop_at: int | None = None) -> Tra
         GanlabError: the folder is in use or belongs to another configuration, the data cannot be read, no
             checkpoint can be used, or the disk is full.
     """
+    minutes = config.training.max_minutes
+    deadline = None if minutes is None else time.monotonic() + 60.0 * minutes
     run = RunFolder(Path(folder))
     # The kind of device decides how processes talk; which of several it is, only the joined process knows.
     world = join_world(place(config.training).device.type == "cuda")
@@ -100,7 +104,7 @@ def train(config: Config, folder: str | Path, stop_at: int | None = None) -> Tra
             if start >= config.training.steps:
                 monitor.say(f"{run.path}: finished, {start} steps")
                 return TrainResult(run.path, start, True)
-            return Run(config, run, placement, world, data, players, monitor).go(start, stop_at)
+            return Run(config, run, placement, world, data, players, monitor).go(start, stop_at, deadline)
     finally:
         run.unlock()
         leave_world(world)
@@ -119,8 +123,14 @@ class Run:
         reader = make_reader(config, data, placement, world)
         self.trainer = Trainer(config, self.players, reader, placement, world)
 
-    def go(self, start: int, stop_at: int | None) -> TrainResult:
-        """Run from ``start`` to the end, to ``stop_at`` or to a signal.
+    def go(self, start: int, stop_at: int | None, deadline: float | None = None) -> TrainResult:
+        """Run from ``start`` to the end, to ``stop_at``, to a signal, or until ``deadline`` has passed.
+
+        Args:
+            start: steps done so far.
+            stop_at: as `train` has it.
+            deadline: on ``time.monotonic``'s clock; a step is done even if it has passed, or a slice shorter
+                than the way to the first step would never end.
 
         Raises:
             DivergedError: a loss or a weight is no longer finite.
@@ -133,16 +143,18 @@ class Run:
         progress: tqdm[object] = tqdm(disable=True)
         if self.world.is_main:
             progress = bar(total=steps, initial=start, desc=self.run.path.name, unit="step")
-        done = start
+        done, late = start, False
         with StopRequest() as stop, progress:
-            # A signal to one process stops all of them, after the same step.
-            while done < end and not self.world.share(stop.number is not None, self.placement.device):
+            # A signal to one process, or its clock, stops all of them, after the same step.
+            while done < end and not self.world.share(stop.number is not None or late, self.placement.device):
                 self.step(done)
                 done += 1
                 progress.update()
+                late = deadline is not None and time.monotonic() >= deadline
             self._save(done, final=done == steps)
         finished = done >= steps
-        state = "finished" if finished else "stopped; the same command resumes"
+        why = f" after {self.config.training.max_minutes:g} minutes (training.max_minutes)" if late else ""
+        state = "finished" if finished else f"stopped{why}; the same command resumes"
         self.monitor.say(f"{self.run.path}: {done} of {steps} steps, {state}")
         return TrainResult(self.run.path, done, finished, stop.number)
 

@@ -96,6 +96,7 @@ KEYS = [
     "training.compile",
     "training.channels_last",
     "training.threads",
+    "training.max_minutes",
     "logging",
     "logging.log_every",
     "logging.samples_every",

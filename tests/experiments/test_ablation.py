@@ -27,6 +27,7 @@ from ganlab.experiments.ablation.plan import chosen
 from ganlab.experiments.ablation.run import ablate, estimates, open_ablation
 from ganlab.experiments.ablation.tables import difference, paired, ranks
 from ganlab.spectra import DEVIATIONS
+from ganlab.util.atomic import write_json
 
 SMALL = {
     "model.image_size": 16, "model.generator.width": 8, "model.discriminator.width": 8,
@@ -149,6 +150,10 @@ WRONG = {
         "cell model.upsampling.name=nearets: .*did you mean 'nearest'",
     ),
     "weights": ({"generate": {"weights": "best"}}, "generate.weights"),
+    "a limit of each cell": (
+        {"overrides": {**SMALL, "training.max_minutes": 9.0}},
+        "training.max_minutes is 9.* ganlab ablate --minutes",
+    ),
 }
 
 
@@ -393,6 +398,40 @@ def test_killed_runs_and_killed_controllers(plan, serial, tmp_path):
     same(ablate(open_ablation(path, out), Cluster()), rows)
     whole = tmp_path / "whole" / run.relative_to(out) / "generator.safetensors"
     assert (run / "generator.safetensors").read_bytes() == whole.read_bytes()
+
+
+def test_so_many_minutes_then_the_same_command_goes_on(plan, tmp_path, ganlab, monkeypatch):
+    """Jobs that take too long are told to save and leave; their cells are not run, not failed."""
+    told = []
+
+    class Jobs:
+        def __init__(self, logs, cluster):
+            self.first = True
+
+        def start(self, folder):
+            if self.first:
+                (folder / "run").mkdir(parents=True)
+                write_json(folder / "failure.json", {"status": "failed", "reason": "no such data"})
+            ended, self.first = self.first, False
+            return ended, folder
+
+        def ended(self, job, done):
+            return job[0]
+
+        def stop(self, jobs):
+            told.extend(folder.name for _, folder in jobs)
+
+    monkeypatch.setattr(ablation_jobs, "_LocalJobs", Jobs)
+    monkeypatch.setattr(ablation_jobs, "POLL_SECONDS", 0.001)
+    asked = ["ablate", plan(seeds=[0]), "--out", tmp_path / "out", "--at-once", 3]
+    code, out, _ = ganlab(*asked, "--minutes", 0.002)
+    assert code == 1, "a cell has failed"
+    assert "stopped after 0.002 minutes: 0 of 4 cells done; the same command goes on" in out
+    assert len(told) == 3
+    rows = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert [row["status"] for row in rows] == ["failed", *["not run"] * 3]
+    code, _, err = ganlab(*asked, "--minutes", 0)
+    assert (code, "--minutes 0: expected more than 0" in err) == (2, True)
 
 
 def test_a_job_that_never_answers_is_given_up(tmp_path, monkeypatch):

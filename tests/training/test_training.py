@@ -220,6 +220,23 @@ def test_what_does_not_change_the_numbers_may_change(tiny, tmp_path):
     assert train(tiny("logging.log_every=2", "logging.keep_checkpoints=1"), tmp_path / "run").finished
 
 
+def test_so_many_minutes_of_a_call_and_the_same_command_goes_on(tiny, ganlab, tmp_path):
+    """A slice however short does a step; all slices together are the whole run, and need not be equal."""
+    train(tiny(), tmp_path / "whole")
+    path = tmp_path / "config.yaml"
+    path.write_text(dump(tiny("training.max_minutes=1e-6")))
+    for step in (1, 2):
+        code, out, _ = ganlab("train", path, f"out={tmp_path / 'run'}")
+        assert code == 0
+        assert f"{step} of 8 steps, stopped after 1e-06 minutes (training.max_minutes); the same" in out
+    code, out, _ = ganlab("train", path, f"out={tmp_path / 'run'}", "training.max_minutes=60")
+    assert (code, saved_steps(tmp_path / "run" / "checkpoints")[-1]) == (0, 8)
+    assert "8 of 8 steps, finished" in out
+    # The file of the generator says with which limit it was asked for; its weights are the same.
+    for name, value in digest(tmp_path / "whole").items():
+        assert name == "generator.safetensors" or digest(tmp_path / "run")[name] == value
+
+
 def test_a_folder_in_use_is_refused(tiny, tmp_path):
     (tmp_path / "run").mkdir()
     with open(tmp_path / "run" / ".lock", "w") as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -31,24 +32,28 @@ class Cluster:
         kind: "local" or "slurm".
         at_once: jobs at a time; local ones share the cores.
         options: submitit parameters of SLURM jobs, such as ``slurm_partition`` or ``timeout_min``.
+        minutes: after so many the jobs are told to save and leave, and no other is started.
     """
 
     kind: str = "local"
     at_once: int = 1
     options: Mapping[str, Any] | None = None
+    minutes: float | None = None
 
 
 def check_cluster(cluster: Cluster) -> None:
     """Whether jobs can be started there.
 
     Raises:
-        GanlabError: an unknown cluster, options for local jobs, and for SLURM: submitit is not installed, or
-            SLURM's programs are not there.
+        GanlabError: an unknown cluster, no job or no time, options for local jobs, and for SLURM: submitit is
+            not installed, or SLURM's programs are not there.
     """
     if cluster.kind not in ("local", "slurm"):
         raise GanlabError(f"unknown cluster {cluster.kind!r}: expected local or slurm")
     if cluster.at_once < 1:
         raise GanlabError(f"at least one job at a time; got {cluster.at_once}")
+    if cluster.minutes is not None and not cluster.minutes > 0:
+        raise GanlabError(f"--minutes {cluster.minutes:g}: expected more than 0")
     if cluster.kind == "local":
         if cluster.options:
             names = ", ".join(cluster.options)
@@ -69,7 +74,7 @@ def check_cluster(cluster: Cluster) -> None:
 def run_cells(
     folders: Sequence[Path], logs: Path, cluster: Cluster, done: Callable[[Path], bool]
 ) -> dict[Path, str]:
-    """Work on cells until each is done, diverged or failed.
+    """Work on cells until each is done, diverged or failed, or the cluster's minutes are over.
 
     However this process ends, local jobs end with it; SLURM jobs are cancelled unless it is killed.
 
@@ -89,9 +94,10 @@ def run_cells(
     check_cluster(cluster)
     jobs: Any = (_LocalJobs if cluster.kind == "local" else _SlurmJobs)(logs, cluster)
     queue = _Queue(folders, jobs, cluster.at_once, done)
+    deadline = math.inf if cluster.minutes is None else time.monotonic() + 60.0 * cluster.minutes
     with terminable(), bar(total=len(folders), desc="cells", unit="cell") as line:
         try:
-            while queue.left:
+            while queue.left and time.monotonic() < deadline:
                 line.update(queue.turn())
                 time.sleep(POLL_SECONDS)
         finally:

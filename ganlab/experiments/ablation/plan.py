@@ -233,7 +233,8 @@ def expand(plan: Plan, confirmed: bool = False) -> list[Cell]:
     """All cells, seeds varying last.
 
     Raises:
-        GanlabError: more than 500 cells without confirmation, or a cell's configuration is invalid.
+        GanlabError: more than 500 cells without confirmation, or a cell's configuration is invalid or would
+            stop before its end.
     """
     if plan.num_cells > MANY_CELLS and not confirmed:
         raise GanlabError(f"{plan.path}: {plan.num_cells:,} cells; add --yes if that is meant")
@@ -246,6 +247,12 @@ def expand(plan: Plan, confirmed: bool = False) -> list[Cell]:
         # a seed is valid within a range, so that with its ends all others are.
         _resolved(plan, variant, changes, min(seeds))
         resolved = _resolved(plan, variant, changes, max(seeds))
+        if resolved.config.training.max_minutes is not None:
+            # A cell that stops by itself has no result, and would be started again and again.
+            raise GanlabError(
+                f"{plan.path}: training.max_minutes is {resolved.config.training.max_minutes:g}, but a cell "
+                "is trained to its end; expected null, and ganlab ablate --minutes for the whole plan"
+            )
         decisive = identity(resolved.config)
         cells += [
             Cell(

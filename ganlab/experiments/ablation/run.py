@@ -159,6 +159,10 @@ def _run_waiting(
     for folder, reason in failures.items():
         say(f"failed: {waiting[folder].title}: {reason}")
         write_json(folder / FAILURE, {"status": "failed", "reason": reason})
+    done = sum(ablation.result(cell) is not None for cell in todo)
+    if done + len(failures) < len(todo):
+        reason = f"stopped after {cluster.minutes:g} minutes" if cluster.minutes else "stopped"
+        say(f"{reason}: {done} of {len(todo)} cells done; the same command goes on")
 
 
 @dataclass(frozen=True)
