@@ -26,7 +26,7 @@ from shared import ROOT, Done
 
 import ganlab
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 RUN_BY_CI = {"pip install -e .", 'pip install -e ".[test]"', "pytest"}
 SMALL = [
