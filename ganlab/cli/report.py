@@ -24,6 +24,7 @@ PAGES = {
     "probe": "ganlab.experiments.probe.page:page",
     "patches": "ganlab.experiments.patches.page:page",
     "evade": "ganlab.experiments.evasion.page:page",
+    "reproduce": "ganlab.experiments.claims.page:page",
 }
 """Verb that made the folder -> ``module:function`` that says what its page shows."""
 

@@ -1,0 +1,1 @@
+"""Published experiments and claims of the field, each by name: measured, drawn and judged."""

@@ -1,0 +1,150 @@
+"""Drawings that several experiments share: curves, bars with intervals, maps over the frequency plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ganlab.experiments.claims.outcome import Drawing
+from ganlab.forensics import Interval
+from ganlab.results.style import NULL, PAGE, REAL, SEQUENTIAL, new_figure, series_style, styled
+
+Floats = npt.NDArray[np.float64]
+REAL_NAMES, NULL_NAMES = ("real",), ("null", "real (null)", "real vs real")
+
+
+def style_of(name: str, place: int) -> Any:
+    """The reals and the null have styles of their own in every figure."""
+    return REAL if name in REAL_NAMES else NULL if name in NULL_NAMES else series_style(place)
+
+
+@styled()
+def curves(
+    stem: str,
+    caption: str,
+    x: Floats,
+    panels: Mapping[str, Mapping[str, Floats]],
+    xlabel: str,
+    ylabel: str,
+    zero: bool = False,
+) -> Drawing:
+    """Panels of curves over one axis, with one legend.
+
+    Args:
+        stem: file name.
+        caption: what it shows.
+        x: of all curves ``(K,)``.
+        panels: title -> name -> values ``(K,)``.
+        xlabel: below.
+        ylabel: beside the first panel.
+        zero: draw the line of no difference.
+    """
+    figure = new_figure(PAGE, 2.9)
+    axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
+    for axis, (title, lines) in zip(axes, panels.items(), strict=True):
+        for place, (name, values) in enumerate(lines.items()):
+            axis.plot(x, values, label=name, **style_of(name, place).line(len(x), place))
+        if zero:
+            axis.axhline(0.0, color="black", linewidth=0.5)
+        axis.set(title=title, xlabel=xlabel)
+    axes[0].set_ylabel(ylabel)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    header = [xlabel, *(f"{title}: {name}" for title, lines in panels.items() for name in lines)]
+    columns = [x, *(values for lines in panels.values() for values in lines.values())]
+    return Drawing(stem, figure, caption, header, np.stack(columns, 1).tolist())
+
+
+@styled()
+def bars(
+    stem: str,
+    caption: str,
+    groups: Mapping[str, Mapping[str, Interval]],
+    ylabel: str,
+    level: float | None = None,
+    limits: tuple[float, float] | None = None,
+) -> Drawing:
+    """Groups of bars with their intervals.
+
+    Args:
+        stem: file name.
+        caption: what it shows.
+        groups: name below the axis -> series -> value; all groups have the same series.
+        ylabel: of the values.
+        level: a line across, such as chance.
+        limits: of the vertical axis.
+    """
+    series = list(dict.fromkeys(name for group in groups.values() for name in group))
+    figure = new_figure(PAGE, 2.9)
+    axes: Any = figure.subplots()
+    width = 0.8 / len(series)
+    for place, name in enumerate(series):
+        style = style_of(name, place)
+        at = [k for k, group in enumerate(groups.values()) if name in group]
+        own = [group[name] for group in groups.values() if name in group]
+        ends = [
+            [max(0.0, one.value - one.low) for one in own],
+            [max(0.0, one.high - one.value) for one in own],
+        ]
+        places, heights = [k - 0.4 + (place + 0.5) * width for k in at], [one.value for one in own]
+        axes.bar(
+            places, heights, width * 0.92, yerr=ends,
+            color=style.color, hatch=style.hatch, edgecolor="white", linewidth=0.4, label=name,
+            error_kw={"elinewidth": 0.7},
+        )  # fmt: skip
+    if level is not None:
+        axes.axhline(level, color=NULL.color, linewidth=0.8)
+    turned = sum(map(len, groups)) > 70
+    axes.set_xticks(
+        range(len(groups)), groups, rotation=30 if turned else 0, ha="right" if turned else "center"
+    )
+    axes.set_ylabel(ylabel)
+    if limits:
+        axes.set_ylim(*limits)
+    figure.legend(loc="outside lower center", ncols=min(4, len(series)))
+    rows = [[group, name, *one.as_list()] for group, own in groups.items() for name, one in own.items()]
+    return Drawing(stem, figure, caption, ("group", "series", "value", "low", "high"), rows)
+
+
+@styled()
+def planes(
+    stem: str,
+    caption: str,
+    maps: Sequence[tuple[str, Floats]],
+    quantity: str,
+    centred: bool,
+    diverging: bool = False,
+) -> Drawing:
+    """Maps on one scale.
+
+    Args:
+        stem: file name.
+        caption: what it shows.
+        maps: name and values ``(H, W)``.
+        quantity: what the values are.
+        centred: zero frequency (or lag) in the middle; otherwise at the upper left, as a DCT's.
+        diverging: values that go both ways from zero.
+    """
+    figure = new_figure(PAGE, 0.9 + 1.75 * -(-len(maps) // 4))
+    grid = np.atleast_1d(figure.subplots(-(-len(maps) // 4), min(4, len(maps)), squeeze=False)).ravel()
+    values = np.concatenate([plane.ravel() for _, plane in maps])
+    low, high = (float(end) for end in np.percentile(values, (0.5, 99.5)))
+    if diverging:
+        high = max(abs(low), abs(high), 1e-9)
+        low = -high
+    for axes in grid[len(maps) :]:
+        axes.set_axis_off()
+    for axes, (name, plane) in zip(grid, maps, strict=False):
+        colours = "RdBu_r" if diverging else SEQUENTIAL
+        picture = axes.imshow(plane, cmap=colours, vmin=low, vmax=high, origin="upper")
+        axes.set_title(name)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    figure.colorbar(picture, ax=list(grid), label=quantity, extend="both")
+    note = "zero in the middle" if centred else "zero at the upper left"
+    rows = [[name, y, *row] for name, plane in maps for y, row in enumerate(plane.tolist())]
+    header = ("map", f"row ({note})", *(f"column {x}" for x in range(maps[0][1].shape[1])))
+    return Drawing(stem, figure, caption, header, rows, ink=False)

@@ -1,0 +1,300 @@
+"""What an experiment works with: reals, generators (the zoo's, trained here, the user's), scale, folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganlab import zoo
+from ganlab.adapters import source_generator
+from ganlab.config import Config, load
+from ganlab.data import ImageSet, array_image_set, load_training_images, open_image_set
+from ganlab.data.imageset import is_pack
+from ganlab.errors import GanlabError, lookup
+from ganlab.experiments.quickstart.run import Job, train_side_by_side
+from ganlab.generation.sampling import generate_images
+from ganlab.generation.sources import choose_reals, run_name
+from ganlab.images import UInt8Array, to_uint8
+from ganlab.models import load_generator
+from ganlab.models.store import FILE_NAME, generator_file, read_generator
+from ganlab.training import train
+from ganlab.util.atomic import write_json
+from ganlab.util.hashing import sha256_file
+from ganlab.util.reading import read_json
+from ganlab.util.signals import Terminated
+
+RUNS, KEPT = "runs", "kept"
+"""Folders below the results: trainings, which go on, and what was measured already."""
+BASE = "small32"
+COMMON = (
+    "training.same_start=true", "model.generator.z_dim=64", "training.threads=1", "data.num_images=10000",
+)  # fmt: skip
+"""What all generators have in common, as those of the zoo do."""
+_SNGAN = (
+    "model.architecture=sngan", "loss.adversarial=hinge", "optimizer.betas=[0.0, 0.9]", "optimizer.lr=1e-3",
+    "optimizer.lr_discriminator=1e-3", "model.generator.width=32", "model.discriminator.width=32",
+)  # fmt: skip
+_OPERATORS = (
+    "transposed", "nearest", "bilinear", "bicubic", "pixel_shuffle", "bed_of_nails", "binomial", "kaiser",
+    "bilinear_align_corners",
+)  # fmt: skip
+_REMEDIES = {
+    "durall": "loss.spectral=[{kind: radial_profile, weight: 0.5}]",
+    "axis": "loss.spectral=[{kind: axis_profiles, weight: 0.1}]",
+    "spectral-discriminator": "model.spectral_discriminator={input: radial}",
+}
+RECIPES: dict[str, tuple[str, ...]] = {
+    **{f"dcgan-{name}": (f"model.upsampling={name}",) for name in _OPERATORS},
+    **{
+        f"dcgan-{name}-{remedy}": (f"model.upsampling={name}", option)
+        for name in ("transposed", "bilinear")
+        for remedy, option in _REMEDIES.items()
+    },
+    **{
+        f"sngan-{name}": (*_SNGAN, f"model.upsampling={name}")
+        for name in ("transposed", "nearest", "bilinear", "bicubic", "pixel_shuffle")
+    },
+}
+"""Name of a generator -> what it changes in the preset `small32` with `COMMON`. The zoo has some, with a
+seed behind the name; the others are trained in the same way."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is done.
+
+    Attributes:
+        name: for the record.
+        images: of each set.
+        steps: of each training; None: those of the recipe.
+        repeats: of splits and detectors.
+        epochs: of networks that detect, at most.
+        resamples: of bootstraps and permutations.
+        work: of what is optimised in the experiment itself (testbeds), as a share of the published length.
+        processes: trainings at a time; None: as many as there are cores.
+    """
+
+    name: str
+    images: int
+    steps: int | None
+    repeats: int
+    epochs: int
+    resamples: int
+    work: float
+    processes: int | None = None
+
+
+SCALES = {
+    "small": Scale("small", images=1000, steps=None, repeats=3, epochs=15, resamples=300, work=0.1),
+    "paper": Scale("paper", images=10_000, steps=50_000, repeats=10, epochs=50, resamples=1000, work=1.0),
+}
+"""Minutes on two cores from the zoo; days, or a GPU, with networks and counts near the published ones."""
+
+
+class Setting:
+    """What an experiment may ask for.
+
+    Args:
+        place: its results folder; nothing is written there but through this class.
+        scale: how much is done.
+        seed: everything random follows from it.
+        real: the user's reals: what ``ganlab detect`` takes; None: the generators' own.
+        fakes: the user's fakes: sets of images, or generators (``zoo:NAME``, run folders, files).
+        names: of the default generators.
+        allow: guards whose findings are tolerated.
+    """
+
+    def __init__(
+        self, place: Path, scale: Scale, seed: int = 0, real: str | None = None, fakes: Sequence[str] = (),
+        names: Sequence[str] = (), allow: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self.place, self.scale, self.seed = place, scale, seed
+        self.names = tuple(names)
+        self._real, self._fakes, self._allow = real, tuple(fakes), tuple(allow)
+        if self._fakes and real is None and not all(map(_is_own, self._fakes)):
+            raise GanlabError("--fake with images needs --real: the photos that they are held against")
+
+    @property
+    def default(self) -> bool:
+        """Whether the images are this installation's own: glyphs."""
+        return self._real is None
+
+    @property
+    def allow(self) -> tuple[str, ...]:
+        """Guards that tolerate: of glyphs the one that takes their middle for JPEG's grid."""
+        return (*self._allow, "jpeg_grid") if self.default else self._allow
+
+    def identity(self) -> dict[str, Any]:
+        """What the results depend on, as JSON values; trains nothing."""
+        own = {} if self._fakes else {name: self._origin(name) for name in self.names}
+        return {
+            "scale": {key: value for key, value in asdict(self.scale).items() if key != "processes"},
+            "seed": self.seed,
+            "real": None if self._real is None else self._opened_real.fingerprint(),
+            "fakes": [_fingerprint(text, self.scale.images) for text in self._fakes],
+            "generators": own,
+        }
+
+    def config(self, name: str, seed: int | None = None, changes: Sequence[str] = ()) -> Config:
+        """How a generator of `RECIPES` is trained, on the user's reals where there are some.
+
+        Args:
+            name: a key of `RECIPES`.
+            seed: of the training; the setting's own when absent.
+            changes: further overrides.
+
+        Raises:
+            GanlabError: an unknown name or override.
+        """
+        overrides = [*COMMON, *lookup(RECIPES, name, "generator"), *changes]
+        if self._real is not None:
+            path, _, part = self._real.partition("@")
+            kind = "pack" if path.endswith(".npz") or is_pack(Path(path)) else "folder"
+            overrides += [f"data.source={kind}", f"data.path={path}", "data.num_images=null"]
+            if part:
+                raise GanlabError(f"--real {self._real}: a training takes the whole set; leave @{part} out")
+        if self.scale.steps is not None:
+            overrides.append(f"training.steps={self.scale.steps}")
+        return load(BASE, [*overrides, f"seed={self.seed if seed is None else seed}"])
+
+    def zoo_name(self, name: str, seed: int | None = None) -> str | None:
+        """``zoo:NAME`` of a generator that need not be trained; None where it has to be."""
+        full = f"{name}-s{self.seed if seed is None else seed}"
+        usable = self.default and self.scale.steps is None and full in zoo.names()
+        return f"{zoo.PREFIX}{full}" if usable else None
+
+    def generators(self, wanted: Mapping[str, tuple[str, int, Sequence[str]]]) -> dict[str, str]:
+        """Generators by name: the zoo's where it has them, the others trained, several at a time.
+
+        Args:
+            wanted: name here -> recipe, seed, further overrides.
+
+        Returns:
+            Name -> ``zoo:NAME`` or run folder.
+
+        Raises:
+            GanlabError: a training failed or was stopped; the same command goes on.
+        """
+        found: dict[str, str] = {}
+        jobs = []
+        for name, (recipe, seed, changes) in wanted.items():
+            ready = None if changes else self.zoo_name(recipe, seed)
+            folder = self.place / RUNS / name
+            found[name] = ready or str(folder)
+            if ready is None:
+                jobs.append(Job(self.config(recipe, seed, changes), folder))
+        train_all(jobs, self.scale.processes)
+        return found
+
+    def named(self, names: Sequence[str], seed: int | None = None) -> dict[str, str]:
+        """Generators of `RECIPES` by their names, each with this seed."""
+        own = self.seed if seed is None else seed
+        return self.generators({name: (name, own, ()) for name in names})
+
+    def fake(self, source: str, name: str, seed: int = 0) -> ImageSet:
+        """Images of a generator, as many as the scale says: ``seed`` is that of the latents."""
+        return array_image_set(generate_images(load_generator(source), seed, 0, self.scale.images), name)
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """Name -> generator of the default fakes; empty where the user gave fakes."""
+        return {} if self._fakes else self.named(self.names)
+
+    @cached_property
+    def fakes(self) -> tuple[ImageSet, ...]:
+        """The user's fakes, or the default generators' images."""
+        if self._fakes:
+            return tuple(_opened_fake(text, self.scale.images) for text in self._fakes)
+        return tuple(self.fake(source, name) for name, source in self.sources.items())
+
+    @cached_property
+    def real(self) -> ImageSet:
+        """The reals that fakes are held against: the user's, else those of the trainings.
+
+        Held-out ones come first. Where generators are trained on the user's reals they are prepared as for
+        the training.
+        """
+        if self._real is not None and (self._fakes or not self.names):
+            return self._opened_real
+        if self._fakes:
+            config = read_generator(generator_file(self._fakes[0]), "ema")[0]
+        else:
+            config = self.config(self.names[0] if self.names else next(iter(RECIPES)))
+        return self.reals(config)
+
+    def reals(self, config: Config) -> ImageSet:
+        """As many reals of a configuration as the scale says, or as there are."""
+        data = load_training_images(config.data, config.model.image_size)
+        count = min(self.scale.images, len(data.val) + len(data.train))
+        chosen = choose_reals(config, count, 0)
+        pixels = np.stack([chosen.images.images[index] for index in chosen.order])
+        return array_image_set(pixels, "real")
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """JSON values that are computed once and kept, so that a killed experiment goes on behind them."""
+        file = self.place / KEPT / f"{name}.json"
+        if not file.is_file():
+            write_json(file, make())
+        return read_json(file)
+
+    @cached_property
+    def _opened_real(self) -> ImageSet:
+        assert self._real is not None
+        return open_image_set(self._real, self.scale.images)
+
+    def _origin(self, name: str) -> str:
+        """The hash of a zoo file, or the recipe of what is trained."""
+        ready = self.zoo_name(name)
+        return sha256_file(generator_file(ready)) if ready else " ".join(lookup(RECIPES, name, "generator"))
+
+
+def pixels(images: ImageSet) -> UInt8Array:
+    """All images of a set, uint8 ``(N, H, W, C)``."""
+    return images.read(np.arange(len(images)))
+
+
+def train_all(jobs: Sequence[Job], processes: int | None = None) -> None:
+    """Train all jobs, finished ones are left alone; one at a time happens in this process.
+
+    Raises:
+        GanlabError: a training failed.
+        KeyboardInterrupt: Ctrl-C came; what was trained is saved.
+        Terminated: SIGTERM came, likewise.
+    """
+    at_once = min(len(jobs), processes or os.cpu_count() or 1)
+    if at_once > 1:
+        train_side_by_side(jobs, at_once)
+        return
+    for job in jobs:
+        done = train(job.config, job.folder)
+        if done.signal is not None and not done.finished:
+            raise Terminated if done.signal == signal.SIGTERM else KeyboardInterrupt
+
+
+def _is_own(text: str) -> bool:
+    """Whether a fake is one of ganlab's generators, whose reals are known."""
+    path = Path(text)
+    return text.startswith(zoo.PREFIX) or path.suffix == ".safetensors" or (path / FILE_NAME).is_file()
+
+
+def _opened_fake(text: str, count: int) -> ImageSet:
+    """A set of images, or so many images of a generator.
+
+    Raises:
+        GanlabError: neither.
+    """
+    if _is_own(text):
+        generator = source_generator(text)
+        return array_image_set(to_uint8(generator.sample(0, 0, count)), run_name(Path(text)))
+    return open_image_set(text, count)
+
+
+def _fingerprint(text: str, count: int) -> str:
+    return sha256_file(generator_file(text)) if _is_own(text) else open_image_set(text, count).fingerprint()

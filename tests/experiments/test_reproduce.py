@@ -1,0 +1,129 @@
+"""``ganlab reproduce``: every experiment at a tiny size, the list, bad names and inputs, kill and resume."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ganlab.errors import GanlabError
+from ganlab.experiments.claims.outcome import VERDICTS
+from ganlab.experiments.claims.registry import EXPERIMENTS
+from ganlab.experiments.claims.run import reproduce
+from ganlab.experiments.claims.setting import RECIPES, Scale
+
+TINY = Scale("tiny", images=48, steps=6, repeats=1, epochs=1, resamples=20, work=0.002, processes=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_ends_with_a_verdict_and_a_page(name, tmp_path, ganlab):
+    results = reproduce(name, tmp_path / "out", scale=TINY)
+    assert results["verdict"] in VERDICTS
+    assert results["here"]
+    assert results["published"]
+    drawings = [drawing for part in results["parts"] for drawing in part["drawings"]]
+    assert drawings
+    for drawing in drawings:
+        for ending in ("svg", "png", "csv"):
+            assert (tmp_path / "out" / f"{drawing['stem']}.{ending}").stat().st_size > 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Published, here, verdict" in page
+    assert results["verdict"] in page
+    # the same again is read, not made, and the page can be written anew
+    before = (tmp_path / "out" / "provenance.json").stat().st_mtime_ns
+    assert reproduce(name, tmp_path / "out", scale=TINY) == results
+    assert (tmp_path / "out" / "provenance.json").stat().st_mtime_ns == before
+    assert ganlab("report", tmp_path / "out").code == 0
+
+
+def test_no_number_is_from_memory():
+    for experiment in EXPERIMENTS.values():
+        assert all(entry.source and "mem" not in entry.source for entry in experiment.published)
+        assert set(experiment.generators) <= set(RECIPES)
+
+
+def test_all_are_listed_with_minutes_and_needs(ganlab):
+    done = ganlab("reproduce")
+    assert done.code == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:2] == ["NAME", "minutes"]
+    assert [line.split()[0] for line in lines[1:]] == list(EXPERIMENTS)
+    for line, experiment in zip(lines[1:], EXPERIMENTS.values(), strict=True):
+        assert experiment.title in line
+        assert experiment.source in line
+        assert experiment.needs in line
+
+
+def test_an_unknown_name_is_named_with_the_nearest(ganlab, tmp_path):
+    done = ganlab("reproduce", "frank2021", "--out", tmp_path / "out")
+    assert done.code == 2
+    assert done.stderr.count("\n") == 1
+    assert "unknown experiment 'frank2021'" in done.stderr
+    assert "did you mean 'frank2020'?" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["frank2020", "--scale", "huge"], "unknown scale 'huge': expected one of small, paper"),
+        (["frank2020", "--fake", "fakes"], "--fake with images needs --real"),
+        (["frank2020", "--real", "nowhere"], "nowhere: no such file or folder"),
+        (["frank2020", "--allow", "everything"], "unknown guard 'everything'"),
+        (["--real", "photos"], "ganlab reproduce needs NAME"),
+    ],
+)
+def test_bad_input_is_one_error(ganlab, tmp_path, monkeypatch, words, told):
+    monkeypatch.chdir(tmp_path)
+    done = ganlab("reproduce", *words)
+    assert done.code == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_zoo_gives_the_generators_at_small_scale(tmp_path):
+    from ganlab.experiments.claims.setting import SCALES, Setting
+
+    setting = Setting(tmp_path, SCALES["small"], names=("dcgan-nearest",))
+    assert setting.sources == {"dcgan-nearest": "zoo:dcgan-nearest-s0"}
+    assert setting.zoo_name("dcgan-nearest", seed=77) is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_own_images_in_the_place_of_the_zoos(tmp_path, photos):
+    from PIL import Image
+
+    pixels = np.stack([np.asarray(Image.open(path)) for path in sorted(photos.iterdir())])
+    np.save(tmp_path / "fake.npy", pixels[:, ::-1, ::2].repeat(2, axis=2))
+    small = Scale("tiny", images=48, steps=6, repeats=1, epochs=1, resamples=0, work=0.01, processes=1)
+    allow = ("duplicates", "near_duplicates", "enlarged", "brightness")
+    results = reproduce(
+        "frank2020", tmp_path / "out", str(photos), [str(tmp_path / "fake.npy")], small, allow=allow
+    )
+    assert "fake" in json.dumps(results["numbers"])
+    with pytest.raises(GanlabError, match="holds other results of 'ganlab reproduce'"):
+        reproduce("frank2020", tmp_path / "out", str(photos), [str(tmp_path / "fake.npy")], TINY, seed=1)
+
+
+@pytest.mark.slow
+def test_a_stopped_experiment_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
+    from ganlab.experiments.claims import detecting
+
+    whole = reproduce("frank2020", tmp_path / "whole", scale=TINY)
+    measured, measure = [], detecting.measure
+
+    def stopping(*arguments, **keywords):
+        measured.append(1)
+        if len(measured) == 9:
+            raise KeyboardInterrupt
+        return measure(*arguments, **keywords)
+
+    monkeypatch.setattr(detecting, "measure", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce("frank2020", tmp_path / "cut", scale=TINY)
+    kept = len(list((tmp_path / "cut" / "kept").iterdir()))
+    assert kept == 2  # of the third detector the measurements were not yet all there
+    monkeypatch.setattr(detecting, "measure", measure)
+    assert reproduce("frank2020", tmp_path / "cut", scale=TINY) == whole
