@@ -150,6 +150,7 @@ class Run:
                 self.step(done)
                 done += 1
                 progress.update()
+                self.monitor.forecast(done, end)
                 late = deadline is not None and time.monotonic() >= deadline
             self._save(done, final=done == steps)
         finished = done >= steps

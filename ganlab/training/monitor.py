@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from ganlab.config.architecture import stage_names
 from ganlab.config.schema import Config
@@ -29,10 +30,14 @@ from ganlab.training.distributed import Placement, World
 from ganlab.training.players import Players
 from ganlab.training.step import labels, latents
 from ganlab.util.atomic import atomic_path, write_text
+from ganlab.util.progress import duration
 from ganlab.util.reading import parse_json, read_text
 
 SAMPLES, COLUMNS, REALS = 64, 8, 512
 """Fakes of a preview and how many stand in a row; reals, at most, behind the spectrum beside them."""
+
+FORECAST_SECONDS = 5.0
+"""So long are steps measured before a run says how long it will take."""
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 """``(H, W, 3)``."""
@@ -82,6 +87,8 @@ class Monitor:
         self._board = _board(folder.path / "tensorboard", start) if config.logging.tensorboard else None
         self._clock, self._clock_step = time.monotonic(), start
         self._real_profile: Tensor | None = None
+        self._measured_from: tuple[float, int] | None = None
+        self._forecast_given = False
 
     def __enter__(self) -> Monitor:
         return self
@@ -99,6 +106,25 @@ class Monitor:
         print(text, flush=True)  # noqa: T201
         self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         self._log.flush()
+
+    def forecast(self, done: int, steps: int) -> None:
+        """Say once, from the first seconds of steps, how long the others will take; called after each."""
+        if self._forecast_given:
+            return
+        now = time.monotonic()
+        if self._measured_from is None:
+            # The first step allocates memory and may compile: it is no measure of the others.
+            self._measured_from = now, done
+            return
+        seconds, left = now - self._measured_from[0], steps - done
+        if seconds >= FORECAST_SECONDS and left > 0:
+            self._forecast_given = True
+            rate = (done - self._measured_from[1]) / seconds
+            with tqdm.external_write_mode():  # the bar is on the terminal's last line
+                self.say(
+                    f"{'time':<10} {rate:.2g} steps a second: about {duration(left / rate)} for the {left:,} "
+                    "steps left (training.steps sets their number; Ctrl-C stops, the same command goes on)"
+                )
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One line of metrics.jsonl (no clock times in it: a resumed run writes the same bytes)."""
@@ -145,6 +171,9 @@ class SilentMonitor(Monitor):
         """Nothing to close."""
 
     def say(self, text: str) -> None:
+        """Nothing."""
+
+    def forecast(self, done: int, steps: int) -> None:
         """Nothing."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:

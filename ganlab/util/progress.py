@@ -38,6 +38,19 @@ def bar(
     )  # fmt: skip
 
 
+def duration(seconds: float) -> str:
+    """A length of time for people: ``40 s``, ``6 min``, ``5 h 30 min``, ``3.2 days``."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        hours, rest = divmod(10 * round(minutes / 10), 60)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{minutes / 60 / 24:.1f} days"
+
+
 class _LineWriter:
     """Standard error where each redraw of a bar becomes a line of its own."""
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from ganlab.training.monitor import Monitor
 from ganlab.training.players import MovingAverage, make_players, set_learning_rates
 from ganlab.training.step import Trainer
 from ganlab.upsampling import UPSAMPLERS
+from ganlab.util.progress import duration
 
 
 def digest(folder):
@@ -191,6 +193,22 @@ def test_the_banner_says_where_on_what_and_why(tiny, tmp_path, capsys):
     assert "parameters" in (tmp_path / "run" / "log.txt").read_text()
     assert json.loads((tmp_path / "run" / "environment.json").read_text())["torch"] == torch.__version__
     assert load(tmp_path / "run") == tiny()
+
+
+def test_the_first_steps_say_how_long_the_others_take(tiny, tmp_path, capsys, monkeypatch):
+    train(tiny(), tmp_path / "run", stop_at=4)
+    assert "steps a second" not in capsys.readouterr().out  # over before it could be measured
+    monkeypatch.setattr("ganlab.training.monitor.FORECAST_SECONDS", 0.0)
+    train(tiny(), tmp_path / "run")
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("time ")]
+    assert len(said) == 1
+    assert re.fullmatch(r"time +\S+ steps a second: about \d+ s for the 2 steps left \(.*\)", said[0])
+
+
+def test_a_length_of_time_in_words():
+    seconds = (0.2, 40, 360, 5400, 19800, 7200, 40 * 3600, 76.8 * 3600)
+    words = ["1 s", "40 s", "6 min", "1 h 30 min", "5 h 30 min", "2 h", "40 h", "3.2 days"]
+    assert [duration(value) for value in seconds] == words
 
 
 def test_another_config_is_refused_with_the_difference(tiny, tmp_path):
