@@ -13,6 +13,9 @@ from typing import Any
 
 import torch
 
+from ganlab.adapters.foreign import diffusers, smp
+from ganlab.adapters.programs import check_trust, onnx, pt2, torchscript
+from ganlab.adapters.stylegan import stylegan
 from ganlab.adapters.wrap import Generator, as_generator
 from ganlab.errors import GanlabError
 from ganlab.models import Generator as OwnGenerator
@@ -20,14 +23,13 @@ from ganlab.models import load_generator as load_own
 from ganlab.models.base import PRETRAINED_CONFIG, PRETRAINED_WEIGHTS
 from ganlab.models.store import FILE_NAME, generator_file
 from ganlab.util.hashing import sha256_file
-from ganlab.util.reading import read_json, reading
-from ganlab.zoo import PREFIX
+from ganlab.util.reading import read_json
+from ganlab.zoo import PREFIX, zoo_file
 
 AnyGenerator = Generator | OwnGenerator
 Loader = Callable[[str, str | None], AnyGenerator | None]
 GROUP = "ganlab.adapters"
 """Entry points of other packages: a loader by name, as in `ADAPTERS`."""
-SIDE_KEYS = ("latent", "labels", "output", "value_range", "name")
 
 
 def load_generator(
@@ -54,7 +56,8 @@ def load_generator(
     loaders = all_adapters()
     name, colon, rest = text.partition(":")
     if colon and name in loaders:
-        generator = loaders[name](rest, trust)
+        # A zoo generator's address is the whole of it, which tells a wrong name from a wrong path.
+        generator = loaders[name](text if text.startswith(PREFIX) else rest, trust)
         if generator is None:
             raise GanlabError(f"{rest} is nothing that the adapter {name!r} reads")
         return generator
@@ -98,55 +101,21 @@ def _late(point: metadata.EntryPoint) -> Loader:
     return load
 
 
-def check_trust(file: Path, trust: str | None, why: str) -> str:
-    """The file's hash, if the caller gave it.
-
-    Raises:
-        GanlabError: no file, no or another hash; the message prints the file's and says why it is asked for.
-    """
-    if not file.is_file():
-        raise GanlabError(f"no generator at {file}: there is no such file")
-    digest = sha256_file(file)
-    if trust is None:
-        raise GanlabError(
-            f"{file} can run code: {why}. If you trust who made it, say so by its SHA-256: --trust {digest} "
-            f'(in Python trust="{digest}")'
-        )
-    if trust.lower() != digest:
-        raise GanlabError(f"{file} has the SHA-256 {digest}, not {trust}: it is not the file you trust")
-    return digest
-
-
-def side_file(file: Path) -> dict[str, Any]:
-    """What ``FILE.json`` says of a program's latents and output; {} where there is none.
-
-    Raises:
-        GanlabError: a key that nobody knows.
-    """
-    path = file.with_name(file.name + ".json")
-    if not path.is_file():
-        return {}
-    given: dict[str, Any] = read_json(path, dict)
-    unknown = [key for key in given if key not in SIDE_KEYS]
-    if unknown:
-        raise GanlabError(f"{path}: unknown key {unknown[0]!r}; it may hold {', '.join(SIDE_KEYS)}")
-    return given
-
-
 def own(source: str, trust: str | None) -> AnyGenerator | None:
-    """A run folder of ``ganlab train``, a ``.safetensors`` file, or ``zoo:NAME``."""
+    """A run folder of ``ganlab train``, or a ``.safetensors`` file."""
     path = Path(source)
-    if not (
-        source.startswith(PREFIX)
-        or (path / FILE_NAME).is_file()
-        or (path.is_file() and path.suffix == ".safetensors")
-    ):
+    if not (path / FILE_NAME).is_file() and not (path.is_file() and path.suffix == ".safetensors"):
         return None
     generator = load_own(source)
     file = generator_file(source)
     generator.source_name = Path(os.path.abspath(file)).parent.name if file.name == FILE_NAME else file.stem
     generator.source_sha256 = sha256_file(file)
     return generator
+
+
+def zoo(source: str, trust: str | None) -> AnyGenerator | None:
+    """``zoo:NAME``, a trained generator that comes with ganlab."""
+    return own(str(zoo_file(source)), trust) if source.startswith(PREFIX) else None
 
 
 def pretrained(source: str, trust: str | None) -> AnyGenerator | None:
@@ -208,99 +177,14 @@ def _module_file(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def torchscript(source: str, trust: str | None) -> AnyGenerator | None:
-    """A saved TorchScript program (``.pt``, ``.ts``); ``FILE.json`` says its latent: {"latent": 100}."""
-    path = Path(source)
-    if path.suffix not in (".pt", ".ts", ".torchscript") or not path.is_file():
-        return None
-    digest = check_trust(path, trust, "a saved program is executed, and its loader reads pickles")
-    try:
-        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:
-        raise GanlabError(f"{path} is no TorchScript program: {str(error).splitlines()[0]}") from error
-    given = side_file(path)
-    if "latent" not in given:
-        raise GanlabError(
-            f"{path} does not say what it takes: write its latent into {path.name}.json, for example "
-            '{"latent": [100, 1, 1], "value_range": [-1, 1]}'
-        )
-    return program(module, given, path, digest, "torchscript")
-
-
-def pt2(source: str, trust: str | None) -> AnyGenerator | None:
-    """A program saved by ``torch.export`` (``.pt2``); the shape of its latent is read from it."""
-    path = Path(source)
-    if path.suffix != ".pt2" or not path.is_file():
-        return None
-    digest = check_trust(path, trust, "torch's loader may fall back to unpickling")
-    try:
-        saved = torch.export.load(str(path))
-    except Exception as error:  # the loader lets through whatever its archive reader raises
-        raise GanlabError(f"{path} is no program of torch.export: {str(error).splitlines()[0]}") from error
-    names = saved.graph_signature.user_inputs
-    nodes = {node.name: node for node in saved.graph.nodes}
-    shapes = [tuple(nodes[name].meta["val"].shape) for name in names if name in nodes]
-    given = side_file(path)
-    given.setdefault("latent", [int(side) for side in shapes[0][1:]])
-    batch = shapes[0][0]
-    return program(saved.module(), given, path, digest, "pt2", batch if isinstance(batch, int) else None)
-
-
-def program(
-    call: Callable[..., Any],
-    given: dict[str, Any],
-    path: Path,
-    digest: str,
-    adapter: str,
-    block: int | None = None,
-) -> Generator:
-    """A `Generator` of a program whose latents and output ``given`` describes."""
-    about = {"adapter": adapter, "source": path.name, "sha256": digest}
-    with reading(path.with_name(path.name + ".json"), expected="what ganlab.wrap takes"):
-        generator = Generator(
-            call, given["latent"], given.get("labels"), given.get("output"),
-            tuple(given.get("value_range", (-1.0, 1.0))), given.get("name", path.stem), block, about,
-        )  # fmt: skip
-    generator.fixed_batch = block
-    return generator
-
-
-def onnx(source: str, trust: str | None) -> AnyGenerator | None:
-    """An ONNX file, by onnxruntime on the CPU; a fixed batch size is kept to."""
-    path = Path(source)
-    if path.suffix != ".onnx" or not path.is_file():
-        return None
-    try:
-        runtime = importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise GanlabError('ONNX files need onnxruntime: pip install "ganlab[onnx]"') from error
-    try:
-        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common class of their own
-        raise GanlabError(f"{path} is no readable ONNX file: {str(error).splitlines()[0]}") from error
-    inputs = session.get_inputs()
-    batch, *shape = inputs[0].shape
-    given = side_file(path)
-    if "latent" not in given:
-        if not all(isinstance(side, int) for side in shape):
-            raise GanlabError(
-                f"{path} leaves the shape of its input open, {inputs[0].shape}: state it in "
-                f'{path.name}.json, for example {{"latent": [4, 16, 16]}}'
-            )
-        given["latent"] = shape
-    half = "float16" in inputs[0].type
-
-    def run(*arguments: torch.Tensor) -> torch.Tensor:
-        arrays = [value.half() if half and value.is_floating_point() else value for value in arguments]
-        feed = {entry.name: value.numpy() for entry, value in zip(inputs, arrays, strict=False)}
-        return torch.from_numpy(session.run(None, feed)[0])
-
-    return program(run, given, path, sha256_file(path), "onnx", batch if isinstance(batch, int) else None)
-
-
 ADAPTERS: dict[str, Loader] = {
+    # Before ganlab's own, which takes every other .safetensors file and says what is wrong with it.
+    "stylegan": stylegan,
     "ganlab": own,
+    "zoo": zoo,
     "pretrained": pretrained,
+    "diffusers": diffusers,
+    "smp": smp,
     "python": python,
     "torchscript": torchscript,
     "pt2": pt2,

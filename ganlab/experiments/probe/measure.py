@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ganlab.adapters.trace import Finder, Stage, Watch, data_inputs, merged_axes, resizing, spatial
 from ganlab.adapters.wrap import Generator, drawing_from
+from ganlab.errors import GanlabError
 from ganlab.experiments.probe.fields import ROUNDING, Birth, FieldRun, Fields, middle, run_fields
 from ganlab.experiments.probe.findings import Finding, decibel
 
@@ -71,7 +72,7 @@ class Probe:
             try:
                 with generator.quiet(), drawing_from(self.seed):
                     run = run_fields(fields, self.arguments, self.keywords, self.call)
-            except (RuntimeError, ValueError, IndexError, AssertionError, TypeError):
+            except (RuntimeError, ValueError, IndexError, AssertionError, TypeError, GanlabError):
                 if scale == 1:
                     raise
                 continue
