@@ -1,13 +1,16 @@
 """Spectra of image sets: transforms, profiles in every convention, statistics, deviation, theory."""
 
-from ganlab.spectra.accumulator import SpectrumAccumulator, profile_set
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ganlab.spectra.conventions import CONVENTIONS, ProfileConvention
 from ganlab.spectra.deviation import Deviation, DeviationReport, spectral_deviation
 from ganlab.spectra.deviation_metrics import DEVIATIONS, peak_prominence
 from ganlab.spectra.guards import enlargement_signs
 from ganlab.spectra.lattice import Line, lattice_lines
 from ganlab.spectra.layers import Unevenness, effective_response, layer_kernel, unevenness
-from ganlab.spectra.metric import SpectralDeviation
 from ganlab.spectra.published import (
     angular_profile,
     autocorrelation,
@@ -20,7 +23,7 @@ from ganlab.spectra.published import (
 from ganlab.spectra.rings import RingRule
 from ganlab.spectra.set_metrics import SET_DEVIATIONS
 from ganlab.spectra.statistics import Moments, SpectrumStatistics, statistics_of_power
-from ganlab.spectra.summary import dct_statistics, summaries
+from ganlab.spectra.summary import dct_statistics, profile_set, summaries
 from ganlab.spectra.theory import (
     Null,
     frequency_response,
@@ -39,6 +42,13 @@ from ganlab.spectra.transforms import (
     power_spectrum,
     radial_profile,
 )
+
+if TYPE_CHECKING:
+    from ganlab.spectra.accumulator import SpectrumAccumulator
+    from ganlab.spectra.metric import SpectralDeviation
+
+_LATE = {"SpectralDeviation": "metric", "SpectrumAccumulator": "accumulator"}
+"""torchmetrics' Metrics -> their files: importing torchmetrics takes seconds."""
 
 __all__ = [
     "CONVENTIONS",
@@ -87,3 +97,14 @@ __all__ = [
     "summaries",
     "unevenness",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a metric when it is first asked for (PEP 562)."""
+    if name in _LATE:
+        return getattr(importlib.import_module(f"ganlab.spectra.{_LATE[name]}"), name)
+    raise AttributeError(f"module 'ganlab.spectra' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

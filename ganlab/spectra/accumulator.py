@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ganlab.errors import GanlabError
-from ganlab.images import luma
-from ganlab.spectra.statistics import PROFILES, Moments, SpectrumStatistics
-from ganlab.spectra.summary import DECAY, extra_profiles, image_chunks, spectra_of
+from ganlab.spectra.statistics import SpectrumStatistics
 from ganlab.spectra.sums import (
     Settings,
     State,
@@ -199,61 +196,3 @@ class SpectrumAccumulator(Metric):
         else:
             profiles = self.sampled_profiles() if self.settings.reservoir else {}
         return replace(statistics, profiles={name: rows.cpu() for name, rows in profiles.items()})
-
-
-NEEDED = ("jung2021", "durall2020", DECAY)
-"""Profiles that deviations use beside those every accumulator has."""
-
-
-@torch.no_grad()
-def profile_set(
-    images: Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics, window: str | None = None
-) -> SpectrumStatistics:
-    """The profiles of a set of images, from whatever form it comes in.
-
-    Give the result to ``spectral_deviation`` instead of the images to compare one real set with many others
-    without computing its profiles again.
-
-    Args:
-        images: float ``(N, 1 or 3, H, W)`` in [-1, 1]; batches of such; a ``SpectrumAccumulator`` (with
-            ``keep_profiles`` or ``reservoir`` for intervals, with ``conventions=("jung2021", "durall2020",
-            "decay")`` for every metric); or ``SpectrumStatistics``, which are returned.
-        window: as in ``power_spectrum``; accumulators bring their own.
-
-    Returns:
-        Statistics with the mean profiles and, where they were kept, those of every image.
-
-    Raises:
-        GanlabError: no image, wrong type, shape or channel count, unknown window; a window beside an
-            accumulator with another one.
-    """
-    if isinstance(images, SpectrumStatistics | SpectrumAccumulator):
-        ready = images if isinstance(images, SpectrumStatistics) else images.result()
-        if window is not None and ready.window != window:
-            raise GanlabError(f"these spectra were made with window {ready.window!r}, not {window!r}")
-        return ready
-    kept: dict[str, list[Tensor]] = {}
-    low, high, shape = float("inf"), float("-inf"), (0, 0, 0)
-    for chunk in image_chunks(images):
-        ends = torch.aminmax(chunk)
-        low, high = min(low, float(ends.min)), max(high, float(ends.max))
-        shape = (chunk.shape[1], chunk.shape[2], chunk.shape[3])
-        values = dict(zip(PROFILES, spectra_of(luma(chunk), window)[1], strict=True))
-        for name, rows in {**values, **extra_profiles(chunk, NEEDED, window)}.items():
-            kept.setdefault(name, []).append(rows.cpu())
-    if not kept:
-        raise GanlabError("a set of images without an image has no spectrum")
-    profiles = {name: torch.cat(parts) for name, parts in kept.items()}
-    count = len(profiles["radial"])
-    return SpectrumStatistics(
-        count=count,
-        height=shape[1],
-        width=shape[2],
-        window=window or "none",
-        moments={name: Moments(count, rows.double().mean(0).numpy()) for name, rows in profiles.items()},
-        minimum=low,
-        maximum=high,
-        channels=shape[0],
-        profiles=profiles,
-        images=images if isinstance(images, Tensor) else None,
-    )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError, lookup
-from ganlab.spectra.accumulator import SpectrumAccumulator, profile_set
 from ganlab.spectra.deviation_metrics import DEVIATIONS, DeviationMetric, Grid, coordinates
 from ganlab.spectra.guards import (
     SpectralWarning,
@@ -33,8 +32,12 @@ from ganlab.spectra.resampling import (
 )
 from ganlab.spectra.set_metrics import SET_DEVIATIONS, Options, SetResult
 from ganlab.spectra.statistics import SpectrumStatistics
+from ganlab.spectra.summary import profile_set
 
-Images = Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics
+if TYPE_CHECKING:
+    from ganlab.spectra.accumulator import SpectrumAccumulator
+
+Images: TypeAlias = "Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ganlab.images import luma
 from ganlab.spectra.conventions import GANLAB, LUMA_FOUR_DIGITS
 from ganlab.spectra.decay import decay_profile
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums_of_orbits
+from ganlab.spectra.statistics import PROFILES, Moments, SpectrumStatistics
 from ganlab.spectra.transforms import (
     apply_window,
     as_convention,
@@ -24,6 +26,9 @@ from ganlab.spectra.transforms import (
     half_squares,
     radial_profile,
 )
+
+if TYPE_CHECKING:
+    from ganlab.spectra.accumulator import SpectrumAccumulator
 
 CHUNK_PIXELS = 2**19
 """Pixels transformed at a time, so that what follows the FFT finds its data in the cache."""
@@ -262,3 +267,62 @@ def dct_statistics(images: Tensor | Iterable[Tensor]) -> DctStatistics:
     mean = total / count
     variance = (square / count - mean.square()).clamp_min(0)
     return DctStatistics(count, mean.cpu().numpy(), variance.sqrt().cpu().numpy())
+
+
+NEEDED = ("jung2021", "durall2020", DECAY)
+"""Profiles that deviations use beside those every accumulator has."""
+
+
+@torch.no_grad()
+def profile_set(
+    images: Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics, window: str | None = None
+) -> SpectrumStatistics:
+    """The profiles of a set of images, from whatever form it comes in.
+
+    Give the result to ``spectral_deviation`` instead of the images to compare one real set with many others
+    without computing its profiles again.
+
+    Args:
+        images: float ``(N, 1 or 3, H, W)`` in [-1, 1]; batches of such; a ``SpectrumAccumulator`` (with
+            ``keep_profiles`` or ``reservoir`` for intervals, with ``conventions=("jung2021", "durall2020",
+            "decay")`` for every metric); or ``SpectrumStatistics``, which are returned.
+        window: as in ``power_spectrum``; accumulators bring their own.
+
+    Returns:
+        Statistics with the mean profiles and, where they were kept, those of every image.
+
+    Raises:
+        GanlabError: no image, wrong type, shape or channel count, unknown window; a window beside an
+            accumulator with another one.
+    """
+    if isinstance(images, SpectrumStatistics) or hasattr(images, "result"):
+        # An accumulator is known by what it gives: its class comes with torchmetrics, which takes seconds.
+        ready = images if isinstance(images, SpectrumStatistics) else images.result()
+        if window is not None and ready.window != window:
+            raise GanlabError(f"these spectra were made with window {ready.window!r}, not {window!r}")
+        return ready
+    kept: dict[str, list[Tensor]] = {}
+    low, high, shape = float("inf"), float("-inf"), (0, 0, 0)
+    for chunk in image_chunks(images):
+        ends = torch.aminmax(chunk)
+        low, high = min(low, float(ends.min)), max(high, float(ends.max))
+        shape = (chunk.shape[1], chunk.shape[2], chunk.shape[3])
+        values = dict(zip(PROFILES, spectra_of(luma(chunk), window)[1], strict=True))
+        for name, rows in {**values, **extra_profiles(chunk, NEEDED, window)}.items():
+            kept.setdefault(name, []).append(rows.cpu())
+    if not kept:
+        raise GanlabError("a set of images without an image has no spectrum")
+    profiles = {name: torch.cat(parts) for name, parts in kept.items()}
+    count = len(profiles["radial"])
+    return SpectrumStatistics(
+        count=count,
+        height=shape[1],
+        width=shape[2],
+        window=window or "none",
+        moments={name: Moments(count, rows.double().mean(0).numpy()) for name, rows in profiles.items()},
+        minimum=low,
+        maximum=high,
+        channels=shape[0],
+        profiles=profiles,
+        images=images if isinstance(images, Tensor) else None,
+    )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+
 import pytest
 import torch
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from ganlab.errors import GanlabError
 from ganlab.spectra import SpectralDeviation, spectral_deviation
@@ -65,3 +69,43 @@ def test_wrong_use_is_said():
     metric.update(images(0), real=True)
     with pytest.raises(GanlabError, match="cannot be added"):
         metric.update(torch.zeros(2, 3, 8, 8), real=True)
+
+
+def test_it_pickles_and_is_a_metric_that_waits_for_torchmetrics():
+    metric = SpectralDeviation(("mean_db",), size=(16, 16))
+    assert isinstance(metric, Metric)
+    metric.update(images(0), real=True)
+    metric.update(fakes(1), real=False)
+    assert pickle.loads(pickle.dumps(metric)).compute() == metric.compute()
+    # A process of its own: here torchmetrics has been imported.
+    code = "import sys, ganlab.spectra as s; s.spectral_deviation; sys.exit('torchmetrics' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_under_lightning():
+    import lightning
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.metric = SpectralDeviation(("mean_db",))
+            self.layer = torch.nn.Linear(1, 1)
+
+        def validation_step(self, batch, index):
+            self.metric.update(batch[0], real=True)
+            self.metric.update(fakes(index), real=False)
+
+        def on_validation_epoch_end(self):
+            self.log_dict(self.metric.compute())
+            self.metric.reset()
+
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images(0)), batch_size=12)
+    trainer = lightning.Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    found = trainer.validate(Module(), loader, verbose=False)[0]
+    expected = spectral_deviation(
+        images(0), torch.cat([fakes(0), fakes(1)]), metrics=("mean_db",), resamples=0
+    )
+    assert found["mean_db"] == pytest.approx(expected["mean_db"].value, rel=1e-5)

@@ -17,14 +17,14 @@ from ganlab.experiments.spectra.floors import MEAN_LOG_DB, Pair, floor_db
 from ganlab.experiments.spectra.options import SpectraOptions
 from ganlab.forensics import audit_sets
 from ganlab.images import to_float
-from ganlab.spectra import Moments, SpectrumAccumulator, SpectrumStatistics, radial_profile, summaries
-from ganlab.spectra.accumulator import NEEDED
+from ganlab.spectra import Moments, SpectrumStatistics, radial_profile, summaries
 from ganlab.spectra.guards import enlarged_warnings
 from ganlab.spectra.lattice import LEAST
 from ganlab.spectra.lattice_sums import SMALLEST as SMALLEST_LATTICE
 from ganlab.spectra.lattice_sums import LatticeSums
 from ganlab.spectra.rings import FloatArray
 from ganlab.spectra.statistics import PROFILES
+from ganlab.spectra.summary import NEEDED
 from ganlab.spectra.transforms import full_plane
 from ganlab.util.hashing import derive_seed
 from ganlab.util.progress import bar
@@ -65,6 +65,9 @@ class _Sums:
     def __init__(self, options: SpectraOptions) -> None:
         needed = (*(NEEDED if options.metrics == "all" else ()), options.convention)
         self.window, self.convention = options.window, options.convention
+        # Late: its class comes with torchmetrics, which a job that measures nothing need not wait for.
+        from ganlab.spectra import SpectrumAccumulator
+
         self.sample = SpectrumAccumulator(options.window, needed, dct=False, keep_profiles=True)
         self.rest: dict[str, Tensor] = {}
         self.rest_count = 0
