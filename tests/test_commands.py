@@ -64,6 +64,8 @@ def scaled(command: str) -> str:
         return f"{command} --limit 60 --seeds 1 --resamples 20" + (
             "" if "--bands" in command else " --bands 0"
         )
+    if verb == "reproduce" and len(command.split()) > 2:
+        return f"{command} --scale tiny"
     if verb == "spectra":
         return f"{command} --bootstrap 20"
     if verb == "patches":

@@ -19,7 +19,9 @@ def reproduce(
         list[str] | None, typer.Option(help="Your fakes, repeatable: images, zoo:NAME, a run, a generator.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Results folder.  [reproduced/NAME]")] = None,
-    scale: Annotated[str, typer.Option(help="small (minutes) or paper.")] = "small",
+    scale: Annotated[
+        str, typer.Option(help="small (minutes), paper, or tiny (seconds; for a look).")
+    ] = "small",
     seed: Annotated[int, typer.Option(min=0, help="Everything random follows from it.")] = 0,
     allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make all anew, also in another's place.")] = False,

@@ -70,7 +70,8 @@ def plan() -> Iterator[tuple[str, str, list[str]]]:
             for remedy, options in REMEDIES.items():
                 differs = f"upsampling {name}, {remedy}"
                 yield f"dcgan-{name}-{remedy}-s{seed}", differs, [f"model.upsampling={name}", *options, *tail]
-        for name in first:
+        # the last two are what `ganlab reproduce lecture` compares with bilinear
+        for name in (*first, "bicubic", "pixel_shuffle"):
             yield f"sngan-{name}-s{seed}", f"SNGAN, upsampling {name}", [
                 *SNGAN, f"model.upsampling={name}", *tail,
             ]  # fmt: skip

@@ -11,7 +11,9 @@ from ganlab.experiments.claims.registry import EXPERIMENTS
 from ganlab.experiments.claims.run import reproduce
 from ganlab.experiments.claims.setting import RECIPES, Scale
 
-TINY = Scale("tiny", images=48, steps=6, repeats=1, epochs=1, resamples=20, work=0.002, processes=1)
+TINY = Scale(
+    "tiny", images=48, steps=6, zoo=False, repeats=1, epochs=1, resamples=20, work=0.002, processes=1
+)
 
 
 @pytest.mark.slow
@@ -66,7 +68,7 @@ def test_an_unknown_name_is_named_with_the_nearest(ganlab, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["frank2020", "--scale", "huge"], "unknown scale 'huge': expected one of small, paper"),
+        (["frank2020", "--scale", "huge"], "unknown scale 'huge': expected one of tiny, small, paper"),
         (["frank2020", "--fake", "fakes"], "--fake with images needs --real"),
         (["frank2020", "--real", "nowhere"], "nowhere: no such file or folder"),
         (["frank2020", "--allow", "everything"], "unknown guard 'everything'"),
@@ -87,7 +89,7 @@ def test_the_zoo_gives_the_generators_at_small_scale(tmp_path):
 
     setting = Setting(tmp_path, SCALES["small"], names=("dcgan-nearest",))
     assert setting.sources == {"dcgan-nearest": "zoo:dcgan-nearest-s0"}
-    assert setting.zoo_name("dcgan-nearest", seed=77) is None
+    assert setting.in_zoo(["dcgan-nearest"], seed=77) is None
     assert not list(tmp_path.iterdir())
 
 
@@ -97,7 +99,9 @@ def test_own_images_in_the_place_of_the_zoos(tmp_path, photos):
 
     pixels = np.stack([np.asarray(Image.open(path)) for path in sorted(photos.iterdir())])
     np.save(tmp_path / "fake.npy", pixels[:, ::-1, ::2].repeat(2, axis=2))
-    small = Scale("tiny", images=48, steps=6, repeats=1, epochs=1, resamples=0, work=0.01, processes=1)
+    small = Scale(
+        "tiny", images=48, steps=6, zoo=False, repeats=1, epochs=1, resamples=0, work=0.01, processes=1
+    )
     allow = ("duplicates", "near_duplicates", "enlarged", "brightness")
     results = reproduce(
         "frank2020", tmp_path / "out", str(photos), [str(tmp_path / "fake.npy")], small, allow=allow

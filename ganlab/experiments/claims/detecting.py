@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
@@ -39,6 +40,7 @@ class Arena:
         fakes: sets of fakes.
         fractions: of train, validation and test.
         repeats: splits; those of the scale when absent.
+        allow: guards whose findings are tolerated beside the setting's.
 
     Raises:
         GanlabError: an unfair comparison.
@@ -52,21 +54,28 @@ class Arena:
         fakes: Sequence[ImageSet],
         fractions: tuple[float, float, float] = DEFAULT_FRACTIONS,
         repeats: int | None = None,
+        allow: Sequence[str] = (),
     ) -> None:
         real, *fakes = named_sets([real, *fakes])
         self.setting, self.key, self.fractions = setting, key, fractions
+        self.allow = (*setting.allow, *allow)
         self.seeds = range(setting.seed, setting.seed + (repeats or setting.scale.repeats))
-        self.checked = check(real, fakes, setting.allow)
+        self.checked = check(real, fakes, self.allow)
         self.sources = tuple(fake.name for fake in fakes)
         self.bench: Callable[[int], Bench] = cache(self._bench)
 
     @property
     def warnings(self) -> list[str]:
-        """What the guards found and were allowed to pass."""
-        return [f"{one.guard}: {one.message}" for one in self.checked.findings]
+        """What the guards found and were allowed to pass: the first of each, and how many there are."""
+        first = {one.guard: one.message for one in reversed(self.checked.findings)}
+        times = Counter(one.guard for one in self.checked.findings)
+        return [
+            f"{guard}: {first[guard]}" + (f"; {count - 1} more sets likewise" if count > 1 else "")
+            for guard, count in times.items()
+        ]
 
     def _bench(self, seed: int) -> Bench:
-        return make_bench(self.checked, seed, self.fractions, self.setting.allow)
+        return make_bench(self.checked, seed, self.fractions, self.allow)
 
     def transfer(
         self,
@@ -85,7 +94,7 @@ class Arena:
         work = [(seed, system, row) for seed in self.seeds for system in chosen for row in picked]
         records: list[Record] = []
         for seed, system, row in bar(work, total=len(work), desc=self.key, unit="detector"):
-            name = f"{self.key}-{seed}-{_file(system.name)}-{_file(row)}"
+            name = f"{self.key}-{seed}-{system.name}-{row}"
             make = partial(self._row, seed, system, row, picked[row], perturbations or {})
             values = self.setting.once(name, make)
             records += map(Record.from_json, values)
@@ -111,7 +120,7 @@ class Arena:
         """One system on one source with so many training images in all; too large counts are left out."""
         records: list[Record] = []
         for seed in self.seeds:
-            name = f"{self.key}-sizes-{seed}-{_file(system.name)}-{_file(source)}"
+            name = f"{self.key}-sizes-{seed}-{system.name}-{source}"
             values = self.setting.once(name, partial(self._sizes, seed, system, source, counts))
             records += map(Record.from_json, values)
         return records
@@ -125,11 +134,6 @@ class Arena:
             fitted = fit(bench, system, source, [source], seed, count)
             records.append(measure(fitted, test, "size", source, 0, str(count)).as_json())
         return records
-
-
-def _file(name: str) -> str:
-    """A name without what file systems do not take."""
-    return "".join(letter if letter.isalnum() or letter in "._+" else "-" for letter in name)
 
 
 def accuracy(records: Iterable[Record], **fields: object) -> Interval:

@@ -21,7 +21,7 @@ VERDICTS = {
     STANDS: "measured on several seeds or sets beyond the null, as stated",
     AT_THIS_SCALE: "measured as stated, on small networks and images, or on one generator of a kind",
     SHARPENED: "true in part: what was measured says more exactly of what it holds",
-    REFUTED: "the measurement contradicts it",
+    REFUTED: "this measurement contradicts it",
     UNDECIDED: "the intervals leave both open",
 }
 """Verdict -> what it takes."""

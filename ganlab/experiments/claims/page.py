@@ -29,14 +29,12 @@ def page(folder: Path) -> Page:
     try:
         verdict = f"{results['verdict']}: {VERDICTS[results['verdict']]}"
         judged = [
-            *(["published", entry["text"], entry["source"]] for entry in results["published"]),
-            *(["here", sentence, ""] for sentence in results["here"]),
-            ["verdict", f"{verdict}. {results['because']}", ""],
+            *(f"Published ({entry['source']}): {entry['text']}." for entry in results["published"]),
+            *(f"Here: {sentence}" for sentence in results["here"]),
+            f"Verdict: {verdict}. {results['because']}",
         ]
         sections = [
-            Section("Published, here, verdict", tables=[
-                Table(["", "what", "where it was read"], judged, left=(0, 1, 2)),
-            ]),
+            Section("Published, here, verdict", judged),
             *(
                 Section(
                     part["title"], part["text"], [_table(table) for table in part["tables"]],

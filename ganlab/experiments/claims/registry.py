@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from ganlab.experiments.claims import frank2020
+from ganlab.experiments.claims import (
+    chandrasegaran2021,
+    durall2019,
+    durall2020,
+    frank2020,
+    jung2021,
+    lecture,
+    schwarz2021,
+)
 from ganlab.experiments.claims.outcome import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "lecture": lecture.EXPERIMENT,
     "frank2020": frank2020.EXPERIMENT,
+    "durall2019": durall2019.EXPERIMENT,
+    "durall2020": durall2020.EXPERIMENT,
+    "jung2021": jung2021.EXPERIMENT,
+    "chandrasegaran2021": chandrasegaran2021.EXPERIMENT,
+    "schwarz2021": schwarz2021.EXPERIMENT,
 }
 """Name -> experiment, in the order of ``ganlab reproduce``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,15 +32,22 @@ from ganlab.util.signals import Terminated
 
 RUNS, KEPT = "runs", "kept"
 """Folders below the results: trainings, which go on, and what was measured already."""
-BASE = "small32"
-COMMON = (
-    "training.same_start=true", "model.generator.z_dim=64", "training.threads=1", "data.num_images=10000",
-)  # fmt: skip
-"""What all generators have in common, as those of the zoo do."""
-_SNGAN = (
-    "model.architecture=sngan", "loss.adversarial=hinge", "optimizer.betas=[0.0, 0.9]", "optimizer.lr=1e-3",
-    "optimizer.lr_discriminator=1e-3", "model.generator.width=32", "model.discriminator.width=32",
-)  # fmt: skip
+SMALL: dict[str, tuple[str, ...]] = {
+    "dcgan": (
+        "training.same_start=true", "model.generator.z_dim=64", "training.threads=1", "data.num_images=10000",
+    ),
+    "sngan": (
+        "training.same_start=true", "model.generator.z_dim=64", "training.threads=1", "data.num_images=10000",
+        "model.architecture=sngan", "loss.adversarial=hinge", "optimizer.betas=[0.0, 0.9]",
+        "optimizer.lr=1e-3", "optimizer.lr_discriminator=1e-3", "model.generator.width=32",
+        "model.discriminator.width=32",
+    ),
+}  # fmt: skip
+"""Family -> what it changes in the preset `small32`: the commands of the zoo."""
+PAPER = {"dcgan": "dcgan64", "sngan": "sngan32-pfnet"}
+"""Family -> the preset of its published size, for photographs."""
+PHOTOGRAPHS = ("data.source=imagewoof", "data.path=null", "data.download=true")
+"""What is trained on at paper scale without ``--real``."""
 _OPERATORS = (
     "transposed", "nearest", "bilinear", "bicubic", "pixel_shuffle", "bed_of_nails", "binomial", "kaiser",
     "bilinear_align_corners",
@@ -53,17 +60,15 @@ _REMEDIES = {
 RECIPES: dict[str, tuple[str, ...]] = {
     **{f"dcgan-{name}": (f"model.upsampling={name}",) for name in _OPERATORS},
     **{
-        f"dcgan-{name}-{remedy}": (f"model.upsampling={name}", option)
+        f"{family}-{name}-{remedy}": (f"model.upsampling={name}", option)
+        for family in SMALL
         for name in ("transposed", "bilinear")
         for remedy, option in _REMEDIES.items()
     },
-    **{
-        f"sngan-{name}": (*_SNGAN, f"model.upsampling={name}")
-        for name in ("transposed", "nearest", "bilinear", "bicubic", "pixel_shuffle")
-    },
+    **{f"sngan-{name}": (f"model.upsampling={name}",) for name in _OPERATORS},
 }
-"""Name of a generator -> what it changes in the preset `small32` with `COMMON`. The zoo has some, with a
-seed behind the name; the others are trained in the same way."""
+"""Name of a generator -> what it changes in its family's configuration. The zoo has some of them, with a seed
+behind the name; the others are trained in the same way."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ class Scale:
     Attributes:
         name: for the record.
         images: of each set.
-        steps: of each training; None: those of the recipe.
+        steps: of each training that happens here.
+        zoo: whether the zoo's generators are taken where it has all that are compared.
         repeats: of splits and detectors.
         epochs: of networks that detect, at most.
         resamples: of bootstraps and permutations.
@@ -83,7 +89,8 @@ class Scale:
 
     name: str
     images: int
-    steps: int | None
+    steps: int
+    zoo: bool
     repeats: int
     epochs: int
     resamples: int
@@ -92,10 +99,14 @@ class Scale:
 
 
 SCALES = {
-    "small": Scale("small", images=1000, steps=None, repeats=3, epochs=15, resamples=300, work=0.1),
-    "paper": Scale("paper", images=10_000, steps=50_000, repeats=10, epochs=50, resamples=1000, work=1.0),
+    "tiny": Scale("tiny", images=60, steps=6, zoo=True, repeats=1, epochs=1, resamples=20, work=0.002),
+    "small": Scale("small", images=1000, steps=600, zoo=True, repeats=3, epochs=15, resamples=300, work=0.1),
+    "paper": Scale(
+        "paper", images=10_000, steps=50_000, zoo=False, repeats=10, epochs=50, resamples=1000, work=1.0
+    ),
 }
-"""Minutes on two cores from the zoo; days, or a GPU, with networks and counts near the published ones."""
+"""tiny: seconds, to see what comes out; its verdicts mean nothing. small: minutes on two cores, from the zoo.
+paper: days, or a GPU, with networks and counts near the published ones."""
 
 
 class Setting:
@@ -122,81 +133,96 @@ class Setting:
             raise GanlabError("--fake with images needs --real: the photos that they are held against")
 
     @property
+    def at_paper_scale(self) -> bool:
+        """Whether networks and data are those of the papers rather than small ones."""
+        return self.scale.name == "paper"
+
+    @property
     def default(self) -> bool:
         """Whether the images are this installation's own: glyphs."""
-        return self._real is None
+        return self._real is None and not self.at_paper_scale
 
     @property
     def allow(self) -> tuple[str, ...]:
-        """Guards that tolerate: of glyphs the one that takes their middle for JPEG's grid."""
-        return (*self._allow, "jpeg_grid") if self.default else self._allow
+        """Guards whose findings are tolerated.
+
+        Of glyphs: what takes their middle for JPEG's grid, and that one latent looks alike in two generators.
+        """
+        return (*self._allow, "jpeg_grid", "near_duplicates") if self.default else self._allow
 
     def identity(self) -> dict[str, Any]:
         """What the results depend on, as JSON values; trains nothing."""
-        own = {} if self._fakes else {name: self._origin(name) for name in self.names}
+        ready = self.in_zoo(self.names) or {}
+        own = {name: sha256_file(generator_file(source)) for name, source in ready.items()}
+        if not ready:
+            own = {name: " ".join(lookup(RECIPES, name, "generator")) for name in self.names}
         return {
             "scale": {key: value for key, value in asdict(self.scale).items() if key != "processes"},
             "seed": self.seed,
             "real": None if self._real is None else self._opened_real.fingerprint(),
             "fakes": [_fingerprint(text, self.scale.images) for text in self._fakes],
-            "generators": own,
+            "generators": {} if self._fakes else own,
         }
 
-    def config(self, name: str, seed: int | None = None, changes: Sequence[str] = ()) -> Config:
+    def config(self, name: str, changes: Sequence[str] = ()) -> Config:
         """How a generator of `RECIPES` is trained, on the user's reals where there are some.
 
         Args:
             name: a key of `RECIPES`.
-            seed: of the training; the setting's own when absent.
             changes: further overrides.
 
         Raises:
             GanlabError: an unknown name or override.
         """
-        overrides = [*COMMON, *lookup(RECIPES, name, "generator"), *changes]
+        family = name.partition("-")[0]
+        chosen = [*lookup(RECIPES, name, "generator"), *changes]
+        base, overrides = ("small32", [*SMALL[family], *chosen])
+        if self.at_paper_scale:
+            base, overrides = (PAPER[family], [*PHOTOGRAPHS, *chosen])
         if self._real is not None:
             path, _, part = self._real.partition("@")
             kind = "pack" if path.endswith(".npz") or is_pack(Path(path)) else "folder"
             overrides += [f"data.source={kind}", f"data.path={path}", "data.num_images=null"]
             if part:
                 raise GanlabError(f"--real {self._real}: a training takes the whole set; leave @{part} out")
-        if self.scale.steps is not None:
-            overrides.append(f"training.steps={self.scale.steps}")
-        return load(BASE, [*overrides, f"seed={self.seed if seed is None else seed}"])
+        overrides.append(f"training.steps={self.scale.steps}")
+        return load(base, [*overrides, f"seed={self.seed}"])
 
-    def zoo_name(self, name: str, seed: int | None = None) -> str | None:
-        """``zoo:NAME`` of a generator that need not be trained; None where it has to be."""
-        full = f"{name}-s{self.seed if seed is None else seed}"
-        usable = self.default and self.scale.steps is None and full in zoo.names()
-        return f"{zoo.PREFIX}{full}" if usable else None
+    def in_zoo(self, names: Iterable[str], seed: int | None = None) -> dict[str, str] | None:
+        """``zoo:NAME`` of all these generators; None where the zoo lacks one, or reals or scale are others.
 
-    def generators(self, wanted: Mapping[str, tuple[str, int, Sequence[str]]]) -> dict[str, str]:
-        """Generators by name: the zoo's where it has them, the others trained, several at a time.
+        Those of the zoo were trained for longer than a training takes here, so that the two do not mix.
+        """
+        own = self.seed if seed is None else seed
+        full = {name: f"{name}-s{own}" for name in names}
+        usable = self._real is None and self.scale.zoo and set(full.values()) <= set(zoo.names())
+        return {name: f"{zoo.PREFIX}{file}" for name, file in full.items()} if usable else None
+
+    def trained(self, wanted: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, str]:
+        """Generators that are trained here, several at a time; finished ones are left alone.
 
         Args:
-            wanted: name here -> recipe, seed, further overrides.
+            wanted: name here -> recipe, further overrides.
 
         Returns:
-            Name -> ``zoo:NAME`` or run folder.
+            Name -> run folder.
 
         Raises:
-            GanlabError: a training failed or was stopped; the same command goes on.
+            GanlabError: a training failed.
+            KeyboardInterrupt: or Terminated, when asked to stop; the same command goes on.
         """
-        found: dict[str, str] = {}
-        jobs = []
-        for name, (recipe, seed, changes) in wanted.items():
-            ready = None if changes else self.zoo_name(recipe, seed)
-            folder = self.place / RUNS / name
-            found[name] = ready or str(folder)
-            if ready is None:
-                jobs.append(Job(self.config(recipe, seed, changes), folder))
+        folders = {name: self.place / RUNS / file_name(name) for name in wanted}
+        jobs = [
+            Job(self.config(recipe, changes=changes), folders[name])
+            for name, (recipe, changes) in wanted.items()
+        ]
         train_all(jobs, self.scale.processes)
-        return found
+        return {name: str(folder) for name, folder in folders.items()}
 
     def named(self, names: Sequence[str], seed: int | None = None) -> dict[str, str]:
-        """Generators of `RECIPES` by their names, each with this seed."""
-        own = self.seed if seed is None else seed
-        return self.generators({name: (name, own, ()) for name in names})
+        """Generators of `RECIPES` by their names: the zoo's where it has all of them, else trained here."""
+        found = self.in_zoo(names, seed)
+        return found or self.trained({name: (name, ()) for name in names})
 
     def fake(self, source: str, name: str, seed: int = 0) -> ImageSet:
         """Images of a generator, as many as the scale says: ``seed`` is that of the latents."""
@@ -239,7 +265,7 @@ class Setting:
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """JSON values that are computed once and kept, so that a killed experiment goes on behind them."""
-        file = self.place / KEPT / f"{name}.json"
+        file = self.place / KEPT / f"{file_name(name)}.json"
         if not file.is_file():
             write_json(file, make())
         return read_json(file)
@@ -249,10 +275,10 @@ class Setting:
         assert self._real is not None
         return open_image_set(self._real, self.scale.images)
 
-    def _origin(self, name: str) -> str:
-        """The hash of a zoo file, or the recipe of what is trained."""
-        ready = self.zoo_name(name)
-        return sha256_file(generator_file(ready)) if ready else " ".join(lookup(RECIPES, name, "generator"))
+
+def file_name(name: str) -> str:
+    """A name without what file systems or people do not take."""
+    return "".join(letter if letter.isalnum() or letter in "._+=" else "-" for letter in name)
 
 
 def pixels(images: ImageSet) -> UInt8Array:
