@@ -11,10 +11,10 @@ from ganlab.config.schema import Config
 from ganlab.config.yaml12 import core_tag
 
 BYSTANDERS: tuple[str, ...] = (
-    "out", "data.cache", "data.download", "training.device", "training.threads", "training.max_minutes",
-    "logging",
+    "out", "data.cache", "data.download", "training.device", "training.compile_mode", "training.tf32",
+    "training.deterministic", "training.threads", "training.max_minutes", "logging",
 )  # fmt: skip
-"""Keys (or sections) that change where, how fast or how visibly a run computes, but not what."""
+"""Keys (or sections) that change where, how fast, how rounded or how visibly a run computes, but not what."""
 
 
 def _flow_list(dumper: Any, value: Any) -> yaml.Node:

@@ -299,8 +299,17 @@ class TrainingConfig(Section):
     """bf16: mixed precision on CUDA."""
     compile: bool = False
     """torch.compile both networks (minutes at the start, faster steps on CUDA)."""
+    compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    """Of ``compile``. reduce-overhead: CUDA graphs, for steps of many small kernels; max-autotune: also tries
+    kernels out (many minutes)."""
     channels_last: bool = True
     """Memory layout of the networks; the numbers stay the same up to rounding."""
+    tf32: bool = True
+    """On CUDA, convolutions and products of float32 round their factors to TensorFloat-32's 10 bits, about
+    1e-3 relative; false: full float32."""
+    deterministic: bool = False
+    """On CUDA, kernels that give the same bits every time, for exact resume; false: cuDNN tries out which
+    convolution is the fastest, and sums may be in any order."""
     threads: Threads | None = None
     """CPU threads; torch's choice when absent."""
     max_minutes: float | None = Field(None, gt=0)

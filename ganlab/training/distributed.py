@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ganlab.config.schema import TrainingConfig
-from ganlab.device import choose_device
+from ganlab.device import choose_device, set_cuda_arithmetic
 from ganlab.errors import GanlabError
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -42,7 +42,7 @@ class Placement:
 
 
 def place(training: TrainingConfig, local_rank: int = 0) -> Placement:
-    """Choose the device and set torch's CPU threads.
+    """Choose the device, set torch's CPU threads, and on CUDA how it rounds.
 
     Raises:
         GanlabError: the device is not on this machine, or bf16 is asked for elsewhere than on CUDA.
@@ -54,6 +54,7 @@ def place(training: TrainingConfig, local_rank: int = 0) -> Placement:
         torch.set_num_threads(training.threads)
     if device.type == "cuda":
         device = torch.device("cuda", local_rank)
+        set_cuda_arithmetic(training.tf32, training.deterministic)
     threads = torch.get_num_threads()
     return Placement(device, training.precision == "bf16", training.channels_last, threads, reason)
 
@@ -65,6 +66,8 @@ class World:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    host: dist.ProcessGroup | None = None
+    """Where tensors of the device travel by NCCL: a group beside it for what lies in ordinary memory."""
 
     @property
     def is_main(self) -> bool:
@@ -76,12 +79,12 @@ class World:
         if self.size > 1:
             dist.barrier()
 
-    def share(self, flag: bool, device: torch.device) -> bool:
-        """Whether the flag is up in any process; all must call it."""
+    def share(self, flag: bool) -> bool:
+        """Whether the flag is up in any process; all must call it. No device is waited for."""
         if self.size == 1:
             return flag
-        value = torch.tensor(float(flag), device=device)
-        dist.all_reduce(value, op=dist.ReduceOp.MAX)
+        value = torch.tensor(float(flag))
+        dist.all_reduce(value, op=dist.ReduceOp.MAX, group=self.host)
         return bool(value.item())
 
     def rows(self, total: int) -> slice:
@@ -110,7 +113,9 @@ def join_world(cuda: bool) -> World:
             f"WORLD_SIZE={os.environ['WORLD_SIZE']} is set, but torchrun's other variables are not usable "
             f"({error}); start with torchrun, or unset WORLD_SIZE"
         ) from error
-    return World(dist.get_rank(), size, local_rank)
+    # Beside NCCL's processes, which is what the type of `new_group` leaves open: every process is in it.
+    host: Any = dist.new_group(backend="gloo") if cuda else None
+    return World(dist.get_rank(), size, local_rank, host)
 
 
 def leave_world(world: World) -> None:
@@ -131,8 +136,15 @@ def parallel(module: nn.Module, world: World, device: torch.device) -> nn.Module
 
 
 def synchronised(module: Module, world: World) -> Module:
-    """The module with batch statistics over all processes; unchanged for one process."""
-    return share_batch_norm(module) if world.size > 1 else module
+    """The module with batch statistics over all processes; unchanged for one process.
+
+    torch's own layer computes on CUDA only; `ProcessBatchNorm` is the same for processes of the CPU.
+    """
+    if world.size == 1:
+        return module
+    if world.host is not None:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-any-return, no-untyped-call]
+    return share_batch_norm(module)
 
 
 def share_batch_norm(module: Module) -> Module:

@@ -30,6 +30,9 @@ from ganlab.training.step import Losses, Trainer
 from ganlab.util.progress import bar
 from ganlab.util.signals import StopRequest
 
+SHARED_EVERY = 10
+"""Steps after which processes on CUDA ask each other whether to stop."""
+
 
 class DivergedError(GanlabError):
     """A loss is no longer finite; the run would diverge again.
@@ -145,8 +148,10 @@ class Run:
             progress = bar(total=steps, initial=start, desc=self.run.path.name, unit="step")
         done, late = start, False
         with StopRequest() as stop, progress:
-            # A signal to one process, or its clock, stops all of them, after the same step.
-            while done < end and not self.world.share(stop.number is not None or late, self.placement.device):
+            # A signal to one process, or its clock, stops all of them, after the same step. On CUDA they
+            # agree on it only now and then: they would else wait for each other at every step.
+            every = SHARED_EVERY if self.world.host is not None else 1
+            while done < end and (done % every or not self.world.share(stop.number is not None or late)):
                 self.step(done)
                 done += 1
                 progress.update()

@@ -49,6 +49,11 @@ def banner(
     """The first lines of a run, in the order in which people ask: where, how, on what, how large."""
     training, images, side = config.training, data.description, config.model.image_size
     precision = "bf16 autocast" if placement.bf16 else "fp32"
+    if placement.device.type == "cuda":
+        precision += f", TF32 {'on' if training.tf32 else 'off'}"
+        precision += ", deterministic kernels" if training.deterministic else ""
+    if training.compile:
+        precision += f", compiled ({training.compile_mode})"
     layout = "channels-last" if placement.channels_last else "channels-first"
     skipped = f", {images['skipped']} files skipped" if images.get("skipped") else ""
     calls = (

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ganlab.config.schema import Config, OptimizerConfig
+from ganlab.config.schema import Config, OptimizerConfig, TrainingConfig
 from ganlab.errors import GanlabError
 from ganlab.losses import SpectralLosses, build_spectral_losses
 from ganlab.models import (
@@ -57,10 +57,17 @@ class MovingAverage(Generic[Network]):
 
 @dataclass
 class Players:
-    """Who plays, each network with the face that an update calls (as it is, in DDP, or compiled)."""
+    """Who plays, each network with two faces: as it is or compiled, and the same in DDP.
+
+    DDP waits for gradients of the weights after every call: it is only for calls that bring them.
+    """
 
     generator: Generator
     discriminator: Discriminator
+    generator_face: nn.Module
+    """For calls without gradients of its weights."""
+    discriminator_face: nn.Module
+    """The same."""
     generator_call: nn.Module
     discriminator_call: nn.Module
     generator_optimizer: torch.optim.Adam
@@ -162,11 +169,16 @@ def make_players(config: Config, placement: Placement, world: World) -> Players:
     if second is not None:
         judges = nn.ModuleList([discriminator, second.to(placement.device)])
     options = config.optimizer
+    (generator_face, generator_call), (discriminator_face, discriminator_call) = (
+        faces(network, config.training, placement, world) for network in (generator, discriminator)
+    )
     return Players(
         generator=generator,
         discriminator=discriminator,
-        generator_call=_callable(generator, config, placement, world),
-        discriminator_call=_callable(discriminator, config, placement, world),
+        generator_face=generator_face,
+        discriminator_face=discriminator_face,
+        generator_call=generator_call,
+        discriminator_call=discriminator_call,
         generator_optimizer=adam(generator, options.lr, options, placement),
         discriminator_optimizer=adam(judges, options.lr_discriminator or options.lr, options, placement),
         average=average,
@@ -206,7 +218,19 @@ def set_learning_rates(players: Players, config: Config, step: int) -> None:
             group["lr"] = lr * factor
 
 
-def _callable(network: nn.Module, config: Config, placement: Placement, world: World) -> nn.Module:
-    """The network as an update calls it; its weights and its state dict are the network's own."""
-    face = parallel(network, world, placement.device)
-    return torch.compile(face) if config.training.compile else face  # type: ignore[return-value]
+def faces(
+    network: nn.Module, training: TrainingConfig, placement: Placement, world: World
+) -> tuple[nn.Module, nn.Module]:
+    """The network as an update calls it without and with gradients of its weights, compiled where asked for.
+
+    Its weights and its state dict stay the network's own.
+    """
+
+    def compiled(module: nn.Module) -> nn.Module:
+        if not training.compile:
+            return module
+        # A run has two sizes of batches at most: kernels for each are faster than kernels for any.
+        return torch.compile(module, mode=training.compile_mode, dynamic=False)  # type: ignore[return-value]
+
+    alone = compiled(network)
+    return alone, alone if world.size == 1 else compiled(parallel(network, world, placement.device))

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._functorch import config as functorch_config
 
 from ganlab.config.schema import Config, SpectralDiscriminatorConfig
 from ganlab.data import BatchReader
+from ganlab.device import to_device
 from ganlab.errors import lookup
 from ganlab.images import to_float
 from ganlab.losses import (
@@ -83,6 +85,9 @@ class Trainer:
         self._last_real: tuple[int, Tensor] | None = None
         self.augmentations = config.training.augment
         self._numbers = numbers_needed(self.augmentations)
+        if config.training.compile and (self.second is not None or players.spectral_losses is not None):
+            # Gradients are compared by going backward twice; compiled code else reuses what the first needed.
+            functorch_config.donated_buffer = False
         self.pairs: BatchReader | None = None
         if self.adversarial.paired:
             # Reals that the discriminator has not just been updated on, one for each fake (R3GAN's code).
@@ -95,6 +100,7 @@ class Trainer:
         Returns:
             The losses, whose sum was minimised, then the mean logits of reals and fakes.
         """
+        self._begin()
         players, second = self.players, self.second
         batch = self.reader.batch(index)
         real = batch.images.to(memory_format=self.placement.memory_format)
@@ -104,7 +110,7 @@ class Trainer:
         with self.placement.autocast():
             # The fakes are data here: no gradient, hence not through DDP, which would wait for one.
             with torch.no_grad():
-                fake = players.generator(z, classes)
+                fake = players.generator_face(z, classes)
             shown = self._augmented(real, "real", index), self._augmented(fake, "fake", index)
             on_real, on_fake = self._logits(*shown, batch.labels, classes)
             if second is None:
@@ -133,6 +139,7 @@ class Trainer:
             The losses, whose sum was minimised, then gradient ratios where they are due, and the unweighted
             distances of the spectral losses.
         """
+        self._begin()
         players, training = self.players, self.config.training
         count = training.generator_batch_size or training.batch_size
         z, classes = self._inputs("generator", index, count)
@@ -143,11 +150,12 @@ class Trainer:
             with self.placement.autocast():
                 fake = players.generator_call(z, classes)
                 # Not through DDP either: the discriminator's weights are frozen, there is nothing to average.
-                on_fake = players.discriminator(self._augmented(fake, "generator", index), classes).float()
+                shown = self._augmented(fake, "generator", index)
+                on_fake = players.discriminator_face(shown, classes).float()
                 on_real = None
                 if pairs is not None:
                     real = self._augmented(pairs.images, "generator/real", index)
-                    on_real = players.discriminator(real, classes).float()
+                    on_real = players.discriminator_face(real, classes).float()
                 if self.second is None:
                     losses = {"generator/adversarial": self.adversarial.generator(on_fake, on_real)}
                 else:
@@ -173,13 +181,18 @@ class Trainer:
         several = second or self.players.spectral_losses is not None
         return several and (step + 1) % self.config.logging.gradients_every == 0
 
+    def _begin(self) -> None:
+        """What CUDA graphs have put out belongs to the last update: its memory may be used again."""
+        if self.config.training.compile and self.placement.device.type == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+
     def _inputs(self, stream: str, index: int, count: int) -> tuple[Tensor, Tensor | None]:
         """This process's rows of the global batch of latents and classes to be made."""
         seed, rows, model = self.config.seed, self.world.rows(count), self.config.model
         z = latents(seed, stream, index, count, model.generator.z_dim)[rows]
         classes = labels(seed, stream, index, count, model.num_classes)
         device = self.placement.device
-        return z.to(device, non_blocking=True), None if classes is None else classes[rows].to(device)
+        return to_device(z, device), None if classes is None else to_device(classes[rows], device)
 
     def _augmented(self, images: Tensor, stream: str, index: int) -> Tensor:
         """The images as the discriminator sees them, by this process's rows of the global batch's numbers."""
@@ -188,7 +201,7 @@ class Trainer:
         draw = generator_for(self.config.seed, f"augment/{stream}", index)
         numbers = torch.rand((len(images) * self.world.size, self._numbers), generator=draw)
         rows = self.world.rows(len(numbers))
-        return augment(images, self.augmentations, numbers[rows].to(images.device))
+        return augment(images, self.augmentations, to_device(numbers[rows], images.device))
 
     def _logits(
         self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
@@ -209,7 +222,8 @@ class Trainer:
             spread = gather_rows(real).std()
 
         def main(images: Tensor) -> Tensor:
-            # The gradient is taken at the image before its augmentation, as R3GAN does.
+            # The gradient is taken at the image before its augmentation, as R3GAN does; and by the network
+            # itself, because torch.compile has no derivative of a gradient.
             shown = self._augmented(images, "penalty", index)
             logits: Tensor = self.players.discriminator(shown, real_labels)
             return logits
@@ -219,7 +233,7 @@ class Trainer:
 
             def uniform(shape: tuple[int, ...]) -> Tensor:
                 whole = torch.rand((shape[0] * self.world.size, *shape[1:]), generator=draw)
-                return whole[self.world.rows(len(whole))].to(self.placement.device)
+                return to_device(whole[self.world.rows(len(whole))], self.placement.device)
 
             return self.penalty_weight * self.penalty.penalty(critic, real, fake, uniform, spread)
 

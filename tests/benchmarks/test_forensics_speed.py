@@ -5,10 +5,11 @@ import time
 
 import numpy as np
 import pytest
-import scipy.ndimage
 import torch
 
 from ganlab.data.imageset import array_image_set
+from ganlab.experiments.bench.measure import loop_traces, smooth_grey, traces
+from ganlab.experiments.bench.run import line
 from ganlab.forensics import convolutional_traces, extract_many, make_detector, make_feature
 from ganlab.images import to_float
 
@@ -63,57 +64,23 @@ def straightforward_em(channel, size, tolerance=1e-2, max_iterations=100):
     return kernel
 
 
-def blas_em(channel, size, tolerance=1e-2, max_iterations=100):
-    """One channel in 0..255, its neighbours as a matrix: BLAS makes the normal equations."""
-    window = np.lib.stride_tricks.sliding_window_view(channel, (size, size)).reshape(-1, size**2)
-    middle, a = size**2 // 2, size // 2
-    design, pixel = np.delete(window, middle, axis=1), window[:, middle]
-    cells = [(s, t) for s in range(-a, a + 1) for t in range(-a, a + 1) if (s, t) != (0, 0)]
-    kernel = np.array([0.25 if abs(s) + abs(t) == 1 else 0.0 for s, t in cells])
-    residual = pixel - design @ kernel
-    sigma = np.sqrt(np.mean(residual**2))
-    for _ in range(max_iterations):
-        density = np.exp(-(residual**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
-        weight = density / (density + 1 / 256)
-        weighted = design * weight[:, None]
-        new = np.linalg.solve(weighted.T @ design, weighted.T @ pixel)
-        residual = pixel - design @ new
-        sigma = np.sqrt(np.sum(weight * residual**2) / np.sum(weight))
-        moved, kernel = np.linalg.norm(new - kernel), new
-        if moved < tolerance:
-            break
-    return kernel
-
-
 @pytest.mark.parametrize("size", [3, 5, 7])
 def test_batched_traces_against_a_loop_that_uses_blas(size):
     """Processor time of all threads, medians [quartiles]; both spend most of it in the same products."""
-    rng = np.random.default_rng(0)
-    field = scipy.ndimage.gaussian_filter(rng.standard_normal((64, 3, 64, 64)), (0, 0, 1, 1))
-    grey = np.clip(128 + 150 * field + 2 * rng.standard_normal(field.shape), 0, 255).round()
-    images = torch.from_numpy(grey / 127.5 - 1).float()
     torch.set_num_threads(1)
-    ratios = []
-    for _ in range(9):
-        start = time.process_time()
-        convolutional_traces(images, size)
-        middle = time.process_time()
-        for channel in grey[0]:
-            blas_em(channel, size)
-        ratios.append((time.process_time() - middle) / 3 / ((middle - start) / 192))
-    low, median, high = np.percentile(ratios, [25, 50, 75])
-    print(f"traces {size}x{size}: {median:.1f} [{low:.1f}, {high:.1f}] times faster than a loop with BLAS")
+    measured = traces(size, 64, torch.device("cpu"))
+    print(line(measured))
+    grey = smooth_grey(1)
+    images = torch.from_numpy(grey / 127.5 - 1).float()
     np.testing.assert_allclose(
-        convolutional_traces(images[:1], size).kernels[0, 0], blas_em(grey[0, 0], size), atol=1e-3
+        convolutional_traces(images, size).kernels[0, 0], loop_traces(grey[0, 0], size), atol=1e-3
     )
-    assert median >= 0.6
+    assert measured["median"] >= 0.6
 
 
 @pytest.mark.parametrize("size", [3, 5, 7])
 def test_batched_traces_against_per_image_em(size):
-    rng = np.random.default_rng(0)
-    field = scipy.ndimage.gaussian_filter(rng.standard_normal((128, 3, 64, 64)), (0, 0, 1, 1))
-    grey = np.clip(128 + 150 * field + 2 * rng.standard_normal(field.shape), 0, 255).round()
+    grey = smooth_grey(128)
     images = torch.from_numpy(grey / 127.5 - 1).float()
     ours = best_threads(lambda: convolutional_traces(images, size), 5) / len(images)
     few = 2 if size > 3 else 6

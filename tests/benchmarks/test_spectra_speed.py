@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from ganlab.experiments.bench.measure import fft_ratio
+from ganlab.experiments.bench.run import line
 from ganlab.spectra import (
     DEVIATIONS,
     SpectrumAccumulator,
@@ -45,22 +47,11 @@ def images_of(size, channels=1):
     return torch.rand(BATCHES[size], channels, size, size) * 2 - 1
 
 
-def ratio_to_fft(images, action, what, rounds=150):
+def ratio_to_fft(images, action, what):
     """Median of (time of the action) / (time of ``rfft2`` of these images), printed with its quartiles."""
-    torch.set_num_threads(1)
-    ratios, ffts = [], []
-    for _ in range(rounds):
-        start = time.thread_time()
-        torch.fft.rfft2(images)
-        middle = time.thread_time()
-        action()
-        ffts.append(middle - start)
-        ratios.append((time.thread_time() - middle) / ffts[-1])
-    low, median, high = np.percentile(ratios, [25, 50, 75])
-    each = np.median(ffts) / len(images) * 1e6
-    ratio = f"{median:.2f} [{low:.2f}, {high:.2f}]"
-    print(f"\n{what}, {tuple(images.shape)}: {ratio} FFTs of {each:.1f} us an image")
-    return median
+    measured = fft_ratio(what, images, action)
+    print(f"\n{line(measured)} of {measured['fft_us_per_image']:.1f} us an image")
+    return measured["median"]
 
 
 @pytest.mark.parametrize("size", BATCHES)

@@ -7,10 +7,6 @@ Ratios are medians over pairs that take turns, so that a noisy machine slows bot
 
 from __future__ import annotations
 
-import statistics
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -20,13 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganlab.config import load
 from ganlab.data import load_training_images
+from ganlab.experiments.bench.measure import bare_step, loop_step, turns
 from ganlab.models import build_discriminator, build_generator
-from ganlab.training.checkpoint import RunFolder
 from ganlab.training.distributed import World, place
-from ganlab.training.loop import Run, make_reader
-from ganlab.training.monitor import Monitor
 from ganlab.training.players import make_players
-from ganlab.training.step import Trainer, frozen
 
 CASES = {
     "dcgan32": ["data.num_images=2000"],
@@ -40,59 +33,9 @@ ROUNDS, STEPS = 7, 4
 
 def ratio(ours, theirs):
     """Median over rounds of (our time / their time), the two taking turns."""
-    ours(), theirs()
-    pairs = []
-    for _ in range(ROUNDS):
-        times = []
-        for work in (ours, theirs):
-            start = time.perf_counter()
-            for _ in range(STEPS):
-                work()
-            times.append(time.perf_counter() - start)
-        pairs.append(times[0] / times[1])
-    return statistics.median(pairs)
-
-
-def loop_step(config, folder: Path):
-    """One whole step of the real loop, with its checks, average and logging."""
-    placement, world = place(config.training), World()
-    data = load_training_images(config.data, config.model.image_size)
-    run = RunFolder(folder)
-    run.lock()
-    players = make_players(config, placement, world)
-    runner = Run(config, run, placement, world, data, players, Monitor(run, config, 0))
-    done = iter(range(10**9))
-    return lambda: runner.step(next(done))
-
-
-def bare_step(config):
-    """The same nets, layout, batch and optimizer with nothing around them."""
-    placement, world = place(config.training), World()
-    data = load_training_images(config.data, config.model.image_size)
-    players = make_players(config, placement, world)
-    reader = make_reader(config, data, placement, world)
-    losses = Trainer(config, players, reader, placement, world).adversarial
-    count, z_dim = config.training.batch_size, config.model.generator.z_dim
-    real = reader.batch(0).images.to(memory_format=placement.memory_format)
-
-    def step():
-        for _ in range(config.training.n_dis):
-            with torch.no_grad():
-                fake = players.generator(torch.randn(count, z_dim))
-            if players.concatenate:
-                on_real, on_fake = players.discriminator(torch.cat([real, fake])).chunk(2)
-            else:
-                on_real, on_fake = players.discriminator(real), players.discriminator(fake)
-            players.discriminator_optimizer.zero_grad(set_to_none=True)
-            losses.discriminator(on_real, on_fake).backward()
-            players.discriminator_optimizer.step()
-        with frozen(players.discriminator):
-            loss = losses.generator(players.discriminator(players.generator(torch.randn(count, z_dim))))
-            players.generator_optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            players.generator_optimizer.step()
-
-    return step
+    several = [lambda work=work: [work() for _ in range(STEPS)] for work in (ours, theirs)]
+    seconds = turns(several, ROUNDS, budget=600.0)
+    return float(np.median(seconds[:, 0] / seconds[:, 1]))
 
 
 class SingleImages(Dataset):
@@ -150,7 +93,8 @@ def conventional_step(config):
 @pytest.mark.parametrize("case", CASES)
 def test_the_loop_adds_little_to_a_bare_loop(case, tmp_path):
     config = load("dcgan32", CASES[case])
-    value = ratio(loop_step(config, tmp_path / "run"), bare_step(config))
+    data = load_training_images(config.data, config.model.image_size)
+    value = ratio(loop_step(config, data, tmp_path / "run"), bare_step(config, data))
     print(f"\n{case}: loop / bare loop = {value:.3f}")
     assert value <= 1.05
 

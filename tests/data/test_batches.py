@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganlab.data import BatchReader
+from ganlab.data import BatchReader, batches
 from ganlab.data.batches import GREY_LEVEL, floats_here, floats_there
 from ganlab.errors import GanlabError
 from ganlab.images import to_float, to_uint8
@@ -133,10 +133,38 @@ def test_both_ways_to_floats_agree(mirrored, with_noise):
     pixels = rng.integers(0, 256, (6, 16, 8, 3), dtype=np.uint8)
     noise = rng.standard_normal((6, 3, 16, 8)).astype(np.float32) if with_noise else None
     places = np.array(mirrored, dtype=np.int64)
-    here, there = floats_here(pixels, places, noise), floats_there(pixels, places, noise, "cpu")
+    here = floats_here(pixels, places, noise)
+    there = floats_there(torch.from_numpy(pixels), places, None if noise is None else torch.from_numpy(noise))
     assert torch.equal(here, there)
     assert here.is_contiguous()
     assert here.dtype == torch.float32
+
+
+@pytest.mark.parametrize("limit", [0, 2**32], ids=["each batch travels", "all images live there"])
+def test_the_way_of_other_devices_reads_the_same_batches(monkeypatch, limit):
+    """Taken on the CPU: the same images, flips and labels; noise of the same kind, of its own numbers."""
+    monkeypatch.setattr(batches, "RESIDENT_BYTES", limit)
+    options = {"flip": True, "labels": np.arange(20) % 3}
+    images = numbered(20)
+    images.flags.writeable = False
+    here, there = (BatchReader(images, np.arange(3, 20), 6, seed=1, **options) for _ in range(2))
+    there._here = False
+    for step in (0, 7):
+        for a, b in ((here, there), (here.sibling("generator", 4), there.sibling("generator", 4))):
+            assert torch.equal(a.batch(step).images, b.batch(step).images)
+            assert torch.equal(a.batch(step).labels, b.batch(step).labels)
+    noisy = [
+        BatchReader(images, np.arange(20), 6, 1, dequantize=True, rank=rank, world=world)
+        for rank, world in ((0, 1), (0, 2), (1, 2))
+    ]
+    for reader in noisy:
+        reader._here = False
+    whole, *parts = (reader.batch(4).images for reader in noisy)
+    assert torch.equal(torch.cat(parts), whole)
+    noise = whole - to_float(images[noisy[0].chosen(4)])
+    assert noise.abs().max() <= GREY_LEVEL / 2 + 1e-6
+    assert noise.std() == pytest.approx(GREY_LEVEL / 12**0.5, rel=0.1)
+    assert np.array_equal(to_uint8(whole), images[noisy[0].chosen(4)])
 
 
 @pytest.mark.parametrize(("indices", "batch", "rank", "world"), [

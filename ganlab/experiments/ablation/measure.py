@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ganlab.config import Config, from_mapping
 from ganlab.data import load_training_images
@@ -249,24 +248,8 @@ def read_spectra(folder: Path) -> Spectra:
 
 def seconds_per_step(config: Config, steps: int = 3) -> float:
     """Time of one training step of this configuration, on noise instead of its data, in seconds."""
-    from ganlab.data import BatchReader
-    from ganlab.training.distributed import World, place
-    from ganlab.training.players import make_players
-    from ganlab.training.step import Trainer
+    from ganlab.experiments.bench.measure import step_on_noise, turns
+    from ganlab.training.distributed import place
 
-    size, batch = config.model.image_size, config.training.batch_size
-    pixels = np.random.default_rng(0).integers(0, 256, (2 * batch, size, size, 3), dtype=np.uint8)
-    placement = place(config.training)
-    labels = np.arange(2 * batch) % config.model.num_classes if config.model.num_classes else None
-    reader = BatchReader(pixels, np.arange(2 * batch), batch, 0, labels=labels, device=placement.device)
-    trainer = Trainer(config, make_players(config, placement, World()), reader, placement, World())
-    times = []
-    for step in range(steps):
-        start = time.perf_counter()
-        for update in range(config.training.n_dis):
-            trainer.discriminator_step(step * config.training.n_dis + update)
-        trainer.generator_step(step)
-        if placement.device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return min(times[1:] or times)
+    seconds = turns([step_on_noise(config)], steps - 1, place(config.training).device)
+    return float(seconds.min())

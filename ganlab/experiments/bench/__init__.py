@@ -1,0 +1,1 @@
+"""`ganlab bench`: what this machine does in a second, held against what its arithmetic allows."""
