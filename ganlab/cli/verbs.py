@@ -102,7 +102,7 @@ VERBS: dict[str, Verb] = {
     "data": Verb("data:data", "Prepare images: pack a folder."),
     "theory": Verb("theory:theory", "Frequency responses and spectral replicas of the upsamplers."),
     "reproduce": Verb("reproduce:reproduce", "A published experiment or a claim by its name, judged."),
-    "bench": Verb("bench:bench", "This machine: step, generation and spectra rates against their limits."),
+    "bench": Verb("bench:bench", "What this machine does in a second, against its limits."),
     "zoo": Verb("zoo:zoo", "Trained generators that differ in one thing only."),
     "show": Verb("show:show", "Print a resolved configuration and what is doubtful about it."),
     "list": Verb("list_:list_", "List every name that a configuration or an option accepts."),

@@ -4,6 +4,8 @@ Run from the repository's root (one thread):
 
     OMP_NUM_THREADS=1 python results/zoo/build.py [--runs FOLDER] [--only TEXT] [--list]
 
+``--part 2/8`` is for eight processes side by side on one device, ``--minutes`` for a slice of borrowed time.
+
 Every generator is one command, ``ganlab train small32 ...``, which its card repeats. All see the same images
 in the same order and start from the same weights wherever shapes agree (``training.same_start``). The order
 of the plan is the order of their use: one seed of everything before a second seed. The three photographs'
@@ -15,8 +17,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import shlex
+import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +41,7 @@ from ganlab.training import train
 from ganlab.training.monitor import grid
 from ganlab.upsampling import UPSAMPLERS
 from ganlab.util.atomic import atomic_path, write_bytes, write_json
+from ganlab.util.lock import InUseError
 from ganlab.zoo import FOLDER
 
 COMMON = ["training.same_start=true", "model.generator.z_dim=64", "training.threads=1"]
@@ -103,12 +109,20 @@ def statistics(images: np.ndarray) -> object:
     return accumulator.result()
 
 
-def write_card(name: str, differs: str, overrides: list[str], run: Path) -> None:
-    """Halve the weights, measure what that changed, and write file, card and samples."""
+def commit() -> str:
+    """The checkout's commit; "unknown" in a copy without git, as on a borrowed machine."""
+    if not shutil.which("git"):
+        return "unknown"
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def write_card(name: str, differs: str, overrides: list[str], run: Path, folder: Path = FOLDER) -> None:
+    """Halve the weights, measure what that changed, and write file, card and samples into the folder."""
     config = load("small32", overrides)
     data = load_training_images(config.data, config.model.image_size)
     real = np.asarray(data.images[data.val])[:IMAGES]
-    target = FOLDER / f"{name}.safetensors"
+    target = folder / f"{name}.safetensors"
     digest = halved(generator_file(run), target)
     before = generate_images(load_generator(run), 0, 0, IMAGES)
     generator = load_generator(target)
@@ -134,9 +148,7 @@ def write_card(name: str, differs: str, overrides: list[str], run: Path) -> None
         "seed": config.seed,
         "parameters": sum(weight.numel() for weight in generator.parameters()),
         "command": shlex.join(command),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip(),
+        "commit": commit(),
         "sha256": digest,
         "samples": f"{name}.png",
         "curve": [
@@ -165,18 +177,37 @@ def main() -> None:
     """Train and write what is not there yet."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--runs", type=Path, default=Path("runs/zoo"))
+    options.add_argument("--folder", type=Path, default=FOLDER, help="where files and cards go")
+    options.add_argument("--anew", action="store_true", help="also what is in the package already")
     options.add_argument("--only", default="")
+    options.add_argument("--part", default="1/1", help="K/N: the K-th of N processes side by side")
+    options.add_argument("--minutes", type=float, help="save and stop after so many; the same call goes on")
+    options.add_argument("--set", action="append", default=[], help="key.path=value, for all")
     options.add_argument("--list", action="store_true", help="say what there is and what is missing")
     asked = options.parse_args()
     torch.set_num_threads(1)
-    for name, differs, overrides in plan():
-        there = (FOLDER / f"{name}.json").exists()
+    number, processes = (int(text) for text in asked.part.split("/"))
+    end = math.inf if asked.minutes is None else time.monotonic() + 60 * asked.minutes
+    planned = list(plan())
+    start = (number - 1) * len(planned) // processes
+    for name, differs, overrides in planned[start:] + planned[:start]:
+        folders = [asked.folder] if asked.anew else [asked.folder, FOLDER]
+        there = any((folder / f"{name}.json").exists() for folder in folders)
         if asked.list:
             print("there  " if there else "missing", name)  # noqa: T201
         elif not there and asked.only in name and (Path(PHOTOS).exists() or PHOTOS not in str(overrides)):
-            if not train(load("small32", overrides), asked.runs / name).finished:
-                return  # stopped by a signal: the same call goes on
-            write_card(name, differs, overrides, asked.runs / name)
+            left = (end - time.monotonic()) / 60
+            if left <= 0:
+                return
+            options_here = [*overrides, *asked.set]
+            limit = [] if asked.minutes is None else [f"training.max_minutes={left}"]
+            try:
+                finished = train(load("small32", [*options_here, *limit]), asked.runs / name).finished
+            except InUseError:
+                continue  # another process is at it
+            if not finished:
+                return  # stopped by a signal or the clock: the same call goes on
+            write_card(name, differs, options_here, asked.runs / name, asked.folder)
             print("done", name, flush=True)  # noqa: T201
 
 

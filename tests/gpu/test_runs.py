@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from ganlab.data import BatchReader, load_training_images
 from ganlab.generation.sampling import generate_images
-from ganlab.models import build_generator, load_generator
+from ganlab.models import load_generator
 from ganlab.training import train
 from ganlab.training.distributed import World, place
 from ganlab.training.loop import make_reader
@@ -127,11 +127,10 @@ def tiny_yaml(tiny, tmp_path):
     return tmp_path / "tiny.yaml"
 
 
-def test_bytes_of_a_fake_set_do_not_hang_on_where_it_begins(tiny, device):
-    torch.manual_seed(0)
-    generator = build_generator(tiny()).eval().to(device)
+def test_bytes_of_a_fake_set_do_not_hang_on_where_it_begins(device):
+    generator = load_generator("zoo:dcgan-transposed-s0").to(device)
     whole = generate_images(generator, 3, 0, 200)
-    assert whole.std() > 1
+    assert whole.std() > 20
     assert (generate_images(generator, 3, 0, 200) == whole).all(), "the same twice"
     assert (generate_images(generator, 3, 70, 100) == whole[70:170]).all()
     here = generate_images(generator.cpu(), 3, 0, 200)

@@ -61,6 +61,7 @@ QUICK = [
     "model.generator.width=8", "model.discriminator.width=8", "training.batch_size=4",
     "training.generator_batch_size=4",
 ]  # fmt: skip
+PARTS = ("steps", "loop", "generation", "spectra", "traces")
 TRACED_STEPS = 3
 SHOWN_OPERATIONS = 25
 
@@ -70,6 +71,7 @@ def bench(
     presets: Sequence[str] = (),
     quick: bool = False,
     say: Callable[[str], None] = lambda text: None,
+    parts: Sequence[str] = PARTS,
 ) -> dict[str, Any]:
     """Measure this machine.
 
@@ -78,6 +80,7 @@ def bench(
         presets: whose step is timed, at their full size; those of `CASES` when absent.
         quick: tiny networks and batches and few rounds: seconds, to see that all of it works.
         say: told of every row as it is measured.
+        parts: of `PARTS`; the limits are measured in any case.
 
     Returns:
         ``machine`` (device, threads, versions) and ``rows`` (see `ganlab.experiments.bench.measure`).
@@ -95,7 +98,7 @@ def bench(
         for name, (preset, overrides) in cases.items() for way, options in WAYS[kind].items()
     }  # fmt: skip
     rows: list[Row] = []
-    for measured in _rows(chosen, configs, quick):
+    for measured in _rows(chosen, configs, quick, parts):
         rows.append(measured)
         say(line(measured))
     machine = {
@@ -107,8 +110,10 @@ def bench(
     return {"machine": machine, "rows": rows}
 
 
-def _rows(device: torch.device, configs: dict[tuple[str, str], Config], quick: bool) -> Iterator[Row]:
-    """The rows in their order: limits, steps, generation, spectra, traces."""
+def _rows(
+    device: torch.device, configs: dict[tuple[str, str], Config], quick: bool, parts: Sequence[str]
+) -> Iterator[Row]:
+    """The rows in their order: limits, steps, the loop, generation, spectra, traces."""
     cuda, threads = device.type == "cuda", torch.get_num_threads()
     side, rounds = (64, 3) if quick else (8192 if cuda else 1024, 7)
     if cuda:
@@ -117,20 +122,23 @@ def _rows(device: torch.device, configs: dict[tuple[str, str], Config], quick: b
     if cuda:
         limits[True] = peak(device, torch.bfloat16, side, rounds)
     yield from limits.values()
-    for (name, way), config in configs.items():
+    for (name, way), config in configs.items() if "steps" in parts else ():
         limit = limits[config.training.precision == "bf16"]["median"]
         yield training(f"{name}, {way}", config, limit, rounds)
+    config = load("dcgan32", [f"training.device={device.type}", *(QUICK if quick else ())])
     with tempfile.TemporaryDirectory() as folder:
-        config = load("dcgan32", [f"training.device={device.type}", *(QUICK if quick else ())])
-        yield loop_ratio(config, Path(folder) / "run", rounds)
-        generator = build_generator(config).eval().to(device)
-        if not cuda:
-            torch.set_num_threads(max(1, threads // 2))
-        yield from generation(generator, 128 if quick else 2048, Path(folder), 3 if quick else 5)
-    for size, count in {32: 1024, 64: 256, 256: 16}.items():
+        if "loop" in parts:
+            yield loop_ratio(config, Path(folder) / "run", rounds)
+        if "generation" in parts:
+            if not cuda:
+                torch.set_num_threads(max(1, threads // 2))
+            generator = build_generator(config).eval().to(device)
+            yield from generation(generator, 128 if quick else 2048, Path(folder), 3 if quick else 5)
+    for size, count in {32: 1024, 64: 256, 256: 16}.items() if "spectra" in parts else ():
+        # A GPU is not filled by what fits a CPU's cache.
         yield from spectra(size, 4 if quick else count * (16 if cuda else 1), device, 3 if quick else 50)
     torch.set_num_threads(threads)
-    for kernel in (3,) if quick else (3, 5, 7):
+    for kernel in ((3,) if quick else (3, 5, 7)) if "traces" in parts else ():
         yield traces(kernel, 2 if quick else 64, device, 3 if quick else 9)
 
 
