@@ -31,9 +31,9 @@ def test_every_slice_from_end_to_end_on_a_cpu(tmp_path):
     """Tiny networks on the CPU; the second call of a slice finds what the first has left."""
 
     def call(*words):
-        command = [sys.executable, "results/gpu/run.py", *words, "--device", "cpu", "--tiny",
+        command = [sys.executable, "results/gpu/run.py", "--device", "cpu", "--tiny",
                    "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]  # fmt: skip
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
 
     for words in (["tests"], ["bench"], ["zoo"], ["paper", "--only", "sngan32"], ["paper"]):
         done = call(*words)
