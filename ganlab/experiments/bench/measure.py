@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -89,16 +88,20 @@ def row(what: str, unit: str, values: npt.NDArray[np.float64], **facts: object) 
             "rounds": len(values), **facts}  # fmt: skip
 
 
-def peak(device: torch.device, dtype: torch.dtype, side: int, rounds: int = 7) -> Row:
-    """What a product of two square matrices reaches: the limit that shares refer to, in FLOP/s.
+def product(device: torch.device, dtype: torch.dtype, side: int) -> tuple[Action, float]:
+    """The arithmetic's limit: products of two square matrices, and how many FLOP they are.
 
-    Random numbers: on zeros some chips are faster than they ever are on data.
+    Of random numbers: on zeros some chips are faster than they ever are on data.
     """
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     repeats = 10 if device.type == "cuda" else 1
-    seconds = turns([lambda: [a @ b for _ in range(repeats)]], rounds, device)[:, 0]
-    name = str(dtype).removeprefix("torch.")
-    return row(f"matrix product of {side}, {name}", "FLOP/s", 2.0 * side**3 * repeats / seconds)
+    return lambda: [a @ b for _ in range(repeats)], 2.0 * side**3 * repeats
+
+
+def peak(what: str, limit: tuple[Action, float], device: torch.device, rounds: int = 7) -> Row:
+    """What a `product` reaches, in FLOP/s."""
+    action, flop = limit
+    return row(what, "FLOP/s", flop / turns([action], rounds, device)[:, 0])
 
 
 def noise_reader(config: Config) -> BatchReader:
@@ -140,23 +143,24 @@ def step_flop(config: Config) -> int:
     return int(counter.get_total_flops())
 
 
-def training(what: str, config: Config, limit: float, rounds: int = 7) -> Row:
+def training(what: str, config: Config, limit: tuple[Action, float], rounds: int = 7) -> Row:
     """Time of a training step, and which share of the arithmetic's limit it reaches.
 
     Args:
         what: name of the row.
         config: the run; its data are random pixels.
-        limit: FLOP/s of `peak` in the run's precision.
+        limit: a `product` in the run's precision; it takes turns with the step.
         rounds: steps that are timed.
     """
-    flop, step = step_flop(config), step_on_noise(config)
+    flop, step, (action, flop_there) = step_flop(config), step_on_noise(config), limit
     step()  # beside the first round of `turns`: cuDNN tries out, CUDA graphs are recorded, on the first calls
-    seconds = turns([step], rounds, place(config.training).device)[:, 0]
-    median = statistics.median(seconds)
+    seconds, seconds_there = turns([step, action], rounds, place(config.training).device).T
+    low, share, high = np.percentile(flop / seconds / (flop_there / seconds_there), [25, 50, 75])
+    median = float(np.median(seconds))
     return row(
         f"training step, {what}", "ms", 1e3 * seconds, flop=flop, flop_per_second=flop / median,
-        share_of_limit=flop / median / limit, steps=config.training.steps,
-        hours_of_the_run=config.training.steps * median / 3600,
+        share_of_limit=float(share), share_low=float(low), share_high=float(high),
+        steps=config.training.steps, hours_of_the_run=config.training.steps * median / 3600,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from ganlab.experiments.bench.measure import (
     generation,
     loop_step,
     peak,
+    product,
     row,
     spectra,
     step_on_noise,
@@ -118,12 +119,14 @@ def _rows(
     side, rounds = (64, 3) if quick else (8192 if cuda else 1024, 7)
     if cuda:
         set_cuda_arithmetic(tf32=True, deterministic=False)
-    limits = {False: peak(device, torch.float32, side, rounds)}
-    if cuda:
-        limits[True] = peak(device, torch.bfloat16, side, rounds)
-    yield from limits.values()
+    limits = {
+        name: product(device, getattr(torch, name), side)
+        for name in (("float32", "bfloat16") if cuda else ("float32",))
+    }
+    for name, limit in limits.items():
+        yield peak(f"matrix product of {side}, {name}", limit, device, rounds)
     for (name, way), config in configs.items() if "steps" in parts else ():
-        limit = limits[config.training.precision == "bf16"]["median"]
+        limit = limits["bfloat16" if config.training.precision == "bf16" else "float32"]
         yield training(f"{name}, {way}", config, limit, rounds)
     config = load("dcgan32", [f"training.device={device.type}", *(QUICK if quick else ())])
     with tempfile.TemporaryDirectory() as folder:
@@ -191,10 +194,9 @@ def _cells(measured: Row) -> tuple[str, str, str, str]:
     median, low, high = (number(measured[key] / scale, 3) for key in ("median", "low", "high"))
     note = ""
     if "share_of_limit" in measured:
+        share, low, high = (f"{measured[key]:.0%}" for key in ("share_of_limit", "share_low", "share_high"))
         hours = measured["hours_of_the_run"]
-        note = (
-            f"{measured['share_of_limit']:.0%} of the limit; {measured['steps']:,} steps take {hours:.2g} h"
-        )
+        note = f"{share} [{low}, {high}] of the limit; {measured['steps']:,} steps take {hours:.2g} h"
     return measured["what"], f"{median} [{low}, {high}]", unit, note
 
 
