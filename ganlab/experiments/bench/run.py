@@ -194,9 +194,9 @@ def _cells(measured: Row) -> tuple[str, str, str, str]:
     median, low, high = (number(measured[key] / scale, 3) for key in ("median", "low", "high"))
     note = ""
     if "share_of_limit" in measured:
-        share, low, high = (f"{measured[key]:.0%}" for key in ("share_of_limit", "share_low", "share_high"))
+        ends = [f"{measured[key]:.0%}" for key in ("share_of_limit", "share_low", "share_high")]
         hours = measured["hours_of_the_run"]
-        note = f"{share} [{low}, {high}] of the limit; {measured['steps']:,} steps take {hours:.2g} h"
+        note = "{} [{}, {}] of the limit".format(*ends) + f"; {measured['steps']:,} steps take {hours:.2g} h"
     return measured["what"], f"{median} [{low}, {high}]", unit, note
 
 
