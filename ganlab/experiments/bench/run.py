@@ -173,7 +173,7 @@ def trace_summary(config: Config, path: Path) -> None:
             step()
         if cuda:
             torch.cuda.synchronize()
-    order = "self_cuda_time_total" if cuda else "self_cpu_time_total"
+    order = "self_device_time_total" if cuda else "self_cpu_time_total"
     averages = profiler.key_averages()
     write_text(path, str(averages.table(sort_by=order, row_limit=SHOWN_OPERATIONS, max_name_column_width=60)))
 
