@@ -64,7 +64,7 @@ def run(setting: Setting) -> Outcome:
     warnings: list[str] = []
     for loss in LOSSES:
         own = [fakes[f"{loss} {code}"] for code in codes]
-        arena = Arena(setting, loss, real, own)
+        arena = Arena(setting, loss, real, own, allow=("count", "duplicates"))
         records += arena.transfer(systems(setting, (DECAY, PLANE)), (*arena.sources, NULL))
         warnings += [one for one in arena.warnings if one not in warnings]
         drawn = against(

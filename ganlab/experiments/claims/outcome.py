@@ -121,6 +121,7 @@ class Experiment:
         needs: what it takes beside this installation, in words.
         run: measures; everything it needs is asked of its `Setting`.
         generators: names of `ganlab.experiments.claims.setting.RECIPES`, without seed: the default fakes.
+        instead: what the zoo may have in their place; taken where it has all of these and not of the others.
         takes_fakes: whether ``--fake`` means anything to it; an experiment on training makes its own.
         takes_reals: whether ``--real`` does.
     """
@@ -132,6 +133,7 @@ class Experiment:
     needs: str
     run: Callable[[Setting], Outcome]
     generators: Sequence[str] = ()
+    instead: Sequence[str] = ()
     takes_fakes: bool = True
     takes_reals: bool = True
 

@@ -63,13 +63,15 @@ def reproduce(
         raise GanlabError(f"{name} makes its own images: leave --real out")
     if real is not None and not fakes and not experiment.generators and experiment.takes_fakes:
         raise GanlabError(f"{name} needs --fake beside --real")
-    setting = Setting(Path(out), sized, seed, real, fakes, experiment.generators, allow)
+    named = experiment.generators, experiment.instead
+    setting = Setting(Path(out), sized, seed, real, fakes, *named, allow)
     folder = ResultsFolder(out, VERB, {"experiment": name, **setting.identity()}, unlisted=(RUNS, KEPT))
     with folder.open(command, force) as place:
         if not folder.is_complete:
             outcome = experiment.run(setting)
             write(place, outcome)
-            folder.finish(as_json(name, experiment, outcome, sized), outcome.warnings)
+            warnings = [*setting.left_out, *outcome.warnings]
+            folder.finish(as_json(name, experiment, outcome, sized), warnings)
         if not (place / PAGE).is_file() or force:
             write_page(place, page(place))
         results: dict[str, Any] = read_json(place / RESULTS, dict)

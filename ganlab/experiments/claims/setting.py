@@ -19,6 +19,7 @@ from ganlab.data import ImageSet, array_image_set, load_training_images, open_im
 from ganlab.data.imageset import is_pack
 from ganlab.errors import GanlabError, lookup
 from ganlab.experiments.quickstart.run import Job, train_side_by_side
+from ganlab.forensics.protocol.guards import MINIMUM
 from ganlab.generation.sampling import generate_images
 from ganlab.generation.sources import choose_reals, run_name
 from ganlab.images import UInt8Array, to_uint8
@@ -119,16 +120,19 @@ class Setting:
         real: the user's reals: what ``ganlab detect`` takes; None: the generators' own.
         fakes: the user's fakes: sets of images, or generators (``zoo:NAME``, run folders, files).
         names: of the default generators.
+        instead: what the zoo may have in their place.
         allow: guards whose findings are tolerated.
     """
 
     def __init__(
         self, place: Path, scale: Scale, seed: int = 0, real: str | None = None, fakes: Sequence[str] = (),
-        names: Sequence[str] = (), allow: Sequence[str] = (),
+        names: Sequence[str] = (), instead: Sequence[str] = (), allow: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.place, self.scale, self.seed = place, scale, seed
-        self.names = tuple(names)
         self._real, self._fakes, self._allow = real, tuple(fakes), tuple(allow)
+        others = bool(instead) and self.in_zoo(names) is None and self.in_zoo(instead) is not None
+        self.names = tuple(instead if others else names)
+        self.left_out: list[str] = []
         if self._fakes and real is None and not all(map(_is_own, self._fakes)):
             raise GanlabError("--fake with images needs --real: the photos that they are held against")
 
@@ -235,10 +239,25 @@ class Setting:
 
     @cached_property
     def fakes(self) -> tuple[ImageSet, ...]:
-        """The user's fakes, or the default generators' images."""
+        """The user's fakes, or the images of those default generators that have not collapsed.
+
+        Raises:
+            GanlabError: all of them have, or a set cannot be read.
+        """
         if self._fakes:
             return tuple(_opened_fake(text, self.scale.images) for text in self._fakes)
-        return tuple(self.fake(source, name) for name, source in self.sources.items())
+        made = [self.fake(source, name) for name, source in self.sources.items()]
+        for images in made:
+            different = len(images.pixel_hashes())
+            if different < MINIMUM <= len(images):
+                # a short training may end so; the others are worth measuring
+                self.left_out.append(f"{images.name} collapsed to {different} different images: left out")
+        kept = tuple(
+            one for one in made if not any(text.startswith(f"{one.name} ") for text in self.left_out)
+        )
+        if not kept:
+            raise GanlabError(f"no generator is left: {'; '.join(self.left_out)}")
+        return kept
 
     @cached_property
     def real(self) -> ImageSet:
