@@ -233,6 +233,30 @@ def test_an_ablation_from_plan_to_tables(plan, serial, tmp_path, capsys):
     assert "8 done" in capsys.readouterr().out
 
 
+def test_a_plan_asks_what_detectors_find(plan, serial, tmp_path):
+    axes = {"model.upsampling.name": ["nearest", "transposed"]}
+    plain = open_ablation(plan(axes=axes, seeds=[0]), tmp_path / "out")
+    measured = {"resamples": 10, "detect": ["radial+logistic"]}
+    asked = open_ablation(plan(axes=axes, seeds=[0], measure=measured), tmp_path / "out")
+    # results of plans without detectors keep their name, and so go on to hold
+    assert plain.plan.measure_key != asked.plan.measure_key
+    assert "detect" not in plain.plan.file.measure.plain()
+    rows = ablate(asked, Cluster())
+    for row in rows:
+        assert row["status"] == "finished"
+        assert row["detect_radial+logistic"] > 0.8  # six steps of training are seen by anything
+        low, high = (row[f"detect_radial+logistic_{end}"] for end in ("low", "high"))
+        assert low < row["detect_radial+logistic"] <= high
+        assert 0 <= row["detect_radial+logistic_null"] <= row["detect_radial+logistic_null_high"]
+    comparisons = json.loads((tmp_path / "out" / "comparisons.json").read_text())
+    assert "detect_radial+logistic" in {line["metric"] for line in comparisons}
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "found by radial+logistic" in page
+    assert "what radial+logistic finds: no interval from a single seed" in page
+    with pytest.raises(GanlabError, match=r"measure\.detect: unknown detector 'logistics'.*did you mean"):
+        open_ablation(plan(measure={"detect": ["radial+logistics"]}), tmp_path / "other")
+
+
 def test_diverged_and_failed_cells_are_rows_and_the_others_go_on(plan, serial, tmp_path):
     axes = {
         "speed": {"sane": {}, "mad": {"optimizer.lr": 1e30}},

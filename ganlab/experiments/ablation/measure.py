@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganlab.config import Config, from_mapping
-from ganlab.data import load_training_images
+from ganlab.data import array_image_set, load_training_images
 from ganlab.data.arrays import npz_array
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.plan import RUN, SPEC
+from ganlab.experiments.detection.measure import fit
+from ganlab.experiments.detection.measure import measure as measure_detector
+from ganlab.forensics import GUARDS, NULL, check, make_bench, systems_of
 from ganlab.generation.quality import quality
 from ganlab.generation.sampling import generate_images
 from ganlab.generation.sources import choose_reals
@@ -138,7 +142,7 @@ def measure_run(
         cell: the cell's folder, with its run.
         config: of the run.
         generate: ``num``, ``seed``, ``weights``.
-        measure: ``resamples``, ``inception``.
+        measure: ``resamples``, ``inception``, and maybe ``detect``.
 
     Raises:
         GanlabError: no generator, no images, or a file cannot be written.
@@ -169,10 +173,44 @@ def measure_run(
         "skipped": report.skipped,
         "warnings": [warning.message for warning in report.warnings],
         "quality": quality(real, fake, seed, measure["inception"]),
+        "detection": detection(real, fake, measure.get("detect", ()), seed),
         "profiles": {
             name: {kind: means.mean(kind).tolist() for kind in PROFILES} for name, means in profiles.items()
         },
     }
+
+
+def detection(
+    real: UInt8Array, fake: UInt8Array, systems: Sequence[str], seed: int
+) -> dict[str, dict[str, float]]:
+    """How well detectors tell held-out fakes from held-out reals, each trained on the others of both.
+
+    Args:
+        real: photos.
+        fake: a run's images.
+        systems: presets and ``feature+detector`` texts.
+        seed: of the split and of the detectors.
+
+    Returns:
+        System -> ``value`` (balanced accuracy), ``low``, ``high``; ``null``, ``null_high`` of reals alone.
+    """
+    found: dict[str, dict[str, float]] = {}
+    if not systems:
+        return found
+    # Both sets came here by one path, and a generator that collapsed is a row like any other.
+    sets = array_image_set(real, "real"), array_image_set(fake, "fake")
+    bench = make_bench(check(sets[0], sets[1:], GUARDS), seed, allow=GUARDS)
+    for system in systems_of(systems):
+        own, null = (
+            measure_detector(
+                fit(bench, system, name, [name], seed), bench.testing(system, name), "transfer", name, 0
+            ).metrics["balanced_accuracy"]
+            for name in ("fake", NULL)
+        )
+        found[system.name] = {
+            "value": own.value, "low": own.low, "high": own.high, "null": null.value, "null_high": null.high,
+        }  # fmt: skip
+    return found
 
 
 def real_images(config: Config, count: int, seed: int) -> tuple[UInt8Array, int]:

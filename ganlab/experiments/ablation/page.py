@@ -33,7 +33,7 @@ from ganlab.experiments.ablation.measure import (
     result_file,
 )
 from ganlab.experiments.ablation.plan import BASE, CELLS, COMMANDS, PLAN, RUN, SPEC
-from ganlab.experiments.ablation.tables import NOT_RUN, Row, metric_names, null_sentences, summary
+from ganlab.experiments.ablation.tables import DETECT, NOT_RUN, Row, detections, null_sentences, summary
 from ganlab.experiments.spectra.profiles import enlarged_profiles
 from ganlab.images import UInt8Array
 from ganlab.results.page import Cell, Extra, Page, Section, Table
@@ -99,11 +99,11 @@ def page(folder: str | Path) -> Page:
                 "Comparisons across seeds",
                 ["Value minus baseline, paired by seed; interval: Student's t. Deviations with a sign count "
                  "by magnitude."],
-                [_lines(comparisons, metrics)],
+                [_lines(comparisons, metrics, data["titles"])],
             ),
             Section(
                 "Mean ranks", ["Over seeds; 1 is best. Runs that diverged or failed rank last."],
-                [_lines(ranked, metrics)],
+                [_lines(ranked, metrics, data["titles"])],
             ),
         ],
         extra=Extra(body, script, style, data, ANCHORS) if rows else None,
@@ -111,19 +111,24 @@ def page(folder: str | Path) -> Page:
     )  # fmt: skip
 
 
-def _lines(lines: Sequence[Row], metrics: Sequence[str]) -> Table:
+def _lines(lines: Sequence[Row], metrics: Sequence[str], titles: Mapping[str, str]) -> Table:
     """Comparisons or ranks of the page's metrics."""
     shown = [line for line in lines if line["metric"] in metrics]
     header = list(lines[0]) if lines else ["metric"]
     words = [place for place, name in enumerate(header) if any(isinstance(line[name], str) for line in shown)]
     cells = [
         [
-            TITLES.get(value, value) if name == "metric" else _short(value)
+            titles.get(value, value) if name == "metric" else _short(value)
             for name, value in line.items()
         ]
         for line in shown
     ]  # fmt: skip
-    return Table([TITLES.get(name, name) for name in header], cells, left=words)
+    return Table([titles.get(name, name) for name in header], cells, left=words)
+
+
+def detection_titles(rows: Sequence[Row]) -> dict[str, str]:
+    """Titles of the columns of what detectors find."""
+    return {name: f"found by {name.removeprefix(DETECT)}" for name in detections(rows)}
 
 
 def _short(value: Any) -> Any:
@@ -134,14 +139,15 @@ def page_data(place: Path, rows: Sequence[Row]) -> dict[str, Any]:
     """What the page's script shows, as JSON values."""
     lines = bar(rows, desc="runs", unit="run")
     runs = [read_run(place / CELLS / row["cell"], row) for row in lines]
-    metrics = [name for name in HEADLINES if any(row.get(name) is not None for row in rows)]
+    named = [*HEADLINES, *detections(rows)]
+    metrics = [name for name in named if any(row.get(name) is not None for row in rows)]
     axes = list(variant_of(rows[0])) if rows else []
     first: dict[tuple[Any, ...], str] = {}
     for row in rows:
         if row["status"] == "finished":
             first.setdefault(tuple(variant_of(row).values()), row["cell"])
     return {
-        "axes": axes, "titles": TITLES, "metrics": metrics,
+        "axes": axes, "titles": {**TITLES, **detection_titles(rows)}, "metrics": metrics,
         "signed": [name for name in metrics if name in DEVIATIONS and DEVIATIONS[name].signed],
         "columns": [*axes, *BESIDE_AXES, *metrics],
         # Ticked when the page opens: a seed of each of the first variants.
@@ -398,7 +404,7 @@ def null_deviations(run: RunData) -> dict[str, dict[str, float | None]]:
     nulls = {
         name: {key: deviation.get(f"null_{key}") for key in ("mean", "low", "high")}
         for name, deviation in run.result.get("deviations", {}).items()
-        if name in metric_names() and deviation.get("null_mean") is not None
+        if name in DEVIATIONS and deviation.get("null_mean") is not None
     }
     swd = run.result.get("quality", {}).get("swd_null")
     return nulls if swd is None else {**nulls, "swd": {"mean": swd, "low": None, "high": None}}

@@ -50,6 +50,14 @@ class MeasureOptions(Section):
     """Bootstrap resamples of every deviation."""
     inception: bool = True
     """FID and KID where torch-fidelity and its weights are present."""
+    detect: tuple[str, ...] = ()
+    """Systems (``feature+detector``, or presets) that are trained on each run's fakes."""
+
+    def plain(self) -> dict[str, Any]:
+        """JSON values; without systems as before there were any, so that older results go on to hold."""
+        return {
+            name: value for name, value in self.model_dump(mode="json").items() if name != "detect" or value
+        }
 
 
 class PlanFile(Section):
@@ -127,9 +135,25 @@ class Plan:
         return {axis: self.file.baseline.get(axis, next(iter(values))) for axis, values in self.axes.items()}
 
     @property
+    def detectors(self) -> tuple[str, ...]:
+        """Names of the systems in ``measure.detect``.
+
+        Raises:
+            GanlabError: there is no such system.
+        """
+        if not self.file.measure.detect:
+            return ()
+        from ganlab.forensics import systems_of  # loads torch, which plans without it do not need
+
+        try:
+            return tuple(system.name for system in systems_of(self.file.measure.detect))
+        except GanlabError as error:
+            raise GanlabError(f"{self.path}: measure.detect: {error}") from error
+
+    @property
     def measure_key(self) -> str:
         """Hash of what is generated and measured."""
-        options = {"generate": self.file.generate.model_dump(), "measure": self.file.measure.model_dump()}
+        options = {"generate": self.file.generate.model_dump(), "measure": self.file.measure.plain()}
         return sha256_json(options)[:HASH]
 
 
@@ -164,7 +188,9 @@ def read_plan(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
         raise GanlabError(f"{path}: {'; '.join(faults)}") from error
     axes = {name: _axis(source, name, axis) for name, axis in file.axes.items()}
     _check_axes(source, file, axes)
-    return Plan(source, file, axes)
+    plan = Plan(source, file, axes)
+    plan.detectors  # noqa: B018 - one that does not exist is an error now, not after the first training
+    return plan
 
 
 def _axis(source: Path, name: str, axis: Any) -> dict[str, dict[str, Any]]:

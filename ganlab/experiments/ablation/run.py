@@ -53,9 +53,9 @@ class Ablation:
 
     def rows(self) -> list[Row]:
         """One row for every cell of the plan; without a result its status is failed, or not run."""
-        absent = {"status": NOT_RUN}
+        absent, detectors = {"status": NOT_RUN}, self.plan.detectors
         return [
-            row_of(cell, self.result(cell) or read_result(self.folder(cell) / FAILURE) or absent)
+            row_of(cell, self.result(cell) or read_result(self.folder(cell) / FAILURE) or absent, detectors)
             for cell in self.cells
         ]
 
@@ -149,7 +149,7 @@ def _run_waiting(
         spec = {
             "variant": dict(cell.variant), "seed": cell.seed, "measure_key": ablation.plan.measure_key,
             "config": cell.config.model_dump(mode="json"), "generate": file.generate.model_dump(),
-            "measure": file.measure.model_dump(),
+            "measure": file.measure.plain(),
         }  # fmt: skip
         write_json(folder / SPEC, spec)
     failures = run_cells(

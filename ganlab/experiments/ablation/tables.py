@@ -22,6 +22,8 @@ Row = dict[str, Any]
 NOT_RUN = "not run"
 """Status of a cell that has neither a result nor a failure."""
 LEVEL = 0.95
+DETECT = "detect_"
+"""Begins the columns of what a detector finds, each trained on the run's own fakes."""
 JUDGED = {
     "mean_db": ("the mean deviation of the radial profile", "dB"),
     "high_db": ("the deviation above 1/4 cycles per pixel", "dB"),
@@ -30,13 +32,34 @@ JUDGED = {
 """Metrics that the summary speaks of, with their words and units."""
 
 
-def metric_names() -> list[str]:
-    """Columns that are compared and ranked: deviations, then quality."""
-    return [*DEVIATIONS, *QUALITY_NAMES]
+def metric_names(rows: Sequence[Row]) -> list[str]:
+    """Columns that are compared and ranked: deviations, then quality, then what detectors find."""
+    return [*DEVIATIONS, *QUALITY_NAMES, *detections(rows)]
 
 
-def row_of(cell: Cell, result: Mapping[str, Any]) -> Row:
-    """One line of the table; what a cell lacks is None."""
+def detections(rows: Sequence[Row]) -> list[str]:
+    """Columns of balanced accuracies, ``detect_SYSTEM``; none where the plan asked for no detectors."""
+    ends = ("_low", "_high", "_null", "_null_high")
+    return [name for name in (rows[0] if rows else ()) if name.startswith(DETECT) and not name.endswith(ends)]
+
+
+def judged(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
+    """Metrics that the summary speaks of, with their words and units."""
+    accuracy = "of balanced accuracy"
+    return {
+        **JUDGED,
+        **{name: (f"what {name.removeprefix(DETECT)} finds", accuracy) for name in detections(rows)},
+    }
+
+
+def row_of(cell: Cell, result: Mapping[str, Any], systems: Sequence[str] = ()) -> Row:
+    """One line of the table; what a cell lacks is None.
+
+    Args:
+        cell: what was run.
+        result: what its folder holds.
+        systems: names of the detectors that the plan asks for.
+    """
     counts, quality = result.get("counts", {}), result.get("quality", {})
     row: Row = {
         **cell.variant,
@@ -50,6 +73,10 @@ def row_of(cell: Cell, result: Mapping[str, Any]) -> Row:
         row[name] = deviation.get("value")
         row |= {f"{name}_{end}": deviation.get(end) for end in ("low", "high", "null_high")}
     row |= {name: quality.get(name) for name in (*QUALITY_NAMES, "swd_null")}
+    for name in systems:
+        found = result.get("detection", {}).get(name, {})
+        row[f"{DETECT}{name}"] = found.get("value")
+        row |= {f"{DETECT}{name}_{end}": found.get(end) for end in ("low", "high", "null", "null_high")}
     row["inception_not_computed"] = quality.get("not_computed")
     return row
 
@@ -80,7 +107,7 @@ def paired(plan: Plan, rows: Sequence[Row]) -> list[Row]:
                 for seed in plan.file.seeds
             ]
             whole = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
-            for metric in metric_names():
+            for metric in metric_names(rows):
                 differences = [
                     size(metric, ours[metric]) - size(metric, theirs[metric])
                     for ours, theirs in whole
@@ -124,7 +151,7 @@ def ranks(plan: Plan, rows: Sequence[Row]) -> list[Row]:
     A diverged or failed cell ranks behind all finished ones of its seed.
     """
     lines = []
-    for name in metric_names():
+    for name in metric_names(rows):
         if all(row[name] is None for row in rows):
             continue
         places: dict[tuple[Any, ...], list[float]] = {}
@@ -162,7 +189,10 @@ def summary(rows: Sequence[Row], comparisons: Sequence[Row], axes: Sequence[str]
         sentences.append(f"{left_out} further cells of the plan have not been run.")
     for axis, value, baseline in dict.fromkeys((c["axis"], c["value"], c["baseline"]) for c in comparisons):
         lines = [c for c in comparisons if (c["axis"], c["value"]) == (axis, value)]
-        parts = [_judgement([line for line in lines if line["metric"] == name], name) for name in JUDGED]
+        parts = [
+            _judgement([line for line in lines if line["metric"] == name], *words)
+            for name, words in judged(rows).items()
+        ]
         if any(parts):
             sentences.append(f"{axis} {value} against {baseline}: {'; '.join(filter(None, parts))}.")
     if comparisons:
@@ -178,11 +208,10 @@ def summary(rows: Sequence[Row], comparisons: Sequence[Row], axes: Sequence[str]
     return [*sentences, *(f"FID and KID were not computed: {reason}." for reason in reasons)]
 
 
-def _judgement(lines: Sequence[Row], metric: str) -> str:
+def _judgement(lines: Sequence[Row], words: str, unit: str) -> str:
     """Where the interval leaves zero out, and on which side."""
     if not lines:
         return ""
-    words, unit = JUDGED[metric]
     lower = sum(line["high"] is not None and line["high"] < 0 for line in lines)
     higher = sum(line["low"] is not None and line["low"] > 0 for line in lines)
     mean = sum(line["difference"] for line in lines) / len(lines)

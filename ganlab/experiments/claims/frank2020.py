@@ -113,9 +113,11 @@ def _judged(
     if len(seen) == len(names) and dct > raw:
         verdict = AT_THIS_SCALE
         because = "Every source is found, and the DCT is better than pixels for the same linear rule."
-    elif seen:
+    elif len(seen) == len(names):
         verdict = SHARPENED
-        because = "Sources are found in the DCT, but not all of them, or pixels serve a linear rule as well."
+        because = "Every source is found in the DCT, but pixels serve the same linear rule as well here."
+    elif seen:
+        verdict, because = SHARPENED, f"Found in the DCT are {', '.join(seen)}, and not the others."
     else:
         verdict, because = REFUTED, "No source is found in the DCT."
     because += (
