@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ganlab.experiments.claims import (
+    attribution,
     chandrasegaran2021,
     durall2019,
     durall2020,
+    fingerprints,
     frank2020,
     jung2021,
     lecture,
@@ -21,5 +23,10 @@ EXPERIMENTS: dict[str, Experiment] = {
     "jung2021": jung2021.EXPERIMENT,
     "chandrasegaran2021": chandrasegaran2021.EXPERIMENT,
     "schwarz2021": schwarz2021.EXPERIMENT,
+    "guarnera2020": attribution.GUARNERA2020,
+    "yu2019": attribution.YU2019,
+    "corvi2023": fingerprints.CORVI2023,
+    "stylegan3": fingerprints.STYLEGAN3,
+    "wang2020": fingerprints.WANG2020,
 }
 """Name -> experiment, in the order of ``ganlab reproduce``."""

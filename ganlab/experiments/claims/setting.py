@@ -179,7 +179,7 @@ class Setting:
             GanlabError: an unknown name or override.
         """
         family = name.partition("-")[0]
-        chosen = [*lookup(RECIPES, name, "generator"), *changes]
+        chosen = lookup(RECIPES, name, "generator")
         base, overrides = ("small32", [*SMALL[family], *chosen])
         if self.at_paper_scale:
             base, overrides = (PAPER[family], [*PHOTOGRAPHS, *chosen])
@@ -189,8 +189,8 @@ class Setting:
             overrides += [f"data.source={kind}", f"data.path={path}", "data.num_images=null"]
             if part:
                 raise GanlabError(f"--real {self._real}: a training takes the whole set; leave @{part} out")
-        overrides.append(f"training.steps={self.scale.steps}")
-        return load(base, [*overrides, f"seed={self.seed}"])
+        steps = f"training.steps={self.scale.steps}"
+        return load(base, [*overrides, steps, f"seed={self.seed}", *changes])
 
     def in_zoo(self, names: Iterable[str], seed: int | None = None) -> dict[str, str] | None:
         """``zoo:NAME`` of all these generators; None where the zoo lacks one, or reals or scale are others.
