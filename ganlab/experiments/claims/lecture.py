@@ -64,7 +64,6 @@ def run(setting: Setting) -> Outcome:
     own = own_table("systems", "Trained and tested on the same source", records)
     parts = [
         spectra,
-        Part("Five questions", tables=[Table("questions", "", ("question", "answer here"), questions)]),
         Part("1, 2: projections and networks on each", tables=[own], drawings=[_bars(records, names)]),
         Part(
             "3, 4: one for another, one for all",
