@@ -35,7 +35,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     def page(name: str, text: str) -> None:
         files.append(File.generated(config, name, content=text))
 
-    for path in sorted((ROOT / "results").rglob("*")):
+    for path in sorted([*(ROOT / "results").rglob("*"), *(ROOT / "configs").glob("*.yaml")]):
         if path.is_file() and path.suffix != ".py":
             name = path.relative_to(ROOT).as_posix()
             files.append(File.generated(config, name, abs_src_path=str(path)))
@@ -65,6 +65,7 @@ def reference(room: str, line: str) -> str:
     """A page of mkdocstrings blocks, one for each public name of a room."""
     module = importlib.import_module(room)
     names = [name for name in module.__all__ if name.strip("_") == name and home(module, name)]
+    names.sort(key=str.isupper)  # functions and classes, then registries and constants
     blocks = [f"::: {home(module, name)}.{name}\n" for name in names]
     return f"---\ntitle: {room}\n---\n# `{room}`\n\n{line}\n\n" + "\n".join(blocks)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import words
 import yaml
 from shared import ROOT
 
@@ -43,3 +44,17 @@ def test_the_site_builds_and_asks_for_nothing(tmp_path):
             r"""<(?:script|link|img|iframe)[^>]*(?:src|href)="?(?:https?:)?//[^">]*""", page.read_text()
         )
         assert outside == [], page.name
+
+
+def test_sentences_are_short():
+    """About 15 words a sentence, over all pages; no page far above it (``python tests/helpers/words.py``)."""
+    lengths = {page: words.sentences(page.read_text()) for page in words.pages()}
+    everything = [length for found in lengths.values() for length in found]
+    assert sum(everything) / len(everything) < 16
+    long = {page.name: sum(found) / len(found) for page, found in lengths.items() if found}
+    assert [name for name, mean in long.items() if mean > 20] == []
+
+
+def test_how_sentences_are_counted():
+    text = "# Title\n\nOne two three. Four `a b c` five [six](x.md)?\n\n- An item\n  goes on\n\n| a | b |\n"
+    assert words.sentences(text) == [3, 4, 4]

@@ -234,7 +234,7 @@ def contrast(
 def peak(profile: str, divisor: int) -> DeviationMetric:
     """The prominence at N/divisor of a profile as a metric."""
     return contrast(
-        f"local bump at N/{divisor} on the {profile} profile, fake minus real",
+        f"local peak at N/{divisor} on the {profile} profile, fake minus real",
         "dB",
         profile,
         bump(profile, divisor),

@@ -263,7 +263,7 @@ def spectrum_picture(real: Tensor, fake: Tensor) -> Picture:
     frequencies = np.linspace(0.0, 0.5, len(real))
     axes.plot(frequencies, real.numpy(), color="black", label=f"real ({REALS} at most)")
     axes.plot(frequencies, fake.numpy(), color="#D55E00", label=f"fake ({SAMPLES})")
-    axes.set(xlabel="frequency (cycles per pixel)", ylabel="mean radial power (dB)")
+    axes.set(xlabel="frequency (cycles per pixel)", ylabel="ring average of the power (dB)")
     axes.legend(frameon=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]

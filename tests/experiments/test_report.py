@@ -429,7 +429,7 @@ def test_runs_within_the_null_control_are_counted():
     rows = [{"cell": name, "mean_db": value} for name, value in (("a", 0.1), ("b", 0.3), ("c", None))]
     nulls = {"k": {"mean_db": {"high": 0.2}}}
     (text,) = null_sentences(rows, nulls, {"a": "k", "b": "k", "c": None})
-    assert text.endswith("the mean deviation of the radial profile: 1 of 2 runs.")
+    assert text.endswith("the mean deviation of the ring averages: 1 of 2 runs.")
     assert null_sentences(rows, {}, {}) == []
 
 
@@ -446,7 +446,7 @@ def test_sentences_follow_from_the_intervals():
         ["remedy"],
     )
     assert found[0] == "2 runs over remedy: 1 finished, 1 failed."
-    assert "radial profile: lower in 1 and higher in 0 of 2 settings" in found[1]
+    assert "ring averages: lower in 1 and higher in 0 of 2 settings" in found[1]
     assert "(image quality): lower in 0 and higher in 2 of 2 settings" in found[1]
     assert found[2] == "With 7 seeds the sign test cannot go below p = 0.0156."
     (_, judged, _) = summary(rows, [line("mean_db", -1, 2)], ["remedy"])

@@ -25,7 +25,7 @@ LEVEL = 0.95
 DETECT = "detect_"
 """Begins the columns of what a detector finds, each trained on the run's own fakes."""
 JUDGED = {
-    "mean_db": ("the mean deviation of the radial profile", "dB"),
+    "mean_db": ("the mean deviation of the ring averages", "dB"),
     "high_db": ("the deviation above 1/4 cycles per pixel", "dB"),
     "swd": ("the sliced Wasserstein distance (image quality)", "in units of 0.001"),
 }

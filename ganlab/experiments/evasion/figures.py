@@ -51,7 +51,7 @@ def draw_evasion(measured: Evasion) -> Figure:
     spectra.axhline(0, color=REAL.color, linewidth=0.6)
     spectra.set(xlim=(0, 0.5), xlabel="radial frequency (cycles per pixel)",
                 ylabel="power over the reals (dB)",
-                title="(c) mean radial spectrum, convention ganlab")  # fmt: skip
+                title="(c) ring average of the power, convention ganlab")  # fmt: skip
     spectra.legend()
 
     names = (BEFORE, AFTER, NULL)

@@ -129,8 +129,8 @@ def _levels(axes: Axes, radial: Profiles) -> None:
     for place, curve in enumerate(measured):
         style = REAL if place == 0 else series_style(place - 1)
         axes.plot(radial.frequencies, curve.level, label=curve.name, **style.line(len(curve.level), place))
-    axes.set(xlabel="frequency (cycles per pixel)", ylabel="mean radial power (dB)")
-    axes.set_title(f"radial profile, convention {radial.convention}, window {radial.window}")
+    axes.set(xlabel="frequency (cycles per pixel)", ylabel="ring average of the power (dB)")
+    axes.set_title(f"ring average, convention {radial.convention}, window {radial.window}")
     axes.legend()
 
 

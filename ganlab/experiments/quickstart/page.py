@@ -64,7 +64,7 @@ def page(folder: Path) -> Page:
     )
     figure = Figure(
         files.with_name(f"{SUMMARY}.svg"),
-        "Samples of the reals and of three generators; their radial profiles and differences to the reals",
+        "Samples of the reals and of three generators; their ring averages and differences to the reals",
         "Above: images. Below: mean power over frequency, and rows and columns against the reals.",
         csv=files.with_name(f"{SUMMARY}-radial.csv"), ink=False,
     )  # fmt: skip

@@ -130,8 +130,13 @@ def _legend_of(*panels: Any) -> tuple[list[Any], list[str]]:
 
 
 def _profile_title(profiles: Profiles) -> str:
-    name = f"convention {profiles.convention}" if profiles.kind == "radial" else "mean over the other axis"
-    return f"{profiles.kind} profile; {name}; window {profiles.window}\nbands: {profiles.band}"
+    names = {
+        "radial": f"ring average; convention {profiles.convention}",
+        "horizontal": "row spectrum: mean over the vertical frequencies",
+        "vertical": "column spectrum: mean over the horizontal frequencies",
+    }
+    name = names.get(profiles.kind, f"{profiles.kind} profile; mean over the other axis")
+    return f"{name}; window {profiles.window}\nbands: {profiles.band}"
 
 
 def mark_replicas(axes: Any, end: float = 0.5) -> None:
@@ -347,7 +352,7 @@ def draw_peaks(rows: Sequence[DeviationRow], window: str) -> Figure | None:
                 _draw_group(axes, group, rows, shown[direction, divisor])
         axes.axvline(0, color=BLACK, linewidth=0.6)
         axes.grid(axis="x")
-        axes.set_xlabel(f"{direction}: bump, minus real (dB)")
+        axes.set_xlabel(f"{direction}: local peak, minus real (dB)")
     panels[0].set_yticks(range(len(divisors)), [f"1/{n}" for n in divisors])
     panels[0].set_ylabel("frequency\n(cycles per pixel)")
     panels[0].set_ylim(len(divisors) - 0.5, -0.5)

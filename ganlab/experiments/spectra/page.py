@@ -21,9 +21,9 @@ Row = Mapping[str, Any]
 FIGURES = {
     "Deviations": {"table": "Bars: the main deviations of every set, with intervals and the null control."},
     "Profiles": {
-        "radial": "Mean power over rings of equal radius, for every set; below, the same minus the reals'.",
-        "horizontal": "Mean power over the horizontal frequency, for every set; below, minus the reals'.",
-        "vertical": "Mean power over the vertical frequency, for every set; below, minus the reals'.",
+        "radial": "Ring averages: mean power over rings of equal radius; below, minus the reals'.",
+        "horizontal": "Row spectra: mean power over the horizontal frequency; below, minus the reals'.",
+        "vertical": "Column spectra: mean power over the vertical frequency; below, minus the reals'.",
         "radial-ring": "Mean power over rings.",
     },
     "Mean spectra": {
@@ -96,8 +96,8 @@ def _words(title: str, table: Mapping[str, Any]) -> list[str]:
         return [
             "Between mean power spectra of the luma"
             + (brackets if table["bootstrap"] else "")
-            + ". The radial "
-            "profile's mean is of absolute values, all others are fake minus real: above 0 the fakes have "
+            + ". The mean over the "
+            "ring averages is of absolute values, all others are fake minus real: above 0 the fakes have "
             "too much power there; ≤ and ≥ mark bounds, where a level lies below what the rounding of 8-bit "
             "images alone leaves. Grey: within the null control, reals against reals at the same counts."
         ]
@@ -169,8 +169,8 @@ def _sentence(row: Row) -> str:
     values = row["values"]
     text = _shown(row, "mean_db", unit="dB")
     if row["role"] == "null":
-        return f"{row['set']} (so much means nothing): the radial profiles differ by {text} on average."
-    parts = [f"{row['set']}: the radial profile differs from the reals' by {text} on average"]
+        return f"{row['set']} (so much means nothing): the ring averages differ by {text} on average."
+    parts = [f"{row['set']}: the ring averages differ from the reals' by {text} on average"]
     for name, where in SAID.items():
         one = values.get(name)
         if one is not None and one["value"] is not None:

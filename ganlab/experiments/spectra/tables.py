@@ -306,7 +306,7 @@ def meaning(
     return (
         f"dB between mean power spectra{brackets}; luma, convention ganlab, window {window}; Nyquist is 1/2 "
         "cycle per pixel.\n"
-        "mean |dB| is over the radial profile; the others are fake minus real: above 0 the fakes have too "
+        "mean |dB| is over the ring averages; the others are fake minus real: above 0 the fakes have too "
         "much power there.\n"
         f"{kinds}{control} so much difference means nothing.\n"
         + (
