@@ -124,6 +124,7 @@ class Experiment:
         instead: what the zoo may have in their place; taken where it has all of these and not of the others.
         takes_fakes: whether ``--fake`` means anything to it; an experiment on training makes its own.
         takes_reals: whether ``--real`` does.
+        seeds: trainings of every generator that it looks at, those with the seeds 0, 1, ...
     """
 
     title: str
@@ -136,6 +137,7 @@ class Experiment:
     instead: Sequence[str] = ()
     takes_fakes: bool = True
     takes_reals: bool = True
+    seeds: int = 1
 
 
 def shown(interval: Interval, digits: int = 2, sign: bool = False, unit: str = "") -> str:

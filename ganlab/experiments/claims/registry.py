@@ -5,6 +5,10 @@ from __future__ import annotations
 from ganlab.experiments.claims import (
     attribution,
     chandrasegaran2021,
+    claim_last_stage,
+    claim_notch,
+    claim_remedies,
+    claim_seeds,
     durall2019,
     durall2020,
     fingerprints,
@@ -28,5 +32,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "corvi2023": fingerprints.CORVI2023,
     "stylegan3": fingerprints.STYLEGAN3,
     "wang2020": fingerprints.WANG2020,
+    "claim-last-stage": claim_last_stage.EXPERIMENT,
+    "claim-notch": claim_notch.EXPERIMENT,
+    "claim-remedies": claim_remedies.EXPERIMENT,
+    "claim-seeds": claim_seeds.EXPERIMENT,
 }
 """Name -> experiment, in the order of ``ganlab reproduce``."""

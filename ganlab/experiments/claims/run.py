@@ -9,7 +9,7 @@ from typing import Any
 
 from ganlab.errors import GanlabError, lookup
 from ganlab.experiments.claims.outcome import VERDICTS, Experiment, Outcome, Part
-from ganlab.experiments.claims.page import page
+from ganlab.experiments.claims.page import as_markdown, page
 from ganlab.experiments.claims.registry import EXPERIMENTS
 from ganlab.experiments.claims.setting import KEPT, RUNS, SCALES, Scale, Setting
 from ganlab.forensics import GUARDS
@@ -17,9 +17,12 @@ from ganlab.results.folder import PAGE, RESULTS, ResultsFolder
 from ganlab.results.page import write_page
 from ganlab.results.style import save_figure
 from ganlab.results.tables import aligned, plain, write_csv
+from ganlab.util.atomic import write_text
 from ganlab.util.reading import read_json
 
 VERB = "reproduce"
+TEXT = "verdict.md"
+"""The page's words and tables as Markdown."""
 
 
 def reproduce(
@@ -65,13 +68,15 @@ def reproduce(
         raise GanlabError(f"{name} needs --fake beside --real")
     named = experiment.generators, experiment.instead
     setting = Setting(Path(out), sized, seed, real, fakes, *named, allow)
-    folder = ResultsFolder(out, VERB, {"experiment": name, **setting.identity()}, unlisted=(RUNS, KEPT))
+    question = {"experiment": name, **setting.identity(experiment.seeds)}
+    folder = ResultsFolder(out, VERB, question, unlisted=(RUNS, KEPT))
     with folder.open(command, force) as place:
         if not folder.is_complete:
             outcome = experiment.run(setting)
             write(place, outcome)
-            warnings = [*setting.left_out, *outcome.warnings]
-            folder.finish(as_json(name, experiment, outcome, sized), warnings)
+            found = as_json(name, experiment, outcome, sized)
+            write_text(place / TEXT, as_markdown(found))
+            folder.finish(found, [*setting.left_out, *outcome.warnings])
         if not (place / PAGE).is_file() or force:
             write_page(place, page(place))
         results: dict[str, Any] = read_json(place / RESULTS, dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -154,12 +155,19 @@ class Setting:
         """
         return (*self._allow, "jpeg_grid", "near_duplicates") if self.default else self._allow
 
-    def identity(self) -> dict[str, Any]:
-        """What the results depend on, as JSON values; trains nothing."""
+    def identity(self, seeds: int = 1) -> dict[str, Any]:
+        """What the results depend on, as JSON values; trains nothing.
+
+        Args:
+            seeds: how many trainings of every generator count, where the zoo has them.
+        """
         ready = self.in_zoo(self.names) or {}
         own = {name: sha256_file(generator_file(source)) for name, source in ready.items()}
         if not ready:
             own = {name: " ".join(lookup(RECIPES, name, "generator")) for name in self.names}
+        for name, seed in itertools.product(self.names, range(seeds if seeds > 1 else 0)):
+            for source in (self.in_zoo([name], seed) or {}).values():
+                own[f"{name}-s{seed}"] = sha256_file(generator_file(source))
         return {
             "scale": {key: value for key, value in asdict(self.scale).items() if key != "processes"},
             "seed": self.seed,
@@ -217,8 +225,7 @@ class Setting:
         """
         folders = {name: self.place / RUNS / file_name(name) for name in wanted}
         jobs = [
-            Job(self.config(recipe, changes=changes), folders[name])
-            for name, (recipe, changes) in wanted.items()
+            Job(self.config(recipe, changes), folders[name]) for name, (recipe, changes) in wanted.items()
         ]
         train_all(jobs, self.scale.processes)
         return {name: str(folder) for name, folder in folders.items()}

@@ -1,0 +1,309 @@
+"""Claim: the last upsampling decides the decay at high frequencies. Generators whose last stage differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from ganlab import zoo
+from ganlab.experiments.claims.drawing import bars
+from ganlab.experiments.claims.lattice import prominence
+from ganlab.experiments.claims.outcome import (
+    AT_THIS_SCALE,
+    REFUTED,
+    SHARPENED,
+    UNDECIDED,
+    Experiment,
+    Outcome,
+    Part,
+    Published,
+    Table,
+)
+from ganlab.experiments.claims.seeds import (
+    SEEDS,
+    asked,
+    clear_of_zero,
+    common,
+    counted,
+    over_seeds,
+    seeded,
+    variance_shares,
+    words,
+)
+from ganlab.experiments.claims.separation import area, features, fitted, tested
+from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.forensics import Interval, System, parse_system
+from ganlab.images import to_float
+from ganlab.spectra import spectral_deviation
+
+OPERATORS = ("transposed", "bilinear")
+CELLS = tuple((early, last) for early in OPERATORS for last in OPERATORS)
+"""Upsampling of the first two stages, and of the last."""
+RINGS = {
+    "decay_exponent": "exponent of the decay near the corner, fake less real",
+    "nyquist_excess_db": "last ring, fake over real, dB",
+    "high_excess_db": "rings above half of Nyquist, fake over real, dB",
+}
+PLANE = {
+    "period 2": "lattice of period 2 above its neighbours, beyond the reals', dB",
+    "period 4": "of period 4, which the last stage cannot leave, dB",
+    "period 8": "of period 8, dB",
+}
+DETECTORS = {"decay": "decay+knn", "DCT": "dct+ridge"}
+"""What sees the rings' decay alone (Dzanic's three numbers, 5 neighbours), and what sees the plane."""
+RING, PLACE = "decay_exponent", "period 4"
+"""The number of each kind that the verdict goes by, chosen before anything was trained."""
+
+Values = Mapping[tuple[str, str], Mapping[int, Mapping[str, float]]]
+"""(early, last) -> seed -> measure -> number."""
+
+
+def detectors() -> dict[str, System]:
+    """`DETECTORS`, five neighbours where neighbours are asked."""
+    made = {name: parse_system(text) for name, text in DETECTORS.items()}
+    return made | {"decay": made["decay"].with_detector_options({"k": 5})}
+
+
+def measured(real: Tensor, fake: Tensor) -> dict[str, float]:
+    """All of `RINGS` and `PLANE`, and how well each detector tells the fakes when it knows them."""
+    report = spectral_deviation(real, fake, metrics=list(RINGS), resamples=0)
+    lines = {f"period {period}": db for period, db in prominence(real, fake).items()}
+    areas = {f"{name}, area": area(system, real, fake) for name, system in detectors().items()}
+    return {**{name: float(report[name].value) for name in RINGS}, **lines, **areas}
+
+
+def carried_over(real: Tensor, baseline: Tensor, others: Mapping[str, Tensor]) -> dict[str, dict[str, float]]:
+    """Detectors of the baseline's fakes on others: Chandrasegaran's question.
+
+    Returns:
+        Detector -> set -> share of its fakes called fake; the baseline's own under "baseline", the reals'
+        under "real".
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, system in detectors().items():
+        reals, known = features(system, real), features(system, baseline)
+        detector = fitted(system, (reals, known), 0)
+        found[name] = {
+            "baseline": tested(detector, reals, known)[1],
+            "real": tested(detector, reals, reals)[1],
+        }
+        for other, images in others.items():
+            found[name][other] = tested(detector, reals, features(system, images))[1]
+    return found
+
+
+def effects(values: Values, name: str) -> dict[str, Interval]:
+    """What the choice of the first operator against the second does, over seeds.
+
+    Returns:
+        "early" and "last": mean over the other stage's operators of transposed less bilinear; "both": how the
+        effect of the last depends on the early ones (half the difference of differences).
+    """
+    one, two = OPERATORS
+    seeds = common(values)
+    tables = [{cell: values[cell][seed][name] for cell in CELLS} for seed in seeds]
+    return {
+        "early": over_seeds([(t[one, one] + t[one, two] - t[two, one] - t[two, two]) / 2 for t in tables]),
+        "last": over_seeds([(t[one, one] + t[two, one] - t[one, two] - t[two, two]) / 2 for t in tables]),
+        "both": over_seeds([(t[one, one] - t[one, two] - t[two, one] + t[two, two]) / 2 for t in tables]),
+    }
+
+
+def decided_by(found: Mapping[str, Interval]) -> str:
+    """The stage whose effect alone is clear of zero, or clearly the larger; else "both", or "open"."""
+    sure = [name for name in ("early", "last") if clear_of_zero(found[name])]
+    if not sure:
+        return "open"
+    first = max(sure, key=lambda name: abs(found[name].value))
+    other = found["last" if first == "early" else "early"]
+    smaller = max(abs(other.low), abs(other.high)) < abs(found[first].value) or len(sure) == 1
+    return first if smaller else "both"
+
+
+def judged(ring: Mapping[str, Interval], place: Mapping[str, Interval]) -> tuple[str, str]:
+    """Verdict from the effects on the decay and on the lattice of period 4, and why."""
+    rings, plane = decided_by(ring), decided_by(place)
+    shown = (
+        f"Decay: early {words(ring['early'], 2, True)}, last {words(ring['last'], 2, True)}; lattice of "
+        f"period 4: early {words(place['early'], 2, True, 'dB')}, last {words(place['last'], 2, True, 'dB')}."
+    )
+    if rings == "last":
+        if plane in ("early", "both"):
+            return SHARPENED, (
+                "True of rings: the last stage decides the decay. Not of the plane: what earlier stages "
+                f"left at period 4 stays behind another last stage. {shown}"
+            )
+        if plane == "last":
+            return AT_THIS_SCALE, f"The last stage decides the decay, and period 4 as well. {shown}"
+        return AT_THIS_SCALE, (
+            f"The last stage decides the decay. Whether earlier stages' lattices remain stays open. {shown}"
+        )
+    if rings in ("early", "both"):
+        verdict = REFUTED if rings == "early" else SHARPENED
+        return verdict, f"Earlier stages move the decay {'more' if rings == 'early' else 'as well'}. {shown}"
+    return UNDECIDED, f"Neither stage moves the decay by more than seeds differ. {shown}"
+
+
+def mixed(setting: Setting) -> dict[str, dict[int, str]]:
+    """Cell -> seed -> generator: unmixed ones of the zoo, the others trained for the same seeds.
+
+    ``EARLY+LAST`` are the names. Of a killed training the same command goes on.
+    """
+    plain = seeded(setting, [f"dcgan-{name}" for name in OPERATORS])
+    seeds = common(plain)
+    # As long as those of the zoo. At the scale that only shows what comes out nothing takes minutes.
+    first = plain[f"dcgan-{OPERATORS[0]}"][seeds[0]]
+    alike = first.startswith(zoo.PREFIX) and setting.scale.name != "tiny"
+    length = (f"training.steps={zoo.card(first)['steps']}",) if alike else ()
+    trained = setting.trained({
+        f"{early}-last-{last}-s{seed}": (
+            f"dcgan-{early}", (f"model.upsampling.last={last}", f"seed={seed}", *length)
+        )
+        for seed in seeds for early, last in CELLS if early != last
+    })  # fmt: skip
+    return {
+        f"{early}+{last}": {
+            seed: plain[f"dcgan-{early}"][seed] if early == last else trained[f"{early}-last-{last}-s{seed}"]
+            for seed in seeds
+        }
+        for early, last in CELLS
+    }
+
+
+def run(setting: Setting) -> Outcome:
+    """Two operators early, two last, the same seeds; rings, plane, and detectors that know the baseline."""
+    generators = mixed(setting)
+    real = to_float(pixels(setting.real))
+    values = {
+        cell: {
+            seed: setting.once(f"{'-'.join(cell)}-s{seed}", partial(_of, setting, real, at))
+            for seed, at in generators["+".join(cell)].items()
+        }
+        for cell in CELLS
+    }
+    null = setting.once("null", lambda: measured(real[::2], real[1::2]))
+    baseline = f"{OPERATORS[0]}+{OPERATORS[0]}"
+    transfer = {
+        seed: setting.once(f"transfer-s{seed}", partial(_transferred, setting, real, generators, seed))
+        for seed in generators[baseline]
+    }
+    found = {name: effects(values, name) for name in (*RINGS, *PLANE)}
+    verdict, because = judged(found[RING], found[PLACE])
+    changed = f"{OPERATORS[0]}+{OPERATORS[1]}"
+    here = [
+        f"{name}, transposed less bilinear: early {words(own['early'], 2, True)}, last "
+        f"{words(own['last'], 2, True)}."
+        for name, own in found.items()
+    ]
+    here += [
+        f"A detector of {name} that knows the baseline calls {words(_share(transfer, name, 'baseline'))} of "
+        f"its fakes fake, {words(_share(transfer, name, changed))} with another last stage, "
+        f"{words(_share(transfer, name, 'real'))} of the reals."
+        for name in DETECTORS
+    ]
+    picture = bars(
+        "effects", "Effect of transposed against bilinear, early or last, over seeds; each in its own unit.",
+        {name: {stage: own[stage] for stage in ("early", "last")} for name, own in found.items()},
+        "transposed less bilinear", 0.0,
+    )  # fmt: skip
+    return Outcome(
+        here, verdict, because,
+        [
+            _asked(counted(generators)),
+            Part("Which stage it is", (), [_levels(values, null), _effects(values, found)], [picture]),
+            Part("Detectors that know the baseline", tables=[_transfer(transfer, list(generators))]),
+        ],
+        {"effects": {n: {k: i.as_list() for k, i in own.items()} for n, own in found.items()}, "null": null},
+    )  # fmt: skip
+
+
+def _images(setting: Setting, source: str) -> Tensor:
+    return to_float(pixels(setting.fake(source, "fake")))
+
+
+def _of(setting: Setting, real: Tensor, source: str) -> Any:
+    return measured(real, _images(setting, source))
+
+
+def _transferred(
+    setting: Setting, real: Tensor, generators: Mapping[str, Mapping[int, str]], seed: int
+) -> Any:
+    first, *others = generators
+    images = {cell: _images(setting, generators[cell][seed]) for cell in others}
+    return carried_over(real, _images(setting, generators[first][seed]), images)
+
+
+def _share(transfer: Mapping[Any, Any], detector: str, name: str) -> Interval:
+    return over_seeds([found[detector][name] for found in transfer.values()])
+
+
+def _levels(values: Values, null: Mapping[str, float]) -> Table:
+    names = list(null)
+    rows = [
+        [early, last, len(own), *(words(over_seeds([one[n] for one in own.values()]), 2) for n in names)]
+        for (early, last), own in values.items()
+    ]
+    rows.append(["reals", "(null)", 1, *(f"{null[name]:.2f}" for name in names)])
+    note = "; ".join(f"{name}: {what}" for name, what in {**RINGS, **PLANE}.items())
+    note += "; areas under the ROC curve of detectors that know these fakes."
+    return Table("levels", "Every combination and the reals", ("early", "last", "seeds", *names), rows, note)
+
+
+def _effects(values: Values, found: Mapping[str, Mapping[str, Interval]]) -> Table:
+    """Effects of the stages, and their shares of the variance."""
+    seeds = common(values)
+    rows = []
+    for name, own in found.items():
+        shares = variance_shares({cell: [values[cell][seed][name] for seed in seeds] for cell in CELLS})
+        rows.append([name, *(words(own[stage], 2, True) for stage in ("early", "last", "both")),
+                     *(f"{shares[part]:.2f}" for part in ("first", "second", "both", "seeds"))])  # fmt: skip
+    header = ("measure", "early", "last", "their interplay", "share early", "share last", "share interplay",
+              "share seeds")  # fmt: skip
+    note = "Transposed less bilinear; intervals over seeds, Student's t. Shares of the whole sum of squares."
+    return Table("effects_table", "Effects and shares of variance", header, rows, note)
+
+
+def _transfer(transfer: Mapping[int, Mapping[str, Mapping[str, float]]], cells: Sequence[str]) -> Table:
+    sets = ["baseline", *cells[1:], "real"]
+    rows = [[name, *(words(_share(transfer, name, one)) for one in sets)] for name in DETECTORS]
+    note = "Share called fake, over seeds. Fitted on reals and fakes of the baseline, transposed everywhere."
+    return Table("transfer", "Early stages + last stage", ("detector sees", *sets), rows, note)
+
+
+def _asked(trainings: str) -> Part:
+    return asked(
+        "The last upsampling decides the decay at high frequencies: with another last layer it vanishes, "
+        "and such images pass a detector of the decay.",
+        "Chandrasegaran, Tran and Cheung 2021, arXiv 2103.17195 (abstract)",
+        "a decay that follows the early stages; and, for the plane, lattices of period 4 that the last "
+        "stage decides alone",
+        "Transposed or bilinear in the first two stages, transposed or bilinear in the last, the same "
+        "seeds, first weights wherever shapes agree, order of images. A stage at 4 output pixels a step "
+        "leaves period 8, the next period 4, the last period 2. Rings: the decay's exponent, the last ring. "
+        "Plane: how far the lattice of a period stands above its neighbours. Detectors: three numbers of "
+        "the decay with 5 neighbours, ridge on the DCT.",
+        "glyphs of 32 pixels, DCGANs as in `ganlab zoo`, 1000 fakes and 1000 unseen reals",
+        f"{trainings}; effects paired by seed, Student's t over seeds",
+        "one half of the reals against the other",
+    )
+
+
+EXPERIMENT = Experiment(
+    title="Does the last upsampling decide the decay at high frequencies?",
+    source="Chandrasegaran et al. 2021, arXiv 2103.17195",
+    published=(
+        Published("The discrepancy in the decay is avoided by another last upsampling layer", "abstract"),
+        Published("Such images pass a detector of the decay that was trained on the baseline", "abstract"),
+        Published("Its accuracy counts fakes alone", "issue 2 of its repository"),
+    ),
+    minutes=15,
+    needs="generators of the zoo; trains two mixed ones for each seed",
+    run=run,
+    generators=tuple(f"dcgan-{name}" for name in OPERATORS),
+    takes_fakes=False,
+    takes_reals=False,
+    seeds=len(SEEDS),
+)

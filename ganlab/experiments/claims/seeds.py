@@ -1,0 +1,133 @@
+"""Numbers over trainings: generators by seed, Student's t over seeds, factors' shares of a variance.
+
+The unit is the trained generator. A thousand images of one say how well that generator was measured; what
+another training would have given only other trainings can say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy.stats import t as student
+
+from ganlab.errors import GanlabError
+from ganlab.experiments.claims.outcome import Part, Table
+from ganlab.experiments.claims.setting import Setting
+from ganlab.forensics import Interval
+from ganlab.results.tables import with_interval
+
+T = TypeVar("T")
+SEEDS = (0, 1, 2)
+"""Training seeds of the zoo's plan."""
+
+
+def seeded(setting: Setting, recipes: Sequence[str]) -> dict[str, dict[int, str]]:
+    """Recipe -> seed -> generator: those that the zoo has of `SEEDS`; where it has none, all are trained.
+
+    Raises:
+        GanlabError: a training failed or was stopped.
+    """
+    pairs = [(name, seed) for name in recipes for seed in SEEDS]
+    ready = {pair: own[pair[0]] for pair in pairs if (own := setting.in_zoo(pair[:1], pair[1]))}
+    if not ready:
+        wanted = {f"{name}-s{seed}": (name, (f"seed={seed}",)) for name, seed in pairs}
+        trained = setting.trained(wanted)
+        ready = {pair: trained[f"{pair[0]}-s{pair[1]}"] for pair in pairs}
+    return {
+        name: {seed: at for (own, seed), at in ready.items() if own == name}
+        for name in dict.fromkeys(own for own, _ in ready)
+    }
+
+
+def common(generators: Mapping[Any, Mapping[int, Any]]) -> tuple[int, ...]:
+    """Seeds that every kind has: a comparison of kinds is one of the same seeds."""
+    return tuple(seed for seed in SEEDS if all(seed in own for own in generators.values()))
+
+
+def repeated(found: Mapping[str, Mapping[int, T]]) -> dict[str, Mapping[int, T]]:
+    """The kinds that were trained most often: means over kinds are then over the same ones for every seed."""
+    most = max(map(len, found.values()))
+    return {kind: own for kind, own in found.items() if len(own) == most}
+
+
+def over_seeds(values: Sequence[float]) -> Interval:
+    """Mean and its 95 % interval by Student's t over trainings; without ends (infinite ones) of one training.
+
+    Raises:
+        GanlabError: no value.
+    """
+    if not len(values):
+        raise GanlabError("a mean over seeds needs at least one trained generator")
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return Interval(mean, -math.inf, math.inf)
+    reach = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def words(interval: Interval, digits: int = 2, sign: bool = False, unit: str = "") -> str:
+    """``0.91 [0.88, 0.94]``; of one seed ``0.91 (one seed)``."""
+    if math.isinf(interval.high):
+        return f"{with_interval(interval.value, digits=digits, sign=sign, unit=unit)} (one seed)"
+    return with_interval(interval.value, interval.low, interval.high, digits, sign, unit)
+
+
+def clear_of_zero(interval: Interval) -> bool:
+    """Whether an interval has one sign."""
+    return interval.low > 0 or interval.high < 0
+
+
+def variance_shares(cells: Mapping[tuple[str, str], Sequence[float]]) -> dict[str, float]:
+    """What part of the variation each of two factors makes: sums of squares of a balanced two-way table.
+
+    Args:
+        cells: (level of the first factor, level of the second) -> values of the trainings, equally many in
+            every cell, every combination of levels present.
+
+    Returns:
+        "first", "second", "both" (what only the combination explains) and "seeds" (what trainings of one cell
+        differ by); they add up to 1. All 0 where nothing varies.
+
+    Raises:
+        GanlabError: a combination is missing, or counts differ.
+
+    Source: Fisher's analysis of variance; eta squared.
+    """
+    first, second = (list(dict.fromkeys(key[k] for key in cells)) for k in (0, 1))
+    counts = {len(values) for values in cells.values()}
+    if len(cells) != len(first) * len(second) or len(counts) != 1 or counts == {0}:
+        raise GanlabError("shares of variance need every combination of levels, with equally many trainings")
+    table = np.array([[cells[a, b] for b in second] for a in first], np.float64)
+    repeats, grand = table.shape[2], table.mean()
+    rows, columns, means = table.mean((1, 2)), table.mean((0, 2)), table.mean(2)
+    sums = {
+        "first": repeats * len(second) * ((rows - grand) ** 2).sum(),
+        "second": repeats * len(first) * ((columns - grand) ** 2).sum(),
+        "both": repeats * ((means - rows[:, None] - columns[None] + grand) ** 2).sum(),
+        "seeds": ((table - means[..., None]) ** 2).sum(),
+    }
+    # Rounding alone is no variation.
+    total = sum(sums.values())
+    nothing = total <= 1e-20 * max(1.0, float((table**2).sum()))
+    return {name: 0.0 if nothing else float(part / total) for name, part in sums.items()}
+
+
+def asked(statement: str, source: str, refuted: str, plan: str, data: str, seeds: str, null: str) -> Part:
+    """The part of a claim's page that was fixed before anything was measured."""
+    rows = [
+        ["statement", statement], ["source", source], ["would be refuted by", refuted], ["plan", plan],
+        ["data", data], ["trainings", seeds], ["null", null],
+    ]  # fmt: skip
+    return Part("The claim and how it is put to the test", tables=[Table("claim", "", ("", ""), rows)])
+
+
+def counted(generators: Mapping[str, Mapping[int, str]]) -> str:
+    """How many trainings there are, in words."""
+    counts = {name: len(own) for name, own in generators.items()}
+    most = max(counts.values())
+    few = [f"{name} has {count}" for name, count in counts.items() if count < most]
+    text = f"{sum(counts.values())} generators of {len(counts)} kinds, {most} seed{'s' * (most > 1)} of each"
+    return text + (f"; {', '.join(few)}" if few else "")
