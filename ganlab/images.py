@@ -58,6 +58,15 @@ def to_uint8(images: Tensor) -> UInt8Array:
     return array
 
 
+def on_grey_levels(images: Tensor) -> Tensor:
+    """Float images clamped to [-1, 1] and rounded to the 256 values that a file can hold, still float.
+
+    The same values as ``to_float(to_uint8(images))``, without leaving the device.
+    """
+    levels = images.float().clamp(-1.0, 1.0).mul(127.5).add_(127.5).round_()
+    return levels.div_(127.5).sub_(1.0)
+
+
 def luma(images: Tensor, weights: tuple[float, float, float] = LUMA_BT601) -> Tensor:
     """``(N, 3, H, W)`` -> ``(N, H, W)`` weighted sum in R, G, B order; one channel is already grey.
 

@@ -37,6 +37,9 @@ def generate(
         int, typer.Option(min=1, help="Images waiting for the encoders; memory only.")
     ] = 256,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Encoding threads.")] = 4,
+    reconstruct: Annotated[
+        Path | None, typer.Option(help="Photos that each run makes its images of, instead of latents.")
+    ] = None,
     trust: Annotated[
         list[str] | None, typer.Option(help="SHA-256 of a source that can run code; once for each.")
     ] = None,
@@ -45,6 +48,9 @@ def generate(
     ] = False,
 ) -> None:
     """Make a fake dataset from one or more generators.
+
+    With --reconstruct, image i of a run is made of photo i (all photos, or --num of them), and the photos are
+    written beside, cut to the same size and coded the same way.
 
     An interrupted set is continued by the same command; a finished one is verified and left alone. With
     --verify, --out is the finished set to check; without --out the arguments are finished sets.
@@ -63,16 +69,17 @@ def generate(
             manifest = verify_set(folder)
             print(f"{folder}: {len(manifest['files'])} files as the manifest says")
         return
-    if not runs or num is None or out is None:
-        raise GanlabError("ganlab generate needs RUN [RUN ...], --num and --out")
+    if not runs or (num is None and reconstruct is None) or out is None:
+        raise GanlabError("ganlab generate needs RUN [RUN ...], --num (or --reconstruct PHOTOS) and --out")
     sources = [_source(run, trust or []) for run in runs]
     names = tuple(
         cell_name(source) or run_name(source) if isinstance(source, Path) else source.name
         for source in sources
     )
     request = Request(
-        tuple(sources), num, format, layout, with_real, test_fraction, seed, weights, device, names
-    )
+        tuple(sources), num or 0, format, layout, with_real, test_fraction, seed, weights, device, names,
+        reconstruct,
+    )  # fmt: skip
     manifest = make(request, out, batch_size, workers)
     report(manifest, out)
     if with_real:

@@ -13,6 +13,8 @@ from ganlab.errors import lookup
 KINDS: dict[str, str] = {
     "presets": "presets (CONFIG in train, show)",
     "upsamplers": "upsamplers (model.upsampling)",
+    "unpoolers": "upsamplers that need an encoder (model.upsampling, task other than gan)",
+    "decoders": "architectures that take images (model.architecture, task other than gan)",
     "generators": "architectures (model.architecture)",
     "adversarial": "adversarial losses (loss.adversarial)",
     "penalties": "penalties (loss.penalty)",

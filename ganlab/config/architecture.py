@@ -45,6 +45,11 @@ _SNGAN = {
 }
 _SNDCGAN = {32: Shape(4, 3, (8, 4, 2, 1), 64, (1, 2, 4, 8), 64, (True, True, True, False))}
 _DCGAN_SIDES = (16, 32, 64, 128, 256)
+DECODERS = ("encoder_decoder", "unet")
+"""Architectures that take an image; any size that can be halved as often as their depth asks."""
+DECODER_WIDTH = 32
+SMALLEST_BASE = 2
+"""Side of the coarsest map; below it there is nothing left to double."""
 
 
 def _dcgan(size: int) -> Shape:
@@ -64,11 +69,31 @@ PUBLISHED: dict[str, dict[int, Shape]] = {
 
 def shape(model: ModelConfig) -> Shape | None:
     """The shape for the architecture and image size, or None where there is none."""
+    if model.architecture in DECODERS:
+        return _decoder(model)
     return PUBLISHED.get(model.architecture, {}).get(model.image_size)
+
+
+def _decoder(model: ModelConfig) -> Shape | None:
+    """Widths double from the image to the coarsest map; the discriminator, if there is one, is DCGAN's."""
+    depth, side = model.encoder.depth, model.image_size
+    base = side // 2**depth
+    if side % 2**depth or base < SMALLEST_BASE:
+        return None
+    against = _dcgan(side) if side in _DCGAN_SIDES else Shape(4, 0, (), 64, (), 64, ())
+    # An encoder_decoder goes straight to RGB, as DCGAN does; a unet has convolutions at the image's size.
+    finest = 0 if model.architecture == "unet" else 1
+    multiples = tuple(2 ** (level - finest) for level in range(depth, finest - 1, -1))
+    return Shape(base, depth, multiples, DECODER_WIDTH, against.discriminator, 64, against.downsamples)
 
 
 def _known(model: ModelConfig) -> Shape:
     published = shape(model)
+    if published is None and model.architecture in DECODERS:
+        raise ValueError(
+            f"no {model.architecture} of depth {model.encoder.depth} for {model.image_size} px; expected a "
+            f"multiple of {2**model.encoder.depth}, and {SMALLEST_BASE * 2**model.encoder.depth} or more"
+        )
     if published is None:
         sizes = ", ".join(map(str, PUBLISHED.get(model.architecture, {})))
         raise ValueError(f"no {model.architecture} for {model.image_size} px; expected one of {sizes}")
@@ -137,6 +162,15 @@ def discriminator_norm(model: ModelConfig, loss: LossConfig) -> str:
     if uses_spectral_norm(model):
         return "none"
     return "batch" if loss.penalty == "none" else "layer"
+
+
+def encoder_downsampling(model: ModelConfig) -> str:
+    """``stride``, ``max_pool``, ``avg_pool`` or ``blur_pool``, with ``auto`` resolved."""
+    chosen = model.encoder.downsampling
+    if chosen != "auto":
+        return chosen
+    pooled = model.architecture == "unet" or "max_unpool" in stage_names(model)
+    return "max_pool" if pooled else "stride"
 
 
 def discriminator_downsampling(model: ModelConfig) -> str:

@@ -30,6 +30,8 @@ class Registry(NamedTuple):
 
 REGISTRIES: dict[str, Registry] = {
     "upsamplers": Registry("ganlab.upsampling", "UPSAMPLERS", "upsampler"),
+    "unpoolers": Registry("ganlab.upsampling", "UNPOOLERS", "upsampler"),
+    "decoders": Registry("ganlab.models", "DECODERS", "architecture"),
     "generators": Registry("ganlab.models", "GENERATORS", "architecture"),
     "discriminators": Registry("ganlab.models", "DISCRIMINATORS", "architecture"),
     "adversarial": Registry("ganlab.losses", "ADVERSARIAL", "adversarial loss"),

@@ -84,6 +84,10 @@ class DataConfig(Section):
     """Mirror every training image left-right with probability 1/2."""
     dequantize: bool = False
     """Add uniform noise of one grey level to the reals (SNGAN's official code does; it whitens the floor)."""
+    masks: PathText | None = None
+    """task segment: classes of the pixels of image i, a .npy of integers (N, H, W); glyphs draws its own."""
+    scale: Literal[2, 4, 8] = 2
+    """task superres: how many times larger the image is than the network's input."""
     on_error: Literal["skip", "fail"] = "fail"
     """A file that cannot be read: name it and stop, or name it, count it and go on."""
     cache: PathText | None = None
@@ -136,6 +140,18 @@ class GeneratorConfig(Section):
     """Cap on the widths that follow from ``width``."""
 
 
+class EncoderConfig(Section):
+    """What an encoder-decoder or a U-Net has before its upsampling (``task`` other than gan)."""
+
+    depth: int = Field(3, ge=1, le=8)
+    """How many x2 stages lie between its coarsest map and the image."""
+    downsampling: Literal["auto", "stride", "max_pool", "avg_pool", "blur_pool"] = "auto"
+    """How it halves: by a 4x4 convolution of stride 2, or by pooling. auto: max_pool in a unet and where the
+    decoder un-pools, otherwise stride."""
+    latent: Width = 16
+    """encoder_decoder: channels of the code, the map between encoder and decoder."""
+
+
 class DiscriminatorConfig(Section):
     """The discriminator's size and normalisation."""
 
@@ -182,13 +198,18 @@ class ModelConfig(Section):
     """Both networks. ``upsampling`` has no default: it is what the lab is about."""
 
     architecture: str = "dcgan"
-    """dcgan, sndcgan or sngan."""
+    """dcgan, sndcgan or sngan; for another ``task`` than gan encoder_decoder or unet."""
     image_size: int = Field(32, ge=8, le=1024)
     """Side of the square images in pixels."""
     upsampling: UpsamplingConfig
     """A name alone is short for ``{name: ...}``."""
     num_classes: int = Field(0, ge=0, le=65_536)
-    """0: unconditional. Otherwise class-conditional batch norm and a projection discriminator."""
+    """0: unconditional. Otherwise class-conditional batch norm and a projection discriminator. task segment:
+    classes of the masks; 0 stands for two."""
+    skips: bool = True
+    """unet: each level of the decoder sees the encoder's features of its own size. Without, what is left of
+    a unet is an encoder-decoder of the same layers."""
+    encoder: EncoderConfig = EncoderConfig()
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     spectral_discriminator: SpectralDiscriminatorConfig | None = None
@@ -233,15 +254,23 @@ class SpectralTermConfig(Section):
     """Focal exponent (focal_frequency)."""
     log_weight: bool = False
     """Focal weights ln(1 + w) (focal_frequency)."""
-    average: Literal["amplitude", "complex"] = "amplitude"
-    """What is averaged over the batch (focal_frequency); complex compares mean images."""
+    average: Literal["amplitude", "complex", "none"] = "amplitude"
+    """What is averaged over the batch (focal_frequency); complex compares mean images. none, for another task
+    than gan: image i against its own target, as published."""
     projections: Width = 64
     """Random directions in each step (sliced)."""
 
 
 class LossConfig(Section):
-    """The adversarial game."""
+    """The adversarial game, and what an encoder-decoder's output is held against its target by."""
 
+    pixel: Literal["l1", "l2"] = "l1"
+    """task autoencoder and superres: mean absolute or squared difference in [-1, 1]."""
+    kl_weight: float = Field(0.0, ge=0)
+    """task autoencoder, encoder_decoder: the code becomes a normal distribution (a VAE), and this weighs its
+    divergence from the standard normal in nats per image value."""
+    adversarial_weight: float = Field(0.0, ge=0)
+    """Of the adversarial loss in another task than gan; 0: no discriminator."""
     adversarial: str = "hinge"
     """hinge, non_saturating, least_squares, wasserstein or relativistic."""
     penalty: str = "none"
@@ -338,6 +367,9 @@ class LoggingConfig(Section):
 class Config(Section):
     """One run, complete."""
 
+    task: Literal["gan", "autoencoder", "superres", "segment"] = "gan"
+    """gan: latents to images. autoencoder: images to themselves. superres: reduced images to themselves.
+    segment: images to masks."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Everything random descends from (seed, stream, index)."""
     out: PathText | None = None

@@ -28,6 +28,9 @@ NAMED: dict[str, str] = {
 }
 """Keys whose values are names of a registry; ``[0]`` stands for every item of a list of sections."""
 
+OF_IMAGES = {"generators": "decoders", "upsamplers": "unpoolers"}
+"""Kinds of names -> kind of those that only another task than gan can have."""
+
 
 @functools.cache
 def root() -> Node:
@@ -109,16 +112,13 @@ def first_item(path: KeyPath) -> KeyPath:
 def suggestion(path: KeyPath) -> str:
     """``"; did you mean 'x'?"`` for an unknown key: a sibling, else the same or a near name elsewhere."""
     path = first_item(path)
+    # The same word in another section is surer than a like one in this: betas is no misspelt task.
+    elsewhere = [dotted(key) for key in all_keys() if key[-1] == str(path[-1]).replace("-", "_")]
+    if elsewhere:
+        return f"; did you mean '{elsewhere[0]}'?"
     siblings = [str(key[-1]) for key in all_keys() if key[:-1] == path[:-1]]
     near = nearest_name(str(path[-1]), siblings)
-    if near:
-        return near
-    elsewhere = [dotted(key) for key in all_keys() if key[-1] == str(path[-1]).replace("-", "_")]
-    return (
-        f"; did you mean '{elsewhere[0]}'?"
-        if elsewhere
-        else nearest_name(dotted(path), map(dotted, all_keys()))
-    )
+    return near or nearest_name(dotted(path), map(dotted, all_keys()))
 
 
 def expected(path: KeyPath) -> str:
@@ -196,7 +196,7 @@ def json_schema() -> dict[str, Any]:
         for option in (node, *node.get("anyOf", ())):
             for text in (option, option.get("items", {})):
                 if text.get("type") == "string":
-                    text["enum"] = list(names(kind))
+                    text["enum"] = [*names(kind), *(names(OF_IMAGES[kind]) if kind in OF_IMAGES else ())]
     upsampling = definitions["ModelConfig"]["properties"]["upsampling"]
     name = definitions["UpsamplingConfig"]["properties"]["name"]
     full = {"$ref": upsampling.pop("$ref")}

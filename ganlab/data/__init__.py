@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganlab.data.imageset import ImageSet, array_image_set, open_image_set
     from ganlab.data.load import SOURCES, TrainingImages, load_training_images
     from ganlab.data.pack import Pack, PackWriter, read_pack
+    from ganlab.data.pairs import with_masks
 
 _HOME = {
     "DataWarning": "folder", "PackReport": "folder", "pack_folder": "folder",
@@ -24,7 +25,7 @@ _HOME = {
     "ImageSet": "imageset", "array_image_set": "imageset", "open_image_set": "imageset",
     "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Glyphs": "glyphs",
     "Pack": "pack", "PackWriter": "pack", "SOURCES": "load", "TrainingImages": "load",
-    "load_training_images": "load", "read_pack": "pack",
+    "load_training_images": "load", "read_pack": "pack", "with_masks": "pairs",
 }  # fmt: skip
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "pack_folder",
     "read_pack",
     "require_comparable",
+    "with_masks",
 ]
 
 

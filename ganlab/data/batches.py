@@ -39,6 +39,8 @@ class Batch(NamedTuple):
     """float32 (n, 3, H, W) in [-1, 1] (half a grey level beyond where dequantised)."""
     labels: Tensor | None
     """int64 (n,), or None without classes."""
+    masks: Tensor | None = None
+    """int64 (n, H, W), the class of each pixel, mirrored with the images; None without masks."""
 
 
 @functools.cache
@@ -89,6 +91,7 @@ class BatchReader:
             [0, 1) of its level, whose samples are truncated to bytes; ours are rounded, so that the noise is
             centred and ``to_uint8`` gives the byte back.
         labels: int64 (N,), if there are classes.
+        masks: uint8 (N, H, W), if pixels have classes.
         rank: number of this process.
         world: how many processes share each batch.
         device: where the tensors go. The images live there as bytes (up to 4 GiB of them; beyond, each batch
@@ -111,6 +114,7 @@ class BatchReader:
         rank: int = 0,
         world: int = 1,
         device: torch.device | str = "cpu",
+        masks: UInt8Array | None = None,
     ) -> None:
         if not len(indices) or batch_size < 1:
             raise GanlabError(f"cannot read batches of {batch_size} from {len(indices)} images")
@@ -118,7 +122,7 @@ class BatchReader:
             raise GanlabError(f"a batch of {batch_size} cannot be shared by {world} processes (rank {rank})")
         self.images = images
         self.indices = np.asarray(indices, dtype=np.int64)
-        self.labels = labels
+        self.labels, self.masks = labels, masks
         self.batch_size = batch_size
         self.seed = seed
         self.flip = flip
@@ -151,7 +155,11 @@ class BatchReader:
         labels = None
         if self.labels is not None:
             labels = to_device(torch.from_numpy(self.labels[chosen]), self.device)
-        return Batch(tensor, labels)
+        if self.masks is None:
+            return Batch(tensor, labels)
+        masks = np.asarray(self.masks[chosen])
+        masks[mirrored] = masks[mirrored, :, ::-1]
+        return Batch(tensor, labels, to_device(torch.from_numpy(masks.astype(np.int64)), self.device))
 
     def sibling(self, stream: str, batch_size: int) -> BatchReader:
         """A reader of the same images in an order of its own, which descends from the seed and ``stream``.
@@ -162,7 +170,7 @@ class BatchReader:
         seed = derive_seed(self.seed, f"reader/{stream}")
         reader = BatchReader(
             self.images, self.indices, batch_size, seed, self.flip, self.dequantize, self.labels,
-            self._rank, self._world, self.device,
+            self._rank, self._world, self.device, self.masks,
         )  # fmt: skip
         reader._resident, reader._here = self._resident, self._here
         return reader

@@ -68,6 +68,8 @@ class TrainingImages:
     """Indices held out, ascending."""
     description: dict[str, Any]
     """Source, counts, recipe and pixel hash, as plain JSON values, for the run's records."""
+    masks: UInt8Array | None = None
+    """uint8 (N, H, W), the class of each pixel; only after `ganlab.data.with_masks`."""
 
     @property
     def num_classes(self) -> int:

@@ -22,6 +22,8 @@ CURVES = {
     "1 the loss does next to nothing.",
     "Spectral distances": "The unweighted distance that each spectral loss measures.",
 }
+SAMPLES = "The same 64 latents at every step, drawn with the moving average of the weights."
+PAIRS = "The same held-out photos at every step, in rows: input, output of the averaged weights, target."
 SHOWN_SHEETS = 4
 DECADES = 100.0
 """Positive values that span more than this factor are drawn on a logarithmic scale."""
@@ -43,13 +45,13 @@ def page(folder: Path) -> Page:
     )
     finished = (folder / "checkpoints" / f"step-{steps:09d}.pt").is_file()
     step = steps if finished else int(logged[-1]["step"]) if logged else 0
+    loss = {"gan": config.loss.adversarial, "segment": "cross-entropy"}.get(config.task, config.loss.pixel)
     state = "finished" if finished else "not finished; the same command goes on"
     sections = [
         Section("Training", ["Logarithmic where the values span more than two decades."],
                 figures=_curves(logged)),
-        Section("Samples", [
-            "The same 64 latents at every step, drawn with the moving average of the weights.",
-        ], figures=_sheets(folder / "samples", "samples", "Images of the fixed latents", 2)),
+        Section("Samples", [SAMPLES if config.task == "gan" else PAIRS],
+                figures=_sheets(folder / "samples", "samples", "Images of the fixed latents", 2)),
         Section("Spectrum", ["Mean radial power of those samples beside that of held-out reals, in dB."],
                 figures=_sheets(folder / "samples", "spectrum", "Mean radial power of samples and reals", 1)),
     ]  # fmt: skip
@@ -58,12 +60,12 @@ def page(folder: Path) -> Page:
         summary=[
             f"{step:,} of {steps:,} generator updates: {state}.",
             f"{model.architecture} at {model.image_size}×{model.image_size}, upsampling `{upsampling}`, "
-            f"{config.loss.adversarial} loss, batch {training.batch_size}, seed {config.seed}.",
+            f"{loss} loss, batch {training.batch_size}, seed {config.seed}.",
         ],
         facts={
             "state": "finished" if finished else "unfinished", "updates": f"{step:,}",
             "upsampling": upsampling, "architecture": model.architecture,
-            "size": f"{model.image_size} × {model.image_size}", "loss": config.loss.adversarial,
+            "size": f"{model.image_size} × {model.image_size}", "loss": loss,
             "data": str(data.get("source", config.data.source)),
         },
         sections=[section for section in sections if section.figures],

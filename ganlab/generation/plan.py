@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ganlab
 from ganlab.device import choose_device
 from ganlab.errors import GanlabError
+from ganlab.generation.reconstruct import pairs_of
 from ganlab.generation.sampling import LATENT_RULE
 from ganlab.generation.sources import (
     FakeSource,
@@ -43,6 +44,7 @@ class Request:
         weights: "ema" or "raw".
         device: "auto" or a device's name.
         names: what each run's set is called; by default as its run folder or file is.
+        photos: images that the runs make theirs of, one each; then ``num`` 0 stands for all of them.
     """
 
     runs: tuple[Path | Sampled, ...]
@@ -55,6 +57,7 @@ class Request:
     weights: str = "ema"
     device: str = "auto"
     names: tuple[str, ...] = ()
+    photos: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,13 @@ class Plan:
 
     format: str
     parts: tuple[Part, ...]
+    latent_rule: str = LATENT_RULE
 
     def identity(self) -> dict[str, Any]:
         """What must agree before an interrupted set may be continued."""
         return {
             "ganlab": ganlab.__version__, "format": self.format, "rounding": ROUNDING, "block": BLOCK,
-            "latent_rule": LATENT_RULE,
+            "latent_rule": self.latent_rule,
             "parts": [
                 {"path": part.path, "first": part.first, "count": part.count, "source": part.source.about()}
                 for part in self.parts
@@ -95,6 +99,8 @@ def make_plan(request: Request) -> Plan:
     for value, valid, what in ((request.format, FORMATS, "format"), (request.layout, LAYOUTS, "layout")):
         if value not in valid:
             raise GanlabError(f"unknown {what} {value!r}: expected one of {', '.join(valid)}")
+    if request.photos is not None:
+        return _plan_of_pairs(request, request.photos)
     if request.num < 1 or not request.runs:
         raise GanlabError("a set needs at least one run and --num of at least 1")
     if not 0 <= request.test_fraction < 1:
@@ -109,11 +115,38 @@ def make_plan(request: Request) -> Plan:
         else SampledSource(run, name, request.seed)
         for run, name in zip(request.runs, names, strict=True)
     ]
+    _refuse_equal(names)
+    real = _real_source(fakes, request) if request.with_real or request.layout == "cnndetection" else None
+    return Plan(request.format, tuple(_parts(fakes, real, request)))
+
+
+def _plan_of_pairs(request: Request, path: Path) -> Plan:
+    """Photos and what each run makes of them, part by part in the same order.
+
+    Raises:
+        GanlabError: something that is no run of ganlab's, equal names, or as `pairs_of`.
+    """
+    runs = [run for run in request.runs if isinstance(run, str | Path)]
+    if len(runs) < len(request.runs) or not runs:
+        raise GanlabError("--reconstruct takes runs of ganlab with task: autoencoder, superres or segment")
+    names = request.names or tuple(run_name(run) for run in runs)
+    _refuse_equal(names)
+    device, _ = choose_device(request.device)
+    photos, made = pairs_of(runs, names, path, request.num or None, request.weights, device)
+    request = replace(request, num=len(photos), with_real=True)
+    parts = _parts(made, photos, request)
+    return Plan(request.format, tuple(parts), "none: image i is made of photo i")
+
+
+def _refuse_equal(names: Sequence[str]) -> None:
+    """No two sets of one name.
+
+    Raises:
+        GanlabError: there are.
+    """
     twice = [name for name, times in Counter([*names, "real"]).items() if times > 1]
     if twice:
         raise GanlabError(f"two sets would be called {twice[0]!r}: rename a run folder, or make two sets")
-    real = _real_source(fakes, request) if request.with_real or request.layout == "cnndetection" else None
-    return Plan(request.format, tuple(_parts(fakes, real, request)))
 
 
 def _real_source(sources: Sequence[FakeSource | SampledSource], request: Request) -> RealSource:
@@ -135,9 +168,7 @@ def _real_source(sources: Sequence[FakeSource | SampledSource], request: Request
     return RealSource(choose_reals(config, request.num, request.seed), config, request.seed)
 
 
-def _parts(
-    fakes: Sequence[FakeSource | SampledSource], real: RealSource | None, request: Request
-) -> list[Part]:
+def _parts(fakes: Sequence[Source], real: Source | None, request: Request) -> list[Part]:
     sources: list[tuple[str, Source]] = []
     for fake in fakes:
         if request.layout == "cnndetection" and real:

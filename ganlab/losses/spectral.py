@@ -511,18 +511,18 @@ class LogPowerLoss(SpectralLoss):
 
 
 class FocalFrequencyLoss(SpectralLoss):
-    """Focal frequency loss between mean spectra (Jiang et al. 2021, arXiv 2012.12821), for unpaired images.
+    """Focal frequency loss (Jiang et al. 2021, arXiv 2012.12821), between mean spectra or of pairs.
 
-    The published loss compares an image with its own reconstruction. A GAN has no such pairs; what can be
-    compared is averages over batches. average "complex" is the published ``ave_spectrum``: the DFT is linear,
-    so it is the spectrum of the mean image, in which phases cancel and texture leaves no trace. "amplitude"
-    averages the modulus of every coefficient and does see texture.
+    The published loss compares an image with its own reconstruction: average "none", for networks that have
+    such pairs. A GAN has none; what can be compared is averages over batches. "complex" is the published
+    ``ave_spectrum``: the DFT is linear, so it is the spectrum of the mean image, in which phases cancel and
+    texture leaves no trace. "amplitude" averages the modulus of every coefficient and does see texture.
 
     Args:
         image_size: as in `SpectralLoss`, like the shared arguments.
         alpha: focal exponent, >= 0.
         log_weight: focal weights through ``ln(1 + w)``.
-        average: "amplitude" or "complex".
+        average: "amplitude", "complex", or "none": fake i against real i of the batch.
         channels: C of the images.
 
     Raises:
@@ -537,27 +537,32 @@ class FocalFrequencyLoss(SpectralLoss):
         *,
         alpha: float = 1.0,
         log_weight: bool = False,
-        average: Literal["amplitude", "complex"] = "amplitude",
+        average: Literal["amplitude", "complex", "none"] = "amplitude",
         channels: int = 3,
         **shared: Unpack[Shared],
     ) -> None:
+        if average not in ("amplitude", "complex", "none") or not 0 <= alpha < float("inf"):
+            expected = "average amplitude, complex or none, alpha >= 0"
+            raise GanlabError(f"expected {expected}; got {average!r}, {alpha}")
+        if average == "none":
+            shared["reference"] = "batch"
         super().__init__(image_size, **shared)
-        if average not in ("amplitude", "complex") or not 0 <= alpha < float("inf"):
-            raise GanlabError(f"expected average amplitude or complex, alpha >= 0; got {average!r}, {alpha}")
-        self.alpha, self.log_weight, self.complex = alpha, log_weight, average == "complex"
+        self.each = average == "none"
+        self.alpha, self.log_weight, self.complex = alpha, log_weight, average != "amplitude"
         # The last axis: real and imaginary part, or the modulus.
         self.hold(channels, self.size[0], self.size[1] // 2 + 1, 2 if self.complex else 1)
 
     def describe(self, images: Tensor) -> Tensor:
-        """The batch's mean orthonormal spectrum, ``(1, C, H, W//2+1, components)``."""
+        """The batch's mean orthonormal spectrum, ``(1, C, H, W//2+1, components)``; of pairs each one's."""
         parts = torch.view_as_real(torch.fft.rfft2(check_images(images), norm="ortho"))
         if not self.complex:
             parts = (parts.square().sum(-1, keepdim=True) + MODULUS_FLOOR).sqrt()
-        return parts.mean(0, keepdim=True)
+        return parts if self.each else parts.mean(0, keepdim=True)
 
     def measure(self, rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The focally weighted squared distance."""
-        value = focal_frequency_distance(rows.mean(0), target, self.size[1], self.alpha, self.log_weight)
+        rows = rows if self.each else rows.mean(0)
+        value = focal_frequency_distance(rows, target, self.size[1], self.alpha, self.log_weight)
         return value, value
 
 

@@ -123,7 +123,8 @@ def focal_frequency_distance(
     ``ln(1 + .)`` of that), divided by the largest of its channel, as a constant.
 
     Args:
-        fake: ``(C, H, W//2+1, P)``, coefficients with P components (2: real and imaginary part, 1: modulus).
+        fake: ``(C, H, W//2+1, P)``, coefficients with P components (2: real and imaginary part, 1: modulus);
+            of several images ``(N, C, ...)``, each with weights of its own.
         real: the same of the reals.
         width: W of the images.
         alpha: focal exponent; 0 weighs all coefficients alike.
@@ -132,7 +133,7 @@ def focal_frequency_distance(
     squared = (fake - real).square().sum(-1)
     weights = squared.detach().pow(alpha / 2)
     weights = weights.log1p() if log_weight else weights
-    weights = (weights / weights.amax((1, 2), keepdim=True)).nan_to_num(0.0).clamp(0.0, 1.0)
+    weights = (weights / weights.amax((-2, -1), keepdim=True)).nan_to_num(0.0).clamp(0.0, 1.0)
     return plane_mean(weights * squared, width)
 
 

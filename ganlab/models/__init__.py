@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ganlab.models.base import Discriminator, Generator
+from ganlab.models.decoders import DECODERS, build_network
 from ganlab.models.registry import (
     DISCRIMINATORS,
     GENERATORS,
@@ -15,10 +16,10 @@ from ganlab.models.spectral_discriminator import (
     SpectralDiscriminator,
     build_spectral_discriminator,
 )
-from ganlab.models.store import load_generator, save_generator
+from ganlab.models.store import load_generator, load_network, save_generator
 
 __all__ = [
-    "DISCRIMINATORS", "GENERATORS", "SPECTRAL_INPUTS", "Discriminator", "Generator",
-    "SpectralDiscriminator", "build_discriminator", "build_generator", "build_spectral_discriminator",
-    "count_parameters", "load_generator", "save_generator",
+    "DECODERS", "DISCRIMINATORS", "GENERATORS", "SPECTRAL_INPUTS", "Discriminator", "Generator",
+    "SpectralDiscriminator", "build_discriminator", "build_generator", "build_network",
+    "build_spectral_discriminator", "count_parameters", "load_generator", "load_network", "save_generator",
 ]  # fmt: skip

@@ -131,7 +131,7 @@ class Generator(nn.Module):
                 sections = read_json(place / PRETRAINED_CONFIG, dict)["ganlab"]
                 with open_safetensors(place / PRETRAINED_WEIGHTS, "pt", expected) as (_, opened):
                     state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-                return filled(lambda: build_generator({"model": sections}), state, str(place)).eval()
+                return filled(lambda: build_generator(dict(sections)), state, str(place)).eval()
         except GanlabError as error:
             raise GanlabError(f"{place} holds no generator of ganlab: {error}") from error
 

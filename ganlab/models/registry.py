@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ganlab.config import from_mapping, load
+from ganlab.config.architecture import DECODERS as TAKE_IMAGES
 from ganlab.config.architecture import discriminator_norm, shape, uses_spectral_norm
 from ganlab.config.schema import Config, LossConfig, ModelConfig
 from ganlab.errors import GanlabError, lookup
@@ -17,6 +18,7 @@ from ganlab.models.dcgan import (
     SNDCGANDiscriminator,
     SNDCGANGenerator,
 )
+from ganlab.models.decoders import CodeDecoder
 from ganlab.models.sngan import SNGANDiscriminator, SNGANGenerator
 
 GENERATORS: dict[str, type[Generator]] = {
@@ -30,6 +32,8 @@ DISCRIMINATORS: dict[str, type[Discriminator]] = {
     "sndcgan": SNDCGANDiscriminator,
     "sngan": SNGANDiscriminator,
 }
+
+NO_GENERATOR = "give it photos, with `ganlab generate RUN --reconstruct PHOTOS`"
 
 ANY_DATA = {"source": "pack", "path": "-"}
 
@@ -45,12 +49,16 @@ def build_generator(config: ConfigLike) -> Generator:
 
     Returns:
         A module ``(N, z_dim)`` latents -> ``(N, 3, S, S)`` images in [-1, 1]. Weights come from torch's
-        global generator: seed it for a reproducible start.
+        global generator: seed it for a reproducible start. Of an encoder_decoder it is the second half.
 
     Raises:
         GanlabError: an invalid configuration, or no such architecture at this size.
     """
     model, _ = _sections(config)
+    if model.architecture == "encoder_decoder":
+        return CodeDecoder(_possible(model))
+    if model.architecture in TAKE_IMAGES:
+        raise GanlabError(f"a {model.architecture} makes images of images, not of latents: {NO_GENERATOR}")
     return lookup(GENERATORS, model.architecture, "architecture")(_possible(model))
 
 
@@ -65,7 +73,8 @@ def build_discriminator(config: ConfigLike) -> Discriminator:
         GanlabError: an invalid configuration, or no such architecture at this size.
     """
     model, loss = _sections(config)
-    network = lookup(DISCRIMINATORS, model.architecture, "architecture")
+    name = "dcgan" if model.architecture in TAKE_IMAGES else model.architecture
+    network = lookup(DISCRIMINATORS, name, "architecture")
     return network(_possible(model), discriminator_norm(model, loss), uses_spectral_norm(model))
 
 
@@ -79,7 +88,8 @@ def _sections(config: ConfigLike) -> tuple[ModelConfig, LossConfig]:
         return config, LossConfig()
     if isinstance(config, Mapping):
         # A model alone says nothing of data; a pack may have classes, which the default source has not.
-        whole = config if "model" in config else {"model": dict(config), "data": ANY_DATA}
+        task = "autoencoder" if config.get("architecture") in TAKE_IMAGES else "gan"
+        whole = config if "model" in config else {"model": dict(config), "data": ANY_DATA, "task": task}
         config = from_mapping(whole)
     elif not isinstance(config, Config):
         config = load(config)

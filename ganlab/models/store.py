@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from ganlab.config import Config, from_mapping
 from ganlab.errors import GanlabError
 from ganlab.models.base import Generator
-from ganlab.models.registry import build_generator
+from ganlab.models.decoders import EncoderDecoder, UNet, build_network
+from ganlab.models.registry import NO_GENERATOR, build_generator
 from ganlab.util.atomic import write_bytes
 from ganlab.util.reading import open_safetensors, parse_json, reading
 from ganlab.zoo import PREFIX, zoo_file
@@ -65,13 +66,50 @@ def load_generator(path: str | os.PathLike[str], weights: str = "ema") -> Genera
         weights: "ema" for the moving average, "raw" for the last step's.
 
     Returns:
-        The generator on the CPU in evaluation mode: ``(N, z_dim)`` latents -> ``(N, 3, S, S)`` in [-1, 1].
+        The generator on the CPU in evaluation mode: ``(N, z_dim)`` latents -> ``(N, 3, S, S)`` in [-1, 1]. Of
+        an encoder-decoder it is the decoder alone, whose latents are codes.
 
     Raises:
-        GanlabError: no such file, not a generator of ganlab, or damaged.
+        GanlabError: no such file, not a generator of ganlab, or damaged; or a network that makes its images
+            of images and has no code that could be drawn.
     """
     config, state, _ = read_generator(path, weights)
+    if config.task != "gan":
+        network, source = load_network(path, weights), generator_file(path)
+        if config.task != "autoencoder" or isinstance(network, UNet) or network.decoder.needs_places:
+            why = (
+                "has no code to draw"
+                if isinstance(network, UNet)
+                else "needs the places of an encoder's pooling"
+            )
+            why = why if config.task == "autoencoder" else f"was trained for {config.task}"
+            raise GanlabError(
+                f"{source} is no generator: its {config.model.architecture} {why}; {NO_GENERATOR}"
+            )
+        return network.decoder
     return filled(lambda: build_generator(config), state, str(generator_file(path))).eval()
+
+
+def load_network(path: str | os.PathLike[str], weights: str = "ema") -> EncoderDecoder | UNet:
+    """Rebuild the network of a run of another task than gan; no code of the file is ever run.
+
+    Args:
+        path: a run folder of ``ganlab train``, or the file itself.
+        weights: "ema" for the moving average, "raw" for the last step's.
+
+    Returns:
+        The network on the CPU in evaluation mode: images in [-1, 1] -> (images or logits, divergence).
+
+    Raises:
+        GanlabError: no such file, not one of ganlab's, damaged, or a GAN's generator.
+    """
+    config, state, _ = read_generator(path, weights)
+    if config.task == "gan":
+        raise GanlabError(
+            f"{generator_file(path)} was trained as a GAN: its images come from latents, and it has nothing "
+            "to read a photo with; expected a run with task: autoencoder, superres or segment"
+        )
+    return filled(lambda: build_network(config), state, str(generator_file(path))).eval()
 
 
 def filled(build: Callable[[], Network], state: Mapping[str, Tensor], source: str) -> Network:

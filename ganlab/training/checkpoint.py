@@ -28,6 +28,8 @@ FORMAT = "ganlab-checkpoint-2"
 PATTERN = re.compile(r"step-(\d{9})\.pt")
 CONFIG, ENVIRONMENT, DATA, LOCK = "config.yaml", "environment.json", "data.json", ".lock"
 LOG, METRICS = "log.txt", "metrics.jsonl"
+PLACES = ("data.path", "data.masks")
+"""Keys that say where images and masks lie; what they hold is told by hash."""
 SAME_DATA = ("pixels_sha256", "num_train", "num_val")
 """What a resumed run's images must agree in; their place may change."""
 
@@ -40,7 +42,8 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 def owner_of(config: Config, data: Mapping[str, Any]) -> str:
     """SHA-256 of what makes a run this run: its configuration without places, its images by their hash."""
     fields = identity(config, exclude_defaults=True)
-    fields.pop("data.path", None)
+    for key in PLACES:
+        fields.pop(key, None)
     if config.optimizer.schedule == "constant":
         fields.pop("training.steps", None)  # more steps extend the same run
     return sha256_json({"config": fields, "data": {key: data.get(key) for key in SAME_DATA}})
@@ -255,7 +258,7 @@ class RunFolder:
         differences = [
             (key, before.get(key), after.get(key))
             for key in dict.fromkeys([*before, *after])
-            if key != "data.path" and before.get(key) != after.get(key)
+            if key not in PLACES and before.get(key) != after.get(key)
         ]
         extension = _extension(differences, config)
         if differences and extension is None:

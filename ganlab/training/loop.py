@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from tqdm import tqdm
 
 from ganlab.config.schema import Config
-from ganlab.data import BatchReader, TrainingImages, load_training_images
+from ganlab.data import BatchReader, TrainingImages, load_training_images, with_masks
 from ganlab.errors import GanlabError
+from ganlab.models.decoders import mask_classes
 from ganlab.models.store import FILE_NAME, save_generator
 from ganlab.training.checkpoint import (
     RunFolder,
@@ -23,15 +25,34 @@ from ganlab.training.checkpoint import (
     save_checkpoint,
     saved_steps,
 )
+from ganlab.training.decoding import DecoderTrainer, make_decoder
 from ganlab.training.distributed import Placement, World, join_world, leave_world, place
 from ganlab.training.monitor import Monitor, SilentMonitor, banner
-from ganlab.training.players import Players, make_players, set_learning_rates
-from ganlab.training.step import Losses, Trainer
+from ganlab.training.players import Kept, make_players, set_learning_rates
+from ganlab.training.step import Trainer
 from ganlab.util.progress import bar
 from ganlab.util.signals import StopRequest
 
 SHARED_EVERY = 10
 """Steps after which processes on CUDA ask each other whether to stop."""
+
+
+class Task(NamedTuple):
+    """What a run of one task is made of: its networks with their optimizers, and who updates them."""
+
+    players: Callable[[Config, Placement, World], Any]
+    """``(config, placement, world)`` -> what a checkpoint holds."""
+    trainer: Callable[[Config, Any, BatchReader, Placement, World], Any]
+    """``(config, players, reader, placement, world)`` -> ``step``, ``compares_gradients``, ``previewed``."""
+
+
+TASKS: dict[str, Task] = {
+    "gan": Task(make_players, Trainer),
+    "autoencoder": Task(make_decoder, DecoderTrainer),
+    "superres": Task(make_decoder, DecoderTrainer),
+    "segment": Task(make_decoder, DecoderTrainer),
+}
+"""``config.task`` -> its parts; everything around a step is the same for all."""
 
 
 class DivergedError(GanlabError):
@@ -90,11 +111,13 @@ def train(config: Config, folder: str | Path, stop_at: int | None = None) -> Tra
             # The main process packs the images, and says so if it cannot; the others then find the pack.
             world.barrier()
         data = load_training_images(config.data, config.model.image_size)
+        if config.task == "segment":
+            data = with_masks(data, config.data, mask_classes(config))
         if world.is_main:
             check_classes(config, data)
             run.settle_data(data.description)
             world.barrier()
-        players = make_players(config, placement, world)
+        players = TASKS[config.task].players(config, placement, world)
         if not world.is_main:
             world.barrier()  # the main process sets aside what cannot be used
         owner = owner_of(config, data.description)
@@ -118,13 +141,13 @@ class Run:
 
     def __init__(
         self, config: Config, run: RunFolder, placement: Placement, world: World, data: TrainingImages,
-        players: Players, monitor: Monitor,
+        players: Kept, monitor: Monitor,
     ) -> None:  # fmt: skip
         self.config, self.run, self.placement = config, run, placement
         self.world, self.data, self.monitor = world, data, monitor
         self.players = players
         reader = make_reader(config, data, placement, world)
-        self.trainer = Trainer(config, self.players, reader, placement, world)
+        self.trainer = TASKS[config.task].trainer(config, players, reader, placement, world)
 
     def go(self, start: int, stop_at: int | None, deadline: float | None = None) -> TrainResult:
         """Run from ``start`` to the end, to ``stop_at``, to a signal, or until ``deadline`` has passed.
@@ -166,12 +189,9 @@ class Run:
 
     def step(self, step: int) -> None:
         """All updates of step number ``step`` (from 0), and what is due after it."""
-        n_dis, logging = self.config.training.n_dis, self.config.logging
+        logging = self.config.logging
         set_learning_rates(self.players, self.config, step)
-        losses: Losses = {}
-        for update in range(n_dis):
-            losses |= self.trainer.discriminator_step(step * n_dis + update)
-        losses |= self.trainer.generator_step(step)
+        losses = self.trainer.step(step)
         self.players.average.update(self.players.generator, step)
         done = step + 1
         log, save = done % logging.log_every == 0, done % logging.checkpoint_every == 0
@@ -184,7 +204,7 @@ class Run:
         if log or self.trainer.compares_gradients(step):
             self.monitor.scalars(done, {name: value.item() for name, value in losses.items()})
         if done % logging.samples_every == 0:
-            self.monitor.preview(done, self.players.average.network, self.data)
+            self._preview(done)
         if save:
             self._save(done)
 
@@ -203,8 +223,14 @@ class Run:
             save_checkpoint(self.run.checkpoints, step, state, owner)
             prune(self.run.checkpoints, logging.keep_checkpoints, logging.milestone_every)
             if final and step % logging.samples_every:
-                self.monitor.preview(step, players.average.network, self.data)
+                self._preview(step)
         self.world.barrier()
+
+    def _preview(self, step: int) -> None:
+        """What the average makes of the fixed latents or photos."""
+        if self.world.is_main:
+            shown, measured = self.trainer.previewed(self.players.average.network, self.data)
+            self.monitor.preview(step, shown, measured, self.data)
 
     def _diverged(self, step: int, what: str) -> NoReturn:
         kept = saved_steps(self.run.checkpoints)
@@ -223,7 +249,7 @@ def check_classes(config: Config, data: TrainingImages) -> None:
         GanlabError: a conditional model, and images without labels or with another number of classes.
     """
     classes, labelled = config.model.num_classes, data.num_classes
-    if classes and classes != labelled:
+    if config.task == "gan" and classes and classes != labelled:
         has = f"labels of {labelled} classes" if labelled else "no labels (or not for every image)"
         raise GanlabError(
             f"model.num_classes is {classes}, but {data.description['path']} has {has}; expected "
@@ -240,7 +266,8 @@ def make_reader(config: Config, data: TrainingImages, placement: Placement, worl
         config.seed,
         flip=config.data.flip,
         dequantize=config.data.dequantize,
-        labels=data.labels if config.model.num_classes else None,
+        labels=data.labels if config.model.num_classes and config.task == "gan" else None,
+        masks=data.masks,
         rank=world.rank,
         world=world.size,
         device=placement.device,

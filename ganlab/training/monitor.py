@@ -11,30 +11,27 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ganlab.config.architecture import stage_names
 from ganlab.config.schema import Config
 from ganlab.data import TrainingImages
 from ganlab.errors import GanlabError
 from ganlab.images import UInt8Array, to_float, to_uint8
-from ganlab.models import Generator, count_parameters
 from ganlab.spectra import decibels, radial_profile
 from ganlab.training.checkpoint import LOG, METRICS, RunFolder
 from ganlab.training.distributed import Placement, World
-from ganlab.training.players import Players
-from ganlab.training.step import labels, latents
+from ganlab.training.players import Kept
+from ganlab.training.step import SAMPLES
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.progress import duration
 from ganlab.util.reading import parse_json, read_text
 
-SAMPLES, COLUMNS, REALS = 64, 8, 512
-"""Fakes of a preview and how many stand in a row; reals, at most, behind the spectrum beside them."""
+COLUMNS, REALS = 8, 512
+"""How many images of a preview stand in a row; reals, at most, behind the spectrum beside them."""
 
 FORECAST_SECONDS = 5.0
 """So long are steps measured before a run says how long it will take."""
@@ -44,7 +41,7 @@ Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def banner(
-    config: Config, placement: Placement, world: World, data: TrainingImages, players: Players, start: int
+    config: Config, placement: Placement, world: World, data: TrainingImages, players: Kept, start: int
 ) -> list[str]:
     """The first lines of a run, in the order in which people ask: where, how, on what, how large."""
     training, images, side = config.training, data.description, config.model.image_size
@@ -56,20 +53,14 @@ def banner(
         precision += f", compiled ({training.compile_mode})"
     layout = "channels-last" if placement.channels_last else "channels-first"
     skipped = f", {images['skipped']} files skipped" if images.get("skipped") else ""
-    calls = (
-        "one discriminator call for reals and fakes" if players.concatenate else "a call each (batch norm)"
-    )
     lines = {
         "device": f"{placement.device} ({placement.reason})",
         "computing": f"{precision}, {layout}, CPU threads {placement.threads}, processes {world.size}",
         "data": f"{images['source']}, {images['num_train']} training and {images['num_val']} held-out images "
         f"of {side}x{side}{skipped}",
-        "generator": f"{config.model.architecture}, {count_parameters(players.generator):,} parameters, "
-        f"upsampling {', '.join(stage_names(config.model))}",
-        "against": f"{count_parameters(players.discriminator):,} parameters, {config.loss.adversarial} loss, "
-        f"penalty {config.loss.penalty}, {calls}",
-        "steps": f"{start} to {training.steps}, {training.n_dis} discriminator "
-        f"update{'s' if training.n_dis > 1 else ''} each, batch {training.batch_size}, seed {config.seed}",
+        **players.described(config),
+        "steps": f"{start} to {training.steps}, {players.updates(config)}batch {training.batch_size}, "
+        f"seed {config.seed}",
     }
     notes = [f"{'note':<10} {text}" for text in images.get("notes", ())]
     return [*(f"{name:<10} {text}" for name, text in lines.items()), *notes]
@@ -85,7 +76,7 @@ class Monitor:
     """
 
     def __init__(self, folder: RunFolder, config: Config, start: int) -> None:
-        self.folder, self.seed = folder, config.seed
+        self.folder = folder
         cut_metrics(folder.path / METRICS, start)
         self._metrics = open(folder.path / METRICS, "a", encoding="utf-8")  # noqa: SIM115
         self._log = open(folder.path / LOG, "a", encoding="utf-8")  # noqa: SIM115
@@ -146,15 +137,16 @@ class Monitor:
         self._board.flush()
         self._clock, self._clock_step = now, step
 
-    def preview(self, step: int, generator: Generator, data: TrainingImages) -> None:
-        """The same 64 latents' images, and their mean spectrum beside the reals'."""
+    def preview(self, step: int, shown: Tensor, measured: Tensor | None, data: TrainingImages) -> None:
+        """The same samples at every preview, and where they have one their spectrum beside the reals'."""
+        self.picture(step, "samples", grid(to_uint8(shown)))
+        if measured is None:
+            return
         if self._real_profile is None:
             # Of held-out images: what the generator is to resemble without having been shown it.
             chosen = data.val if len(data.val) else data.train
             self._real_profile = mean_profile_db(to_float(np.asarray(data.images[np.sort(chosen[:REALS])])))
-        samples = fixed_samples(generator, self.seed)
-        self.picture(step, "samples", grid(to_uint8(samples)))
-        self.picture(step, "spectrum", spectrum_picture(self._real_profile, mean_profile_db(samples)))
+        self.picture(step, "spectrum", spectrum_picture(self._real_profile, mean_profile_db(measured)))
 
     def picture(self, step: int, name: str, image: Picture) -> None:
         """A uint8 ``(H, W, 3)`` picture into samples/ and TensorBoard."""
@@ -184,7 +176,7 @@ class SilentMonitor(Monitor):
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Nothing."""
 
-    def preview(self, step: int, generator: Generator, data: TrainingImages) -> None:
+    def preview(self, step: int, shown: Tensor, measured: Tensor | None, data: TrainingImages) -> None:
         """Nothing."""
 
 
@@ -222,18 +214,6 @@ def cut_metrics(path: Path, step: int) -> None:
                 kept.append(line)
     if len(kept) < len(lines):
         write_text(path, "".join(f"{line}\n" for line in kept))
-
-
-@torch.no_grad()
-def fixed_samples(generator: Generator, seed: int) -> Tensor:
-    """``(64, 3, S, S)`` in [-1, 1] from the run's fixed noise; the generator's mode is restored."""
-    device = next(generator.parameters()).device
-    z = latents(seed, "preview", 0, SAMPLES, generator.z_dim).to(device)
-    classes = labels(seed, "preview", 0, SAMPLES, generator.num_classes)
-    training = generator.training
-    images: Tensor = generator.eval()(z, None if classes is None else classes.to(device))
-    generator.train(training)
-    return images.float().cpu()
 
 
 def grid(images: UInt8Array, columns: int = COLUMNS, gap: int = 2) -> Picture:

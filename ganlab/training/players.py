@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from ganlab.config.architecture import stage_names
 from ganlab.config.schema import Config, OptimizerConfig, TrainingConfig
 from ganlab.errors import GanlabError
 from ganlab.losses import SpectralLosses, build_spectral_losses
@@ -19,6 +21,7 @@ from ganlab.models import (
     build_discriminator,
     build_generator,
     build_spectral_discriminator,
+    count_parameters,
 )
 from ganlab.models.layers import has_batch_norm
 from ganlab.training.distributed import Placement, World, gather_rows, parallel, synchronised
@@ -55,8 +58,53 @@ class MovingAverage(Generic[Network]):
                 mine.copy_(other)
 
 
+class Kept:
+    """What a checkpoint holds: parts by name, saved and restored together.
+
+    ``generator`` is the network that makes images and ``average`` follows it; ``rates`` are the optimizers
+    with their learning rates at the start.
+    """
+
+    generator: nn.Module
+    average: MovingAverage[Any]
+
+    def parts(self) -> dict[str, Any]:
+        """Networks, optimizers and losses with a state, by name."""
+        raise GanlabError(f"{type(self).__name__} does not define parts")
+
+    def rates(self, options: OptimizerConfig) -> list[tuple[torch.optim.Adam, float]]:
+        """Every optimizer with its learning rate before any decay."""
+        raise GanlabError(f"{type(self).__name__} does not define rates")
+
+    def described(self, config: Config) -> dict[str, str]:
+        """Lines of the banner: the networks and their sizes."""
+        raise GanlabError(f"{type(self).__name__} does not define described")
+
+    def updates(self, config: Config) -> str:
+        """What a step has beside the generator's update, for the banner."""
+        return ""
+
+    def state(self) -> dict[str, Any]:
+        """State dicts by name, for ``torch.save``."""
+        return {name: part.state_dict() for name, part in self.parts().items()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned.
+
+        Raises:
+            GanlabError: it is not one of these networks: other names, shapes or types.
+        """
+        try:
+            for name, part in self.parts().items():
+                _check_fit(name, part, state[name])
+                part.load_state_dict(state[name])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise GanlabError(f"the state is not one of these networks ({reason})") from error
+
+
 @dataclass
-class Players:
+class Players(Kept):
     """Who plays, each network with two faces: as it is or compiled, and the same in DDP.
 
     DDP waits for gradients of the weights after every call: it is only for calls that bring them.
@@ -81,25 +129,8 @@ class Players:
     spectral_losses: SpectralLosses | None = None
     """They hold the reals' reference spectra."""
 
-    def state(self) -> dict[str, Any]:
-        """State dicts by name, for ``torch.save``."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` returned.
-
-        Raises:
-            GanlabError: it is not one of these networks: other names, shapes or types.
-        """
-        try:
-            for name, part in self._parts().items():
-                _check_fit(name, part, state[name])
-                part.load_state_dict(state[name])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise GanlabError(f"the state is not one of these networks ({reason})") from error
-
-    def _parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Any]:
+        """The networks of both sides, their optimizers, the average and what the spectral losses keep."""
         parts = {
             "generator": self.generator,
             "discriminator": self.discriminator,
@@ -110,6 +141,29 @@ class Players:
             "spectral_losses": self.spectral_losses,
         }
         return {name: part for name, part in parts.items() if part is not None}
+
+    def rates(self, options: OptimizerConfig) -> list[tuple[torch.optim.Adam, float]]:
+        """The generator's and the discriminator's."""
+        against = options.lr_discriminator or options.lr
+        return [(self.generator_optimizer, options.lr), (self.discriminator_optimizer, against)]
+
+    def updates(self, config: Config) -> str:
+        """The discriminator's."""
+        return (
+            f"{config.training.n_dis} discriminator update{'s' if config.training.n_dis > 1 else ''} each, "
+        )
+
+    def described(self, config: Config) -> dict[str, str]:
+        """Both players."""
+        calls = (
+            "one discriminator call for reals and fakes" if self.concatenate else "a call each (batch norm)"
+        )
+        return {
+            "generator": f"{config.model.architecture}, {count_parameters(self.generator):,} parameters, "
+            f"upsampling {', '.join(stage_names(config.model))}",
+            "against": f"{count_parameters(self.discriminator):,} parameters, "
+            f"{config.loss.adversarial} loss, penalty {config.loss.penalty}, {calls}",
+        }
 
 
 def _check_fit(name: str, part: Any, state: dict[str, Any]) -> None:
@@ -145,15 +199,7 @@ def make_players(config: Config, placement: Placement, world: World) -> Players:
         GanlabError: no such architecture, input, convention or spectral loss.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, "init"))
-        generator, discriminator = build_generator(config), build_discriminator(config)
-        if config.training.same_start:
-            torch.manual_seed(derive_seed(config.seed, "init"))
-            nearest = config.model.upsampling.model_copy(update={"name": "nearest", "last": None})
-            model = config.model.model_copy(update={"upsampling": nearest})
-            reference = config.model_copy(update={"model": model})
-            adopt(generator, build_generator(reference))
-            adopt(discriminator, build_discriminator(reference))
+        generator, discriminator = begun(config, build_generator, build_discriminator)
         # A stream of its own: with or without a spectral discriminator the others start the same.
         torch.manual_seed(derive_seed(config.seed, "init/spectral"))
         second = build_spectral_discriminator(config)
@@ -189,6 +235,20 @@ def make_players(config: Config, placement: Placement, world: World) -> Players:
     )
 
 
+def begun(config: Config, *builders: Callable[[Config], Any]) -> list[Any]:
+    """Networks with the weights that the run's seed gives them, or under ``same_start`` those of nearest."""
+    torch.manual_seed(derive_seed(config.seed, "init"))
+    networks = [build(config) for build in builders]
+    if config.training.same_start:
+        torch.manual_seed(derive_seed(config.seed, "init"))
+        nearest = config.model.upsampling.model_copy(update={"name": "nearest", "last": None})
+        model = config.model.model_copy(update={"upsampling": nearest})
+        reference = config.model_copy(update={"model": model})
+        for network, build in zip(networks, builders, strict=True):
+            adopt(network, build(reference))
+    return networks
+
+
 def adopt(network: nn.Module, reference: nn.Module) -> None:
     """Give ``network`` the weights and buffers of ``reference`` wherever name and shape agree."""
     ours, theirs = network.state_dict(), reference.state_dict()
@@ -204,16 +264,13 @@ def adam(network: nn.Module, lr: float, options: OptimizerConfig, placement: Pla
     return torch.optim.Adam(network.parameters(), lr=lr, betas=options.betas, fused=fused)
 
 
-def set_learning_rates(players: Players, config: Config, step: int) -> None:
+def set_learning_rates(players: Kept, config: Config, step: int) -> None:
     """Linear decay to zero at the last step, from ``decay_start``; nothing under a constant schedule."""
     options = config.optimizer
     if options.schedule == "constant":
         return
     factor = min(1.0, (config.training.steps - step) / (config.training.steps - options.decay_start))
-    for optimizer, lr in (
-        (players.generator_optimizer, options.lr),
-        (players.discriminator_optimizer, options.lr_discriminator or options.lr),
-    ):
+    for optimizer, lr in players.rates(options):
         for group in optimizer.param_groups:
             group["lr"] = lr * factor
 

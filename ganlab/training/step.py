@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch._functorch import config as functorch_config
 
 from ganlab.config.schema import Config, SpectralDiscriminatorConfig
-from ganlab.data import BatchReader
+from ganlab.data import BatchReader, TrainingImages
 from ganlab.device import to_device
 from ganlab.errors import lookup
 from ganlab.images import to_float
@@ -35,6 +35,8 @@ Losses = dict[str, Tensor]
 DEFAULT_PENALTY_WEIGHT = 10.0
 """Lambda of Gulrajani et al. 2017 (WGAN-GP) and of Kodali et al. 2017 (DRAGAN)."""
 FIT_BATCH = 256
+SAMPLES = 64
+"""Images of a preview, and of the spectrum beside it."""
 
 
 def generator_for(seed: int, stream: str, index: int = 0) -> torch.Generator:
@@ -94,13 +96,21 @@ class Trainer:
             count = config.training.generator_batch_size or config.training.batch_size
             self.pairs = reader.sibling("generator", count)
 
+    def step(self, step: int) -> Losses:
+        """All updates of step number ``step`` (from 0), and their losses."""
+        n_dis = self.config.training.n_dis
+        losses: Losses = {}
+        for number in range(n_dis):
+            losses |= self.discriminator_step(step * n_dis + number)
+        return losses | self.generator_step(step)
+
     def discriminator_step(self, index: int) -> Losses:
         """Update the discriminator, and the spectral one, on real batch ``index``.
 
         Returns:
             The losses, whose sum was minimised, then the mean logits of reals and fakes.
         """
-        self._begin()
+        begin_update(self.config, self.placement)
         players, second = self.players, self.second
         batch = self.reader.batch(index)
         real = batch.images.to(memory_format=self.placement.memory_format)
@@ -127,7 +137,7 @@ class Trainer:
             losses |= self._penalties(real, fake.float(), batch.labels, index)
         if players.spectral_losses is not None:
             self._last_real = (index, batch.images)
-        self._update(players.discriminator_optimizer, losses)
+        update(players.discriminator_optimizer, losses)
         losses["discriminator/logit_real"] = on_real.detach().mean()
         losses["discriminator/logit_fake"] = on_fake.detach().mean()
         return losses
@@ -139,7 +149,7 @@ class Trainer:
             The losses, whose sum was minimised, then gradient ratios where they are due, and the unweighted
             distances of the spectral losses.
         """
-        self._begin()
+        begin_update(self.config, self.placement)
         players, training = self.players, self.config.training
         count = training.generator_batch_size or training.batch_size
         z, classes = self._inputs("generator", index, count)
@@ -171,7 +181,7 @@ class Trainer:
                 gather = gather_rows if self.world.size > 1 else None
                 for name, ratio in gradient_ratios(further, adversarial, fake, gather).items():
                     ratios[f"{name}/gradient_ratio"] = ratio
-            self._update(players.generator_optimizer, losses)
+            update(players.generator_optimizer, losses)
         terms = {} if players.spectral_losses is None else players.spectral_losses.distances()
         return losses | ratios | {f"spectral/{name}/distance": value for name, value in terms.items()}
 
@@ -181,10 +191,19 @@ class Trainer:
         several = second or self.players.spectral_losses is not None
         return several and (step + 1) % self.config.logging.gradients_every == 0
 
-    def _begin(self) -> None:
-        """What CUDA graphs have put out belongs to the last update: its memory may be used again."""
-        if self.config.training.compile and self.placement.device.type == "cuda":
-            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+    @torch.no_grad()
+    def previewed(self, generator: nn.Module, data: TrainingImages) -> tuple[Tensor, Tensor | None]:
+        """``(64, 3, S, S)`` in [-1, 1] from the run's fixed noise, to be shown and to be measured.
+
+        The generator's mode is restored.
+        """
+        seed, device, model = self.config.seed, self.placement.device, self.config.model
+        z = latents(seed, "preview", 0, SAMPLES, model.generator.z_dim).to(device)
+        classes = labels(seed, "preview", 0, SAMPLES, model.num_classes)
+        training = generator.training
+        images: Tensor = generator.eval()(z, None if classes is None else classes.to(device))
+        generator.train(training)
+        return images.float().cpu(), images.float().cpu()
 
     def _inputs(self, stream: str, index: int, count: int) -> tuple[Tensor, Tensor | None]:
         """This process's rows of the global batch of latents and classes to be made."""
@@ -244,7 +263,7 @@ class Trainer:
 
     def _spectral_losses(self, terms: SpectralLosses, fake: Tensor, adversarial: Losses, step: int) -> Losses:
         """The weighted spectral losses of the fakes, against the reals that the discriminator saw last."""
-        terms.fit(self._training_images)
+        terms.fit(lambda: training_images(self.reader))
         index = (step + 1) * self.config.training.n_dis - 1
         if self._last_real is not None and self._last_real[0] == index:
             real = self._last_real[1]
@@ -256,18 +275,26 @@ class Trainer:
             values = terms(fake.float(), real.float(), total.float())
         return {f"generator/spectral/{name}": value for name, value in values.items()}
 
-    def _training_images(self) -> Iterator[Tensor]:
-        """All training images once, ``(n, C, H, W)`` in [-1, 1]: neither mirrored nor with noise added."""
-        reader, indices = self.reader, np.sort(self.reader.indices)
-        for start in range(0, len(indices), FIT_BATCH):
-            yield to_float(reader.images[indices[start : start + FIT_BATCH]], reader.device)
 
-    @staticmethod
-    def _update(optimizer: torch.optim.Optimizer, losses: Losses) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        total = torch.stack([value.float() for value in losses.values()]).sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+def training_images(reader: BatchReader) -> Iterator[Tensor]:
+    """All training images once, ``(n, C, H, W)`` in [-1, 1]: neither mirrored nor with noise added."""
+    indices = np.sort(reader.indices)
+    for start in range(0, len(indices), FIT_BATCH):
+        yield to_float(reader.images[indices[start : start + FIT_BATCH]], reader.device)
+
+
+def begin_update(config: Config, placement: Placement) -> None:
+    """What CUDA graphs have put out belongs to the last update: its memory may be used again."""
+    if config.training.compile and placement.device.type == "cuda":
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+
+
+def update(optimizer: torch.optim.Optimizer, losses: Losses) -> None:
+    """One step of the optimizer down the sum of the losses."""
+    optimizer.zero_grad(set_to_none=True)
+    total = torch.stack([value.float() for value in losses.values()]).sum()
+    total.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
 
 
 class SecondOpinion:

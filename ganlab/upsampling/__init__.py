@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from ganlab.upsampling.kernels import Kernel
-from ganlab.upsampling.layers import FixedUpsampler, Upsampler
-from ganlab.upsampling.registry import KERNELS, UPSAMPLERS, interpolate2x, kernel_of, make_upsampler
+from ganlab.upsampling.layers import FixedUpsampler, MaxUnpool, Upsampler
+from ganlab.upsampling.registry import (
+    KERNELS,
+    UNPOOLERS,
+    UPSAMPLERS,
+    interpolate2x,
+    kernel_of,
+    make_upsampler,
+)
 from ganlab.upsampling.surgery import Replaced, replace_upsampling
 
 __all__ = [
     "KERNELS",
+    "UNPOOLERS",
     "UPSAMPLERS",
     "FixedUpsampler",
     "Kernel",
+    "MaxUnpool",
     "Replaced",
     "Upsampler",
     "interpolate2x",

@@ -227,6 +227,37 @@ class Transposed(Upsampler):
         return wide[..., 2 * extra : -2 * extra, 2 * extra : -2 * extra]
 
 
+class MaxUnpool(nn.Module):
+    """Un-pooling to where an encoder's max pooling found its values, then a convolution (SegNet).
+
+    ``(N, C_in, H, W)`` and the places ``(N, C_pooled, H, W)`` that ``max_pool2d`` with ``return_indices``
+    gave for the encoder's map of twice the size -> ``(N, C_out, 2H, 2W)``. A 1x1 convolution first brings the
+    channels to those of the places. Source: Badrinarayanan et al. 2017, arXiv 1511.00561.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, pooled_channels: int, kernel_size: int = 3,
+        border: str = "torch", bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        check_border(border)
+        self.reduce = nn.Conv2d(in_channels, pooled_channels, 1, bias=bias)
+        self.conv = same_conv(pooled_channels, out_channels, kernel_size, border, bias)
+
+    def forward(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Values to their places, zeros elsewhere; then the convolution.
+
+        Raises:
+            GanlabError: no places.
+        """
+        if places is None:
+            raise GanlabError(
+                "max_unpool puts values where an encoder's max pooling found them; there are no such places"
+            )
+        out: Tensor = self.conv(F.max_unpool2d(self.reduce(x), places, [2, 2]))
+        return out
+
+
 class PixelShuffle(Upsampler):
     """Convolution to 4 C channels, then each group of four becomes a 2x2 block (sub-pixel convolution).
 

@@ -16,6 +16,7 @@ from ganlab.upsampling.layers import (
     Binomial,
     FixedUpsampler,
     Kaiser,
+    MaxUnpool,
     Nearest,
     PixelShuffle,
     Transposed,
@@ -33,6 +34,9 @@ UPSAMPLERS: dict[str, type[Upsampler]] = {
     "kaiser": Kaiser,
     "bilinear_align_corners": BilinearAlignCorners,
 }
+
+UNPOOLERS: dict[str, type[MaxUnpool]] = {"max_unpool": MaxUnpool}
+"""Those that need an encoder before them; a generator of latents has none, so they stand apart."""
 
 KERNELS: dict[str, Kernel] = {
     name: layer.kernel

@@ -456,6 +456,9 @@ EXAMPLES = [
     ["sngan32-pfnet", "model.num_classes=10"],
     ["dcgan32", "loss.spectral=[{kind: sliced}, {kind: radial_profile, distance: l1}]"],
     ["dcgan32", "model.spectral_discriminator={}"],
+    ["superres32", "model.upsampling=[max_unpool, max_unpool, nearest]"],
+    ["autoencoder32", "loss.kl_weight=1", "loss.adversarial_weight=1", "loss.spectral=[{kind: log_power}]"],
+    ["segment32"],
 ]
 
 

@@ -6,6 +6,7 @@ from ganlab.config.names import names
 from ganlab.config.tree import expected, find, keys, suggestion
 
 KEYS = [
+    "task",
     "seed",
     "out",
     "data",
@@ -17,6 +18,8 @@ KEYS = [
     "data.val_fraction",
     "data.flip",
     "data.dequantize",
+    "data.masks",
+    "data.scale",
     "data.on_error",
     "data.cache",
     "data.download",
@@ -35,6 +38,11 @@ KEYS = [
     "model.upsampling.tail.kernel",
     "model.upsampling.tail.activation",
     "model.num_classes",
+    "model.skips",
+    "model.encoder",
+    "model.encoder.depth",
+    "model.encoder.downsampling",
+    "model.encoder.latent",
     "model.generator",
     "model.generator.z_dim",
     "model.generator.width",
@@ -57,6 +65,9 @@ KEYS = [
     "model.spectral_discriminator.ratio",
     "model.spectral_discriminator.detach",
     "loss",
+    "loss.pixel",
+    "loss.kl_weight",
+    "loss.adversarial_weight",
     "loss.adversarial",
     "loss.penalty",
     "loss.penalty_weight",
@@ -127,8 +138,9 @@ def test_required_keys():
 def test_json_schema_knows_names_short_forms_and_extends():
     schema = json_schema()
     upsampling = schema["$defs"]["UpsamplingConfig"]["properties"]
-    assert upsampling["name"]["anyOf"][0]["enum"] == list(names("upsamplers"))
-    assert upsampling["name"]["anyOf"][1]["items"]["enum"] == list(names("upsamplers"))
+    upsamplers = [*names("upsamplers"), *names("unpoolers")]
+    assert upsampling["name"]["anyOf"][0]["enum"] == upsamplers
+    assert upsampling["name"]["anyOf"][1]["items"]["enum"] == upsamplers
     short = schema["$defs"]["ModelConfig"]["properties"]["upsampling"]["anyOf"]
     assert short[0] == {"$ref": "#/$defs/UpsamplingConfig"}
     assert [option.get("type") for option in short[1:]] == ["string", "array"]

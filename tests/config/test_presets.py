@@ -36,6 +36,17 @@ SMALL32 = {
     "loss.penalty": "none",
 }
 
+CODER = {
+    "optimizer.lr": 2e-3,
+    "optimizer.betas": (0.9, 0.999),
+    "model.architecture": "unet",
+    "model.upsampling.name": "transposed",
+    "model.image_size": 32,
+    "data.source": "glyphs",
+    "model.encoder.depth": 3,
+    "loss.adversarial_weight": 0.0,
+}
+
 EXPECTED = {
     "sngan32-pfnet": {
         **SNGAN,
@@ -91,6 +102,15 @@ EXPECTED = {
         "training.threads": 1,
     },
     "small32": SMALL32,
+    "autoencoder32": {**CODER, "task": "autoencoder", "model.architecture": "encoder_decoder"},
+    "superres32": {
+        **CODER,
+        "task": "superres",
+        "data.source": "dead_leaves",
+        "data.scale": 2,
+        "model.skips": True,
+    },
+    "segment32": {**CODER, "task": "segment"},
     "dcgan32": {
         **DCGAN,
         "model.upsampling.name": "transposed",

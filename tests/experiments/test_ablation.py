@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import yaml
+from shared import SMALL_CODER
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation import jobs as ablation_jobs
@@ -516,3 +517,31 @@ def test_comparisons_pair_seeds_and_say_how_many_are_left(plan):
     assert "swd" not in found
     best = [line for line in ranks(opened.plan, rows) if line["metric"] == "mean_db"]
     assert [(line["remedy"], line["mean_rank"]) for line in best] == [("loss", 1.0), ("none", 2.0)]
+
+
+def test_other_tasks_than_gan_are_axes_like_any(ganlab, tmp_path, monkeypatch):
+    """Tasks and skips in one plan: pairs are measured, and where more is better more ranks first."""
+    overrides = dict(text.split("=") for text in SMALL_CODER) | {"training.steps": "2"}
+    lines = "".join(f"  {key}: {value}\n" for key, value in overrides.items())
+    (tmp_path / "plan.yaml").write_text(
+        f"base: superres32\noverrides:\n{lines}"
+        "axes:\n  task: [autoencoder, segment]\n  model.skips: [true, false]\n"
+        "generate: {num: 24}\nmeasure: {resamples: 10, inception: false}\n"
+    )
+
+    def here(folders, *_):
+        assert [run_cell(folder) for folder in folders] == ["finished"] * 4
+        return {}
+
+    monkeypatch.setattr(library, "run_cells", here)
+    done = ganlab("ablate", tmp_path / "plan.yaml", "--out", tmp_path / "out")
+    assert done.code == 0, done.output
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").open()))
+    assert all((row["psnr"] != "") == (row["task"] == "autoencoder") for row in rows)
+    assert all((row["iou"] != "") == (row["task"] == "segment") for row in rows)
+    ranks_file = (tmp_path / "out" / "ranks.csv").open()
+    ranked = [line for line in csv.DictReader(ranks_file) if line["metric"] == "psnr"]
+    best = max((row for row in rows if row["psnr"]), key=lambda row: float(row["psnr"]))
+    assert ranked[0]["model.skips"] == best["model.skips"]
+    assert float(ranked[0]["mean_rank"]) == 1.0
+    assert "PSNR (dB)" in (tmp_path / "out" / "index.html").read_text()

@@ -17,6 +17,13 @@ TINY = [
 """Overrides of ``dcgan32`` for a run that trains in a second."""
 
 
+SMALL_CODER = [
+    *(text for text in TINY if "discriminator" not in text and "generator" not in text),
+    "data.source=glyphs", "data.flip=false", "model.encoder.depth=2", "model.generator.width=4",
+]  # fmt: skip
+"""The same of ``autoencoder32``, ``superres32`` and ``segment32``, on glyphs."""
+
+
 class Done(NamedTuple):
     """Exit status, standard output, standard error."""
 

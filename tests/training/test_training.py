@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import pickle
@@ -18,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from run_digest import digest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ganlab.config import dump, load
@@ -33,26 +33,6 @@ from ganlab.training.players import MovingAverage, make_players, set_learning_ra
 from ganlab.training.step import Trainer
 from ganlab.upsampling import UPSAMPLERS
 from ganlab.util.progress import duration
-
-
-def digest(folder):
-    """Everything a run leaves that must not depend on interruptions."""
-    names = ["generator.safetensors", "metrics.jsonl"]
-    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    for path in sorted((folder / "samples").iterdir()):
-        files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    last = max(saved_steps(folder / "checkpoints"))
-    state = load_checkpoint(checkpoint_path(folder / "checkpoints", last), torch.device("cpu"))
-    files["state"] = hashlib.sha256(pickle.dumps(leaves(state))).hexdigest()
-    return files
-
-
-def leaves(value):
-    if isinstance(value, dict):
-        return {str(key): leaves(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [leaves(item) for item in value]
-    return value.contiguous().numpy().tobytes() if isinstance(value, torch.Tensor) else value
 
 
 def board(folder):

@@ -8,21 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ganlab.config.checks import network, sources, spectral
+from ganlab.config.checks import network, sources, spectral, task
 from ganlab.config.errors import KeyPath, Problem, key_path
 from ganlab.config.schema import Config
 
 Check = Callable[[Config], Iterator[Problem]]
-_STAGES = ("model.architecture", "model.image_size", "model.upsampling")
+_STAGES = ("model.architecture", "model.image_size", "model.upsampling", "model.encoder")
 
 CHECKS: dict[Check, tuple[str, ...]] = {
     network.registered_names: (),
+    task.architecture_of_task: ("task", "model.architecture"),
+    task.depth: ("task", "data.scale", "model.architecture", "model.image_size", "model.encoder"),
+    task.unpooling: ("task", "data.scale", *_STAGES, "model.encoder"),
+    task.segmentation: ("task", "data", "model.num_classes", "model.upsampling", "loss.spectral"),
+    task.losses_of_images: ("task", "loss", "model"),
+    task.keys_of_other_tasks: ("task", "data", "loss", "model", "training", "optimizer"),
     network.architecture_pair: ("model.architecture",),
     network.image_size: ("model.architecture", "model.image_size"),
     network.odd_size: ("model.image_size",),
     network.stage_list: _STAGES,
     network.odd_kernels: ("model.upsampling",),
-    network.widths_length: (*_STAGES[:2], "model.generator.widths", "model.discriminator.widths"),
+    network.widths_length: (
+        *_STAGES[:2],
+        "model.encoder",
+        "model.generator.widths",
+        "model.discriminator.widths",
+    ),
     network.shuffle_channels: (*_STAGES, "model.generator"),
     network.loss_and_penalty: ("loss", "model.architecture", "model.discriminator.spectral_norm"),
     network.norm_and_penalty: ("loss.penalty", "model.discriminator.norm"),
@@ -43,7 +54,7 @@ CHECKS: dict[Check, tuple[str, ...]] = {
     network.discriminator_batch_norm: ("loss.penalty", "model.architecture", "model.discriminator"),
     sources.path: ("data.source", "data.path"),
     sources.native_size: ("data.source", "model.image_size"),
-    sources.classes: ("data.source", "data.classes", "model.num_classes"),
+    sources.classes: ("task", "data.source", "data.classes", "model.num_classes"),
     sources.glyphs: ("data.source", "data.classes", "data.flip", "model.image_size"),
     sources.idle_options: ("data",),
     network.loss_options: ("loss",),

@@ -18,7 +18,7 @@ from ganlab.config.architecture import (
 from ganlab.config.errors import KeyPath, Problem, dotted, error, no_effect, warning
 from ganlab.config.names import REGISTRIES, names
 from ganlab.config.schema import Config, GeneratorConfig, LoggingConfig, UpsamplingConfig
-from ganlab.config.tree import NAMED, first_item
+from ganlab.config.tree import NAMED, OF_IMAGES, first_item
 from ganlab.errors import nearest_name
 
 
@@ -28,6 +28,10 @@ def registered_names(config: Config) -> Iterator[Problem]:
         # One of several names, model.upsampling.name[1], is of the same kind as one alone.
         kind = NAMED.get(dotted(first_item(path))) or NAMED.get(dotted(path[:-1]))
         valid = names(kind) if kind else ()
+        more = names(OF_IMAGES[kind]) if kind in OF_IMAGES else ()
+        if config.task != "gan" or name in more:
+            # whether a known name fits the task is a check of its own, with better words
+            valid += more
         if kind and valid and name not in valid:
             listed = f"{', '.join(valid)}{nearest_name(name, valid)}"
             yield error(dotted(path), f"unknown {REGISTRIES[kind].entry} {name!r}; expected one of {listed}")

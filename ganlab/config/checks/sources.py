@@ -63,7 +63,7 @@ def native_size(config: Config) -> Iterator[Problem]:
 def classes(config: Config) -> Iterator[Problem]:
     """Class-conditional networks need as many classes as the source has labels for."""
     facts, num_classes = FACTS.get(config.data.source), config.model.num_classes
-    if facts is None or num_classes == 0:
+    if facts is None or num_classes == 0 or config.task != "gan":
         return
     there = facts.classes
     if config.data.source == "glyphs":

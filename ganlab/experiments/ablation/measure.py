@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ganlab.config import Config, from_mapping
-from ganlab.data import array_image_set, load_training_images
+from ganlab.data import array_image_set, load_training_images, with_masks
 from ganlab.data.arrays import npz_array
 from ganlab.errors import GanlabError
 from ganlab.experiments.ablation.plan import RUN, SPEC
 from ganlab.experiments.detection.measure import fit
 from ganlab.experiments.detection.measure import measure as measure_detector
 from ganlab.forensics import GUARDS, NULL, check, make_bench, systems_of
+from ganlab.generation.fidelity import LEVELS, fidelity, mask_fidelity
 from ganlab.generation.quality import quality
+from ganlab.generation.reconstruct import reconstructed
 from ganlab.generation.sampling import generate_images
 from ganlab.generation.sources import choose_reals
-from ganlab.images import UInt8Array, to_float
-from ganlab.models import load_generator
+from ganlab.images import UInt8Array, to_float, to_uint8
+from ganlab.models import load_generator, load_network
+from ganlab.models.decoders import classes_as_grey, mask_classes
 from ganlab.results.tables import plain
 from ganlab.spectra import (
     DEVIATIONS,
@@ -148,8 +152,12 @@ def measure_run(
         GanlabError: no generator, no images, or a file cannot be written.
     """
     seed = generate["seed"]
-    real, held_out = real_images(config, generate["num"], seed)
-    fake = generate_images(load_generator(cell / RUN, generate["weights"]), seed, 0, generate["num"])
+    if config.task == "gan":
+        real, held_out = real_images(config, generate["num"], seed)
+        fake = generate_images(load_generator(cell / RUN, generate["weights"]), seed, 0, generate["num"])
+        near: dict[str, float] = {}
+    else:
+        real, fake, held_out, near = pairs_of_run(cell, config, generate)
     profiles = {"real": profile_set(to_float(real)), "fake": profile_set(to_float(fake))}
     report = spectral_deviation(
         profiles["real"],
@@ -173,6 +181,7 @@ def measure_run(
         "skipped": report.skipped,
         "warnings": [warning.message for warning in report.warnings],
         "quality": quality(real, fake, seed, measure["inception"]),
+        **({"fidelity": near} if near else {}),
         "detection": detection(real, fake, measure.get("detect", ()), seed),
         "profiles": {
             name: {kind: means.mean(kind).tolist() for kind in PROFILES} for name, means in profiles.items()
@@ -211,6 +220,30 @@ def detection(
             "value": own.value, "low": own.low, "high": own.high, "null": null.value, "null_high": null.high,
         }  # fmt: skip
     return found
+
+
+def pairs_of_run(
+    cell: Path, config: Config, generate: dict[str, Any]
+) -> tuple[UInt8Array, UInt8Array, int, dict[str, float]]:
+    """Photos and what the network of another task than gan makes of them, image by image.
+
+    Returns:
+        Both sets (of a segmentation the true and the found masks, as grey levels), how many photos are held
+        out, and how near the pairs are.
+    """
+    chosen = min(generate["num"], _num_photos(config))
+    reals = choose_reals(config, chosen, generate["seed"])
+    photos = np.stack([reals.images.images[index] for index in reals.order])
+    made = to_uint8(reconstructed(load_network(cell / RUN, generate["weights"]), to_float(photos)))
+    if config.task != "segment":
+        return photos, made, reals.held_out, fidelity(photos, made)
+    classes = mask_classes(config)
+    masks = with_masks(reals.images, config.data, classes).masks
+    assert masks is not None
+    true = masks[reals.order]
+    near = mask_fidelity(true, np.rint(made[..., 0] / (LEVELS / (classes - 1))).astype(np.int64), classes)
+    grey = to_uint8(classes_as_grey(torch.from_numpy(true), classes))
+    return grey, made, reals.held_out, near
 
 
 def real_images(config: Config, count: int, seed: int) -> tuple[UInt8Array, int]:

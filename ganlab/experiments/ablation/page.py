@@ -54,7 +54,8 @@ FIRST_PICKED = 3
 HEADLINES = {
     "mean_db": "mean |dB|", "high_db": "|dB| above 1/4", "high_excess_db": "dB above 1/4",
     "nyquist_excess_db": "dB at Nyquist", "axis_nyquist_excess_db": "dB at Nyquist, axes",
-    "swd": "SWD x1000", "fid": "FID", "kid": "KID",
+    "swd": "SWD x1000", "fid": "FID", "kid": "KID", "psnr": "PSNR (dB)", "ssim": "SSIM", "lfd": "LFD",
+    "accuracy": "accuracy", "iou": "IoU",
 }  # fmt: skip
 """Metrics of the page, where there are values, and their titles."""
 TITLES = {**HEADLINES, "sign_test_p": "sign test p", "lower_in": "lower in", "mean_rank": "mean rank"}

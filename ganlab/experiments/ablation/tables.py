@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from ganlab.experiments.ablation.plan import Cell, Plan
+from ganlab.generation.fidelity import FIDELITY_NAMES, HIGHER_IS_BETTER
 from ganlab.generation.quality import QUALITY_NAMES
 from ganlab.results.tables import write_csv
 from ganlab.spectra import DEVIATIONS
@@ -33,8 +34,9 @@ JUDGED = {
 
 
 def metric_names(rows: Sequence[Row]) -> list[str]:
-    """Columns that are compared and ranked: deviations, then quality, then what detectors find."""
-    return [*DEVIATIONS, *QUALITY_NAMES, *detections(rows)]
+    """Columns that are compared and ranked: deviations, quality, what detectors find, how near pairs are."""
+    pairs = [name for name in FIDELITY_NAMES if any(row.get(name) is not None for row in rows)]
+    return [*DEVIATIONS, *QUALITY_NAMES, *detections(rows), *pairs]
 
 
 def detections(rows: Sequence[Row]) -> list[str]:
@@ -78,7 +80,8 @@ def row_of(cell: Cell, result: Mapping[str, Any], systems: Sequence[str] = ()) -
         row[f"{DETECT}{name}"] = found.get("value")
         row |= {f"{DETECT}{name}_{end}": found.get(end) for end in ("low", "high", "null", "null_high")}
     row["inception_not_computed"] = quality.get("not_computed")
-    return row
+    near: Row = result.get("fidelity", {})
+    return row | near
 
 
 def paired(plan: Plan, rows: Sequence[Row]) -> list[Row]:
@@ -111,7 +114,7 @@ def paired(plan: Plan, rows: Sequence[Row]) -> list[Row]:
                 differences = [
                     size(metric, ours[metric]) - size(metric, theirs[metric])
                     for ours, theirs in whole
-                    if None not in (ours[metric], theirs[metric])
+                    if None not in (ours.get(metric), theirs.get(metric))
                 ]
                 if differences:
                     comparisons.append(
@@ -152,12 +155,13 @@ def ranks(plan: Plan, rows: Sequence[Row]) -> list[Row]:
     """
     lines = []
     for name in metric_names(rows):
-        if all(row[name] is None for row in rows):
+        if all(row.get(name) is None for row in rows):
             continue
+        sign = -1.0 if name in HIGHER_IS_BETTER else 1.0
         places: dict[tuple[Any, ...], list[float]] = {}
         for seed in plan.file.seeds:
             equals = [row for row in rows if row["seed"] == seed]
-            sizes = [math.inf if row[name] is None else size(name, row[name]) for row in equals]
+            sizes = [math.inf if row.get(name) is None else sign * size(name, row[name]) for row in equals]
             for row, rank in zip(equals, stats.rankdata(sizes), strict=True):
                 places.setdefault(tuple(row[axis] for axis in plan.axes), []).append(float(rank))
         for variant, values in sorted(places.items(), key=lambda item: float(np.mean(item[1]))):
@@ -175,8 +179,8 @@ def write_tables(out: Path, plan: Plan, rows: Sequence[Row]) -> None:
     tables = {"table": list(rows), "comparisons": paired(plan, rows), "ranks": ranks(plan, rows)}
     for name, lines in tables.items():
         write_json(out / f"{name}.json", lines)
-        header = list(lines[0]) if lines else []
-        write_csv(out / f"{name}.csv", header, [[line[key] for key in header] for line in lines])
+        header = list(dict.fromkeys(key for line in lines for key in line))
+        write_csv(out / f"{name}.csv", header, [[line.get(key) for key in header] for line in lines])
 
 
 def summary(rows: Sequence[Row], comparisons: Sequence[Row], axes: Sequence[str]) -> list[str]:

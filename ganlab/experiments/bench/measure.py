@@ -33,7 +33,7 @@ from ganlab.models.latents import BLOCK
 from ganlab.spectra import SpectrumAccumulator, summaries
 from ganlab.training.checkpoint import RunFolder
 from ganlab.training.distributed import World, place
-from ganlab.training.loop import Run, make_reader
+from ganlab.training.loop import TASKS, Run, make_reader
 from ganlab.training.monitor import Monitor
 from ganlab.training.players import make_players, set_learning_rates
 from ganlab.training.step import Trainer, frozen
@@ -118,23 +118,22 @@ def noise_reader(config: Config) -> BatchReader:
     size, batch, classes = config.model.image_size, config.training.batch_size, config.model.num_classes
     pixels = np.random.default_rng(0).integers(0, 256, (2 * batch, size, size, 3), dtype=np.uint8)
     labels = np.arange(2 * batch) % classes if classes else None
-    data = TrainingImages(pixels, labels, (), np.arange(2 * batch), np.arange(0), {})
+    masks = np.zeros(pixels.shape[:3], np.uint8) if config.task == "segment" else None
+    data = TrainingImages(pixels, labels, (), np.arange(2 * batch), np.arange(0), {}, masks)
     return make_reader(config, data, place(config.training), World())
 
 
 def step_on_noise(config: Config) -> Action:
     """A function that does the next training step of this configuration: all updates and the average."""
-    placement, world = place(config.training), World()
-    players = make_players(config, placement, world)
-    trainer = Trainer(config, players, noise_reader(config), placement, world)
+    placement, world, task = place(config.training), World(), TASKS[config.task]
+    players = task.players(config, placement, world)
+    trainer = task.trainer(config, players, noise_reader(config), placement, world)
     numbers = itertools.count()
 
     def step() -> None:
-        number, n_dis = next(numbers), config.training.n_dis
+        number = next(numbers)
         set_learning_rates(players, config, number)
-        for update in range(n_dis):
-            trainer.discriminator_step(number * n_dis + update)
-        trainer.generator_step(number)
+        trainer.step(number)
         players.average.update(players.generator, number)
 
     return step
