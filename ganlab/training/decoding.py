@@ -242,7 +242,8 @@ class DecoderTrainer:
                 losses |= {f"generator/spectral/{name}": value for name, value in values.items()}
             ratios: Losses = {}
             if self.compares_gradients(index):
-                first, *further = losses
+                # the divergence is of the code: it does not pull at the pixels
+                first, *further = (name for name in losses if name != "generator/kl")
                 gather = gather_rows if self.world.size > 1 else None
                 found = gradient_ratios(
                     {name: losses[name] for name in further}, losses[first], output, gather
