@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,10 +27,16 @@ from ganlab.data.stored import (
     stored_zip,
 )
 from ganlab.errors import GanlabError, nearest_name
+from ganlab.util.memory import release_memory
 from ganlab.util.reading import is_unicode, read_json, reading
 
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished"
+BATCH = 256
+BATCH_BYTES = 2**24
+"""Read at a time where no size is asked for: so many images, fewer when they are larger."""
+RELEASE_BYTES = 2**24
+"""Read between two calls that give freed memory back."""
 ENDINGS = {"folder": "", "zip": ".zip", "npy": ".npy"}
 
 
@@ -126,7 +132,7 @@ class ImageSet:
             yield from (image for batch in self.batches() for image in batch)
             return
         digest = hashlib.sha256()
-        for image in map(self._stored.single, self._indices.tolist()):
+        for image in _releasing(map(self._stored.single, self._indices.tolist())):
             digest.update(np.ascontiguousarray(image).data)
             yield image
         self._fingerprint = digest.hexdigest()
@@ -151,14 +157,18 @@ class ImageSet:
         """Identity of each image: its path below the folder or in the zip, or ``FILE#index``."""
         return [self._stored.names[int(index)] for index in self._indices]
 
-    def batches(self, size: int = 256) -> Iterator[UInt8Array]:
-        """All images in order: uint8 (n, H, W, C) with n <= size. A full pass also yields the fingerprint.
+    def batches(self, size: int | None = None) -> Iterator[UInt8Array]:
+        """All images in order: uint8 (n, H, W, C). A full pass also yields the fingerprint.
+
+        Args:
+            size: images at a time; by default 256, or as many as are 16 MiB where that is fewer.
 
         Raises:
             GanlabError: a file is damaged; it is named.
         """
         digest = hashlib.sha256()
-        for images in self._stored.batches(self._indices, size):
+        size = size or max(1, min(BATCH, BATCH_BYTES // int(np.prod(self.shape))))
+        for images in _releasing(self._stored.batches(self._indices, size)):
             digest.update(np.ascontiguousarray(images).data)
             yield images
         self._fingerprint = digest.hexdigest()
@@ -204,6 +214,17 @@ class ImageSet:
     def spaced(self, count: int | None) -> Indices:
         """Places of at most ``count`` images, evenly spaced over the set."""
         return _spaced(np.arange(self.num_images), count)
+
+
+def _releasing(arrays: Iterable[UInt8Array]) -> Iterator[UInt8Array]:
+    """The same arrays; now and then what their reader has freed goes back to the system."""
+    since = 0
+    for array in arrays:
+        yield array
+        since += array.nbytes
+        if since >= RELEASE_BYTES:
+            release_memory()
+            since = 0
 
 
 def open_image_set(path: str | os.PathLike[str], limit: int | None = None, mixed: bool = False) -> ImageSet:

@@ -128,23 +128,23 @@ def default_workers() -> int:
 
 
 def ordered_map(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None, chunk: int = CHUNK
 ) -> Iterator[Result]:
     """``map(work, items)`` by threads: the same results in the same order, whatever the number of threads.
 
-    Pillow and zlib release the interpreter lock while they decode. At most two chunks per thread are
-    waiting, so memory does not grow with the number of items.
+    Pillow and zlib release the interpreter lock while they decode. At most two chunks of ``chunk`` items per
+    thread are waiting, so memory does not grow with the number of items.
     """
     threads = workers or default_workers()
-    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-    if threads == 1 or len(items) <= CHUNK:
+    chunks = (items[start : start + chunk] for start in range(0, len(items), chunk))
+    if threads == 1 or len(items) <= chunk:
         yield from map(work, items)
         return
     waiting: deque[Future[list[Result]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for chunk in chunks:
-                waiting.append(pool.submit(lambda part: [work(item) for item in part], chunk))
+            for part in chunks:
+                waiting.append(pool.submit(lambda part: [work(item) for item in part], part))
                 if len(waiting) > 2 * threads:
                     yield from waiting.popleft().result()
             while waiting:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ganlab.data.arrays import UInt8Array, integer_column, open_npy
 from ganlab.data.decode import Header, decode, probe, why_unreadable
-from ganlab.data.listing import image_suffixes, list_images, ordered_map
+from ganlab.data.listing import CHUNK, image_suffixes, list_images, ordered_map
 from ganlab.data.pack import Pack, read_npz, read_pack
 from ganlab.errors import GanlabError
 from ganlab.util.progress import bar
@@ -23,6 +23,7 @@ from ganlab.util.reading import Archive, open_regular, parse_json, reading
 BAR_FROM = 20_000
 """Sets of more files than this get a bar while their headers are read."""
 CHANNELS = (1, 3)
+CHUNK_BYTES = 2**20
 SMALL_PIXELS = 100 * 100
 """Images below this are decoded by one thread: for them several cost more than they bring (measured)."""
 
@@ -151,7 +152,9 @@ class StoredFiles:
     def batches(self, indices: npt.NDArray[np.int64], size: int) -> Iterator[UInt8Array]:
         """The images of these indices in order, uint8 (n, H, W, C), decoded ahead by a few threads."""
         threads = None if self.shape[0] * self.shape[1] >= SMALL_PIXELS else 1
-        decoded = ordered_map(self._decode, indices.tolist(), threads)
+        # What waits to be read stays below some megabytes a thread, however large the images are.
+        chunk = max(1, min(CHUNK, CHUNK_BYTES // int(np.prod(self.shape))))
+        decoded = ordered_map(self._decode, indices.tolist(), threads, chunk)
         while part := list(islice(decoded, size)):
             yield np.stack(part)
 

@@ -111,6 +111,8 @@ class LatticeSums:
     def merged(self, blocks: int) -> LatticeSums:
         """The same images in at most ``blocks`` blocks; sums without images are dropped."""
         used = np.flatnonzero(self.counts)
+        if len(used) == len(self.counts) <= blocks:
+            return self
         groups = np.arange(len(used)) % min(blocks, len(used))
         return self._regrouped(used, groups)
 

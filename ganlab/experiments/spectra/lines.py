@@ -49,34 +49,40 @@ class SetLines:
     reason: str = ""
 
 
-def find_lines(measured: Sequence[MeasuredSet], options: SpectraOptions) -> tuple[SetLines, ...]:
-    """Lines of every fake set, then of the null control: half of the reals' blocks against the others.
+def fake_lines(real: MeasuredSet, fake: MeasuredSet, options: SpectraOptions) -> SetLines:
+    """Lines of one set of fakes.
 
     Args:
-        measured: the reals, then the fakes.
+        real: the reals, measured.
+        fake: the fakes.
         options: the seed.
     """
-    real = measured[0].lattice
-    pairs: list[tuple[str, str, int, LatticeSums | None, LatticeSums | None]]
-    pairs = [(fake.name, "fake", fake.count, real, fake.lattice) for fake in measured[1:]]
-    if real is None or real.count < 2 * LEAST:
-        pairs.append((NULL_NAME, "null", measured[0].halves[1][0].count, None, None))
-    else:
-        source = np.random.default_rng(derive_seed(options.seed, "lattice-halves"))
-        first, second = real.halves(source.permutation(int((real.counts > 0).sum())))
-        pairs.append((NULL_NAME, "null", second.count, first, second))
-    found: list[SetLines] = []
-    for name, role, count, base, other in bar(pairs, desc="lattice lines", unit="set"):
-        if base is None or other is None:
-            reason = f"that takes {LEAST} images of {SMALLEST} pixels a side"
-            found.append(SetLines(name, role, count, None, reason=reason))
-            continue
+    return _found(fake.name, "fake", fake.count, real.lattice, fake.lattice, options.seed)
+
+
+def null_lines(real: MeasuredSet, options: SpectraOptions) -> SetLines:
+    """The null control: lines of one half of the reals' blocks against the others; ``options`` as above."""
+    sums, (_, (second, _)) = real.lattice, real.halves
+    if sums is None or sums.count < 2 * LEAST:
+        return _found(NULL_NAME, "null", second.count, None, None, options.seed)
+    source = np.random.default_rng(derive_seed(options.seed, "lattice-halves"))
+    halves = sums.halves(source.permutation(int((sums.counts > 0).sum())))
+    return _found(NULL_NAME, "null", halves[1].count, *halves, options.seed)
+
+
+def _found(
+    name: str, role: str, count: int, base: LatticeSums | None, other: LatticeSums | None, seed: int
+) -> SetLines:
+    if base is None or other is None:
+        reason = f"that takes {LEAST} images of {SMALLEST} pixels a side"
+        return SetLines(name, role, count, None, reason=reason)
+    with bar(total=1, desc=f"lattice lines of {name}", unit="set") as line:
         try:
-            lines, p_values = lattice_test(base, other, ALPHA, seed=options.seed)
-            found.append(SetLines(name, role, count, tuple(lines), p_values))
+            lines, p_values = lattice_test(base, other, ALPHA, seed=seed)
         except GanlabError as error:  # counts too unlike: the other comparisons go on
-            found.append(SetLines(name, role, count, None, reason=str(error)))
-    return tuple(found)
+            return SetLines(name, role, count, None, reason=str(error))
+        line.update()
+    return SetLines(name, role, count, tuple(lines), p_values)
 
 
 def strongest(lines: Sequence[Line] | None) -> str:

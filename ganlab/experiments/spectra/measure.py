@@ -27,6 +27,7 @@ from ganlab.spectra.statistics import PROFILES
 from ganlab.spectra.summary import NEEDED
 from ganlab.spectra.transforms import full_plane
 from ganlab.util.hashing import derive_seed
+from ganlab.util.memory import release_memory
 from ganlab.util.progress import bar
 
 BATCH_VALUES = 2**22
@@ -158,8 +159,9 @@ def check_sets(real: ImageSet, fakes: Sequence[ImageSet]) -> list[str]:
         raise GanlabError("; ".join(errors))
     # The reals by themselves, since the fakes may have learned it: an even sample is enough to see it.
     count = min(ENLARGED_SAMPLE, real.num_images, max(1, ENLARGED_VALUES // int(np.prod(real.shape))))
-    some = to_float(real.read(np.arange(count) * real.num_images // count))
-    enlarged = [one.message for one in enlarged_warnings(some, real.name)]
+    places = np.arange(count) * real.num_images // count
+    # Not kept under a name: the audit below needs the room.
+    enlarged = [one.message for one in enlarged_warnings(to_float(real.read(places)), real.name)]
     told = {one.code for one in findings} | ({"enlarged"} if enlarged else set())
     doubts = [*map(str, findings), *enlarged, *audited(real, fakes, told)]
     doubts += [
@@ -218,6 +220,7 @@ def measure(images: ImageSet, role: Role, options: SpectraOptions) -> MeasuredSe
                         add(to_float(batch if chosen.all() else batch[chosen]))
             start += len(batch)
             line.update(len(batch))
+    release_memory()
     halves = tuple(part.statistics() for part in parts) if role == "real" else ()
     for part in parts[1:]:
         parts[0].merge(part)

@@ -13,7 +13,16 @@ import numpy as np
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.spectra.figures import draw_maps, draw_p_values, draw_peaks, draw_profiles, draw_rows
-from ganlab.experiments.spectra.lines import ALPHA, find_lines, line_words, marks, p_value_maps, write_lines
+from ganlab.experiments.spectra.lines import (
+    ALPHA,
+    SetLines,
+    fake_lines,
+    line_words,
+    marks,
+    null_lines,
+    p_value_maps,
+    write_lines,
+)
 from ganlab.experiments.spectra.measure import (
     NULL_NAME,
     MeasuredSet,
@@ -135,10 +144,16 @@ def compare_spectra(
     with folder.open(options.command or "", options.force) as place:
         complete = folder.is_complete
         if not complete:
-            measured = [measure(images, "real" if images is sets[0] else "fake", options) for images in sets]
+            measured, found = [measure(sets[0], "real", options)], []
+            for images in sets[1:]:
+                fake = measure(images, "fake", options)
+                found.append(fake_lines(measured[0], fake, options))
+                # The sums behind lattice lines, 70 MB a set at 256 px, are not needed any more.
+                measured.append(replace(fake, lattice=None))
+            found.append(null_lines(measured[0], options))
             for path in stages:
                 write_stages(probe_stages(path, seed=options.seed), place)
-            warnings = _write(place, measured, options, warnings)
+            warnings = _write(place, measured, found, options, warnings)
             folder.finish(warnings=warnings)
         # Also where a kill came between the results and their page.
         if not (Path(out) / PAGE).is_file():
@@ -181,10 +196,13 @@ def check_names(names: Sequence[str], sets: Sequence[ImageSet]) -> list[str]:
 
 
 def _write(
-    place: Path, measured: Sequence[MeasuredSet], options: SpectraOptions, warnings: Sequence[str]
+    place: Path,
+    measured: Sequence[MeasuredSet],
+    found: Sequence[SetLines],
+    options: SpectraOptions,
+    warnings: Sequence[str],
 ) -> list[str]:
     """Every figure, table and number; the warnings with those that the deviations brought."""
-    found = find_lines(measured, options)
     rings = {entry.name: marks(entry.lines) for entry in found}
     for stem, maps, difference in (
         ("heatmaps", level_maps(measured), False),

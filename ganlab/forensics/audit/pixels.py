@@ -182,9 +182,10 @@ def _chroma(pixels: Tensor, grey: Tensor) -> Floats:
 def _levels(images: UInt8Array) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
     """Histograms ``(N, 3, 256)`` and the fewest bits whose levels hold all values."""
     n, channels = len(images), images.shape[3]
-    flat = images.reshape(n, -1, channels).transpose(0, 2, 1).astype(np.int64)
-    offset = 256 * np.arange(n * channels).reshape(n, channels, 1)
-    counts = np.bincount((flat + offset).ravel(), minlength=256 * n * channels).reshape(n, channels, 256)
+    # One image after the other: numbers that `bincount` takes are eight times as large as pixels.
+    offset = 256 * np.arange(channels)
+    numbers = (np.bincount((image + offset).ravel(), minlength=256 * channels) for image in images)
+    counts = np.stack(list(numbers)).reshape(n, channels, 256)
     used = np.any(counts > 0, axis=1)
     depth = np.full(n, 8)
     for bits in range(7, 0, -1):
@@ -206,8 +207,9 @@ def _levels(images: UInt8Array) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.
 
 
 def _colours(images: UInt8Array) -> npt.NDArray[np.int64]:
-    wide = images.astype(np.uint32)
-    packed = sum(wide[..., channel] << (8 * channel) for channel in range(images.shape[3]))
-    ordered = np.sort(np.asarray(packed).reshape(len(images), -1), 1)
-    counts: npt.NDArray[np.int64] = 1 + (np.diff(ordered, axis=1) != 0).sum(1)
+    counts = np.zeros(len(images), np.int64)
+    for number, image in enumerate(images):
+        wide = image.astype(np.uint32)
+        packed = sum(wide[..., channel] << (8 * channel) for channel in range(wide.shape[2]))
+        counts[number] = 1 + (np.diff(np.sort(np.asarray(packed).ravel())) != 0).sum()
     return counts
