@@ -193,6 +193,50 @@ def test_nothing_of_one_machine_or_host_stands_in_the_sources():
     assert not [path.name for path in texts if bad.search(path.read_text())]
 
 
+# ---------------------------------------------------------------------------------------------------- files
+
+READERS = re.compile(
+    r"(json|pickle|marshal)\.loads?|(np|numpy|torch|torch\.jit|torch\.export|onnx|joblib)\.load|yaml\.\w*load\w*"
+    r"|(zipfile\.)?ZipFile|tarfile\.open|(\w+\.)?(safe_open|load_file)|Image\.open|np\.(fromfile|loadtxt)"
+)
+"""Calls that take a file's word for what it is."""
+TRUSTED = {
+    "util/reading.py": "the guarded reader itself",
+    "config/names.py": "a file of ganlab's own package",
+    "data/dead_leaves.py": "a task from the parent process",
+    "data/official.py": "archives of known MD5; every exception becomes a GanlabError in `official`",
+    "data/decode.py": "hands every exception to its callers, which name the file",
+    "forensics/detectors/store.py": "bytes that safetensors has just written",
+    "forensics/perturbations/operators.py": "a JPEG that was just encoded in memory",
+    "training/checkpoint.py": "a GanlabError of every exception, after the archive was checked",
+}
+
+
+def called(node):
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+def is_own(call):
+    """Plain values through text and back, or an archive that is written."""
+    return any(called(arg) == "json.dumps" or getattr(arg, "value", None) == "w" for arg in call.args)
+
+
+def unguarded(node):
+    """Calls of readers below ``node`` that are not inside ``with reading(...)``."""
+    if isinstance(node, ast.With) and any(called(item.context_expr) == "reading" for item in node.items):
+        return
+    if READERS.fullmatch(called(node)) and not is_own(node):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from unguarded(child)
+
+
+def test_files_are_read_by_the_guarded_reader():
+    calls = {short(path): [called(call) for call in unguarded(tree(path))] for path in FILES}
+    assert {name: found for name, found in calls.items() if found and name not in TRUSTED} == {}
+    assert [name for name in TRUSTED if not calls[name]] == [], "an exception that is none any more"
+
+
 # --------------------------------------------------------------------------------------------- public names
 
 PUBLIC = {

@@ -16,7 +16,7 @@ from ganlab.adapters.programs import side_file
 from ganlab.adapters.wrap import Generator
 from ganlab.errors import GanlabError
 from ganlab.util.hashing import sha256_file
-from ganlab.util.reading import read_json
+from ganlab.util.reading import read_json, reading
 
 CONFIG = "config.json"
 DIFFUSERS_WEIGHTS, SMP_WEIGHTS = "diffusion_pytorch_model.safetensors", "model.safetensors"
@@ -61,7 +61,8 @@ def diffusers(source: str, trust: str | None) -> Generator | None:
         ),
         folder,
     )
-    call, given = make(module, dict(module.config))
+    with reading(folder / CONFIG, expected="what diffusers writes"):
+        call, given = make(module, dict(module.config))
     return _generator(call, given, root, weights, "diffusers")
 
 
@@ -127,7 +128,8 @@ def smp(source: str, trust: str | None) -> Generator | None:
     # Weights of the encoder are in the file; asking for others would download them.
     make: Any = kind
     module = _read(lambda: make.from_pretrained(str(folder), encoder_weights=None), folder)
-    first = next(entry for entry in module.modules() if isinstance(entry, nn.Conv2d))
+    with reading(folder / CONFIG, expected="a network of convolutions"):
+        first = next(entry for entry in module.modules() if isinstance(entry, nn.Conv2d))
 
     def draw(noise: Tensor) -> Tensor:
         logits: Tensor = module(noise)
@@ -159,7 +161,9 @@ def _generator(
     """The call as a `Generator`; ``FOLDER.json`` has the last word on what it takes."""
     stated = {**given, **side_file(Path(folder.resolve()))}
     about = {"adapter": adapter, "source": folder.resolve().name, "sha256": sha256_file(weights)}
-    return Generator(
-        call, stated["latent"], stated.get("labels"), stated.get("output"),
-        tuple(stated.get("value_range", (-1.0, 1.0))), stated.get("name", folder.resolve().name), about=about,
-    )  # fmt: skip
+    with reading(f"{folder}.json", expected="what ganlab.wrap takes"):
+        return Generator(
+            call, stated["latent"], stated.get("labels"), stated.get("output"),
+            tuple(stated.get("value_range", (-1.0, 1.0))), stated.get("name", folder.resolve().name),
+            about=about,
+        )  # fmt: skip

@@ -58,10 +58,8 @@ def torchscript(source: str, trust: str | None) -> Generator | None:
     if path.suffix not in (".pt", ".ts", ".torchscript") or not path.is_file():
         return None
     digest = check_trust(path, trust, "a saved program is executed, and its loader reads pickles")
-    try:
+    with reading(path, expected="a TorchScript program"):
         module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:
-        raise GanlabError(f"{path} is no TorchScript program: {str(error).splitlines()[0]}") from error
     given = side_file(path)
     if "latent" not in given:
         raise GanlabError(
@@ -77,17 +75,14 @@ def pt2(source: str, trust: str | None) -> Generator | None:
     if path.suffix != ".pt2" or not path.is_file():
         return None
     digest = check_trust(path, trust, "torch's loader may fall back to unpickling")
-    try:
+    with reading(path, expected="a program of torch.export that takes latents"):
         saved = torch.export.load(str(path))
-    except Exception as error:  # the loader lets through whatever its archive reader raises
-        raise GanlabError(f"{path} is no program of torch.export: {str(error).splitlines()[0]}") from error
-    names = saved.graph_signature.user_inputs
-    nodes = {node.name: node for node in saved.graph.nodes}
-    shapes = [tuple(nodes[name].meta["val"].shape) for name in names if name in nodes]
-    given = side_file(path)
-    given.setdefault("latent", [int(side) for side in shapes[0][1:]])
-    batch = shapes[0][0]
-    return program(saved.module(), given, path, digest, "pt2", batch if isinstance(batch, int) else None)
+        names = saved.graph_signature.user_inputs
+        nodes = {node.name: node for node in saved.graph.nodes}
+        batch, *shape = next(tuple(nodes[name].meta["val"].shape) for name in names if name in nodes)
+        call, latent = saved.module(), [int(side) for side in shape]
+    given = {"latent": latent, **side_file(path)}
+    return program(call, given, path, digest, "pt2", batch if isinstance(batch, int) else None)
 
 
 def program(
@@ -118,12 +113,10 @@ def onnx(source: str, trust: str | None) -> Generator | None:
         runtime = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise GanlabError('ONNX files need onnxruntime: pip install "ganlab[onnx]"') from error
-    try:
+    with reading(path, expected="an ONNX file that takes latents"):
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common class of their own
-        raise GanlabError(f"{path} is no readable ONNX file: {str(error).splitlines()[0]}") from error
-    inputs = session.get_inputs()
-    batch, *shape = inputs[0].shape
+        inputs = session.get_inputs()
+        batch, *shape = inputs[0].shape
     given = side_file(path)
     if "latent" not in given:
         if not all(isinstance(side, int) for side in shape):
@@ -143,9 +136,6 @@ def onnx(source: str, trust: str | None) -> Generator | None:
             )
         arrays = [value.half() if half and value.is_floating_point() else value for value in arguments]
         feed = {entry.name: value.numpy() for entry, value in zip(inputs, arrays, strict=True)}
-        try:
-            return torch.from_numpy(session.run(None, feed)[0])
-        except Exception as error:  # as above
-            raise GanlabError(f"{path} cannot be run: {str(error).splitlines()[0]}") from error
+        return torch.from_numpy(session.run(None, feed)[0])
 
     return program(run, given, path, sha256_file(path), "onnx", batch if isinstance(batch, int) else None)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -140,19 +141,16 @@ def python(source: str, trust: str | None) -> AnyGenerator | None:
     if file is None:
         return None
     digest = check_trust(file, trust, "it is Python, and loading it runs it")
-    if place.endswith(".py"):
-        spec = importlib.util.spec_from_file_location(f"ganlab_source_{digest[:12]}", file)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # where its own classes look themselves up
-        spec.loader.exec_module(module)
-    else:
-        module = importlib.import_module(place)
-    make = getattr(module, factory, None)
+    try:
+        module = _run_file(file, digest) if place.endswith(".py") else importlib.import_module(place)
+        make = getattr(module, factory, None)
+        made = make() if callable(make) and not isinstance(make, Generator | torch.nn.Module) else make
+    except GanlabError:
+        raise
+    except Exception as error:  # somebody's program: of any kind
+        raise GanlabError(f"{source}: running it raised {type(error).__name__}: {error}") from error
     if make is None:
         raise GanlabError(f"{file} has no {factory!r}")
-    made = make() if callable(make) and not isinstance(make, Generator | torch.nn.Module) else make
     if not isinstance(made, Generator | OwnGenerator):
         raise GanlabError(
             f"{source} returns {type(made).__name__}: let it return ganlab.wrap(module, latent, ...)"
@@ -160,6 +158,17 @@ def python(source: str, trust: str | None) -> AnyGenerator | None:
     if isinstance(made, Generator):
         made.about = {"adapter": "python", "source": source, "sha256": digest, **made.about}
     return made
+
+
+def _run_file(file: Path, digest: str) -> ModuleType:
+    """The module of a trusted file, under a name that no other file of another content has."""
+    spec = importlib.util.spec_from_file_location(f"ganlab_source_{digest[:12]}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its own classes look themselves up
+    spec.loader.exec_module(module)
+    return module
 
 
 def _module_file(name: str) -> Path | None:

@@ -35,7 +35,8 @@ CLAMP = 256.0
 MARGIN, CRITICAL, FIRST_CUTOFF, FIRST_STOPBAND, LAST_STOPBAND = 10, 2, 2.0, 2**2.1, 2**0.3
 """StyleGAN3's published settings: pixels around the image, layers sampled critically at the end, the first
 layer's cutoff and stopband in cycles an image, and the last's stopband over its cutoff."""
-LAYER = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.weight")
+LARGEST, MOST_LAYERS = 4096, 64
+LAYER = re.compile(r"synthesis\.(L(\d{1,6})_(\d{1,6})_(\d{1,6}))\.weight")
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -67,12 +68,14 @@ def stylegan(source: str, trust: str | None) -> Generator | None:
         with torch.device("meta"):
             # Nothing is computed: layers that do not take each other's channels are found out.
             planned = Network(shapes)
-            planned.synthesis(torch.empty(1, *shapes["mapping.w_avg"]))
+            images = planned.synthesis(torch.empty(1, *shapes["mapping.w_avg"]))
+            if max(images.shape[-2:]) > LARGEST:
+                raise GanlabError(f"images of {tuple(images.shape[-2:])}; at most {LARGEST} pixels a side")
     except GanlabError as error:
         raise GanlabError(f"{path}: {error}") from error
     except KeyError as error:
         raise GanlabError(f"{path}: {error} is missing; expected {EXPECTED}") from error
-    except (RuntimeError, IndexError, ZeroDivisionError) as error:
+    except Exception as error:  # shapes and names of any kind
         reason = " ".join(str(error).split())[:200]
         raise GanlabError(f"{path}: its layers do not fit each other ({reason})") from error
     other = sorted(names - set(planned.state_dict()))
@@ -257,7 +260,7 @@ class Skip(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
-        pattern = re.compile(r"synthesis\.b(\d+)\.conv1\.weight")
+        pattern = re.compile(r"synthesis\.b(\d{1,6})\.conv1\.weight")
         self.sides = sorted(int(match[1]) for match in map(pattern.fullmatch, shapes) if match)
         for side in self.sides:
             self.add_module(f"b{side}", Block(shapes, f"synthesis.b{side}"))
@@ -371,6 +374,8 @@ class AliasFree(nn.Module):
         super().__init__()
         found = {int(match[2]): match for match in map(LAYER.fullmatch, shapes) if match}
         last = max(found)
+        if last > MOST_LAYERS:
+            raise GanlabError(f"layer {last}; StyleGAN3 has 14, and {MOST_LAYERS} are the most that are read")
         sizes, rates, cutoff = plan(int(found[last][3]), last)
         named = [int(found[number][3]) for number in range(last + 1)]
         if named != sizes:

@@ -68,7 +68,9 @@ def official(name: str, data: DataConfig, make: Callable[[], Any]) -> Any:
         raise GanlabError(
             f"{name}: cannot be fetched ({error}); check the network, or put the official files into {root}"
         ) from error
-    except (RuntimeError, OSError, ImportError, EOFError, tarfile.TarError) as error:
+    except GanlabError:
+        raise
+    except Exception as error:  # torchvision's readers of damaged files: of any kind
         remedy = (
             "the files that are there may be damaged: remove them"
             if data.download

@@ -95,9 +95,7 @@ class Comparison:
         self.candidates = candidates(self.height, self.width)
         # Blocks change places in the permutations, so they must be alike: about as many images in each.
         each = max(float(one.counts[one.counts > 0].mean()) for one in (real, fake))
-        blocks = [
-            min(round(one.counts.sum() / each), int((one.counts > 0).sum())) for one in (real, fake)
-        ]
+        blocks = [min(round(one.counts.sum() / each), int((one.counts > 0).sum())) for one in (real, fake)]
         self.real_blocks = blocks[0]
         # Side by side, so that the sums of many permutations are one matrix product: power, its squares, the
         # roughness's power, complex sums as pairs of numbers. Filled set after set: this is the largest array

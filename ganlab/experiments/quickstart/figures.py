@@ -20,6 +20,7 @@ from ganlab.results.style import NULL, PAGE, REAL, new_figure, save_figure, seri
 from ganlab.results.tables import write_csv
 from ganlab.training.monitor import grid
 from ganlab.util.atomic import atomic_path
+from ganlab.util.reading import open_regular, reading
 
 SHOWN = 6
 COLUMNS = 2
@@ -84,7 +85,9 @@ def draw_growth(runs: Sequence[Path], path: Path, side: int) -> bool:
     for row, pictures in enumerate(seen):
         for column, picture in enumerate(pictures):
             y, x = row * (cell + gap), column * (cell + gap)
-            sheet[y : y + cell, x : x + cell] = np.asarray(Image.open(picture).convert("RGB"))[:cell, :cell]
+            with reading(picture), open_regular(picture) as stream:
+                pixels = np.asarray(Image.open(stream, formats=("PNG",)).convert("RGB"))
+                sheet[y : y + cell, x : x + cell] = pixels[:cell, :cell]
     with atomic_path(path) as temporary:
         Image.fromarray(sheet).save(temporary, format="PNG")
     return True

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ganlab.data.arrays import open_npy
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.forensics.features.base import Feature
@@ -90,7 +91,22 @@ def extract_many(
                 matrix.flush()
         for name in missing:
             write_json(files[name].with_suffix(".json"), records[name])
-    return {name: np.load(file, mmap_mode="r") for name, file in files.items()}
+    return {name: _stored(file, shapes[name]) for name, file in files.items()}
+
+
+def _stored(file: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Features of an earlier call, memory-mapped.
+
+    Raises:
+        GanlabError: the file is damaged, or was not written by `_extract`.
+    """
+    array = open_npy(file)
+    if array.dtype != np.float32 or array.shape != shape:
+        raise GanlabError(
+            f"{file} holds {array.dtype} of shape {array.shape} where features of shape {shape} belong: "
+            "delete it, and they are computed again"
+        )
+    return array
 
 
 def _record(
