@@ -49,6 +49,8 @@ def side_file(file: Path) -> dict[str, Any]:
     unknown = [key for key in given if key not in SIDE_KEYS]
     if unknown:
         raise GanlabError(f"{path}: unknown key {unknown[0]!r}; it may hold {', '.join(SIDE_KEYS)}")
+    if not isinstance(given.get("name", ""), str):
+        raise GanlabError(f"{path}: name is a text; got {given['name']!r:.80}")
     return given
 
 

@@ -176,7 +176,10 @@ def _module_file(name: str) -> Path | None:
     first, *rest = name.split(".")
     if not all(part.isidentifier() for part in (first, *rest)):
         return None
-    spec = importlib.util.find_spec(first)
+    try:
+        spec = importlib.util.find_spec(first)
+    except (ImportError, ValueError):  # "__main__", say
+        return None
     if spec is None or spec.origin is None:
         return None
     path = Path(spec.origin)

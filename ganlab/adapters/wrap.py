@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from ganlab.errors import GanlabError, nearest_name
 from ganlab.models import Generator as OwnGenerator
 from ganlab.models.latents import BLOCK, image_labels, image_latents
 from ganlab.util.hashing import derive_seed
+from ganlab.util.reading import reading
 
 Latent = int | Sequence[int] | Callable[[int, int, int], Any]
 Labels = int | Callable[[int, int, int], Any] | None
@@ -25,6 +28,9 @@ PIXELS = 64 * 64 * 64
 """Output pixels that are computed together: 64 images of 64 pixels, one of 512."""
 OUTSIDE = 0.01
 """How far beyond its stated range an output may lie, as a part of the range: rounding, and no more."""
+LARGEST_LATENT = 2**24
+REASON = 300
+"""Characters of what a program says when it fails."""
 TRIED = 2
 """Images of the first call, which only asks for their size."""
 
@@ -56,12 +62,20 @@ class Generator:
         if not callable(module):
             raise GanlabError(f"a generator is a module or a function; got {type(module).__name__}")
         low, high = (float(end) for end in value_range)
-        if not low < high:
+        if not low < high or math.isinf(high - low):
             raise GanlabError(f"value_range is (lowest, highest), for example (0, 1); got {value_range}")
         if not callable(latent):
             sides = (latent,) if isinstance(latent, int) else tuple(latent)
-            if not sides or min(sides) < 1:
-                raise GanlabError(f"latent is a length, the shape of one latent or a function; got {latent}")
+            whole = all(isinstance(side, Integral) for side in sides)
+            if not sides or not whole or min(sides) < 1 or math.prod(sides) > LARGEST_LATENT:
+                raise GanlabError(
+                    "latent is a length, the shape of one latent (at most 2^24 numbers) or a function; got "
+                    f"{latent!r:.80}"
+                )
+        if not callable(labels) and not (labels is None or (isinstance(labels, int) and 0 <= labels < 2**31)):
+            raise GanlabError(f"labels is the number of classes or a function; got {labels!r:.80}")
+        if not callable(output) and not (output is None or isinstance(output, str | int)):
+            raise GanlabError(f"output is a key, an attribute, a position or a function; got {output!r:.80}")
         self.module, self._latent, self._labels, self._output = module, latent, labels, output
         self.value_range = (low, high)
         self.name = name or getattr(module, "__name__", type(module).__name__).lower().strip("<>")
@@ -110,7 +124,7 @@ class Generator:
         """Every resizing on the way, in the order of the call; ``()`` where nothing of it can be seen."""
         with self.quiet():
             arguments, keywords = self.arguments(0, 0, self.fixed_batch or TRIED)
-            return find_stages(self.modules, lambda: self.module(*arguments, **keywords))
+            return find_stages(self.modules, lambda: self._called(arguments, keywords))
 
     @property
     def block(self) -> int:
@@ -186,7 +200,24 @@ class Generator:
         """
         with self.quiet(), drawing_from(noise):
             arguments, keywords = self.arguments(seed, first, count)
-            return self.picked(self.module(*arguments, **keywords), count)
+            return self.picked(self._called(arguments, keywords), count)
+
+    def _called(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """What the module returns.
+
+        Raises:
+            GanlabError: whatever somebody's program raises, too little memory apart.
+        """
+        try:
+            return self.module(*arguments, **keywords)
+        except (GanlabError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            words = " ".join(str(error).split())[:REASON]
+            shapes = ", ".join(str(tuple(v.shape)) for v in arguments if isinstance(v, Tensor))
+            raise GanlabError(
+                f"{self.name}: called with {shapes or 'no tensor'}, it raised {type(error).__name__}: {words}"
+            ) from error
 
     def arguments(self, seed: int, first: int, count: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What the call gets for these images: positional and keyword arguments, on its device."""
@@ -225,7 +256,8 @@ class Generator:
                     f"{self.name}: the output is {type(picked).__name__}{_inside(picked)}: "
                     "say which part is the image by output="
                 )
-            picked = torch.as_tensor(picked)
+            with reading(self.name, "the output", "an array of images"):
+                picked = torch.as_tensor(picked)
         if picked.ndim != 4 or len(picked) != count:
             raise GanlabError(
                 f"{self.name}: images are ({count}, C, H, W); the output is {tuple(picked.shape)}"

@@ -109,6 +109,10 @@ def make_plan(request: Request) -> Plan:
     names = request.names or tuple(
         run_name(run) if isinstance(run, str | Path) else run.name for run in request.runs
     )
+    for name in names:
+        # A name may come with somebody's file; it becomes a folder in the set, and none outside of it.
+        if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
+            raise GanlabError(f"a set cannot be called {name!r:.80}: expected the name of a folder, no path")
     fakes: list[FakeSource | SampledSource] = [
         FakeSource(run, name, request.seed, request.weights, device)
         if isinstance(run, str | Path)

@@ -12,11 +12,13 @@ from torch import nn
 
 import ganlab
 from ganlab.adapters import ADAPTERS, as_generator, load_generator, source_generator
+from ganlab.adapters.programs import program
 from ganlab.adapters.trace import merging
 from ganlab.errors import GanlabError
-from ganlab.generation import generate_images
+from ganlab.generation import Request, generate, generate_images
 from ganlab.images import to_uint8
 from ganlab.models import build_generator
+from ganlab.util.hashing import sha256_file
 
 
 class Decoder(nn.Module):
@@ -268,3 +270,46 @@ def test_adapters_by_name_and_by_entry_point(monkeypatch, tiny_runs):
     with pytest.raises(GanlabError, match="expected a generator"):
         source_generator(3)
     assert all(loader.__doc__ for loader in ADAPTERS.values())
+
+
+@pytest.mark.parametrize(
+    "side",
+    [{"latent": [1.5]}, {"latent": [2**20, 2**20]}, {"latent": "abc"}, {"latent": None}, {"labels": "x"},
+     {"labels": -1}, {"labels": 10**30}, {"output": ["a"]}, {"output": "__class__"}, {"output": "grad"},
+     {"output": 7}, {"value_range": [0]}, {"value_range": "ab"}, {"latent": [9]},
+     {"value_range": [-1e308, 1e308]}],
+)  # fmt: skip
+def test_what_a_file_says_of_a_program_is_not_believed(side, tmp_path):
+    def call(latents, labels=None):
+        return latents.tanh().reshape(-1, 3, 2, 2)
+
+    with pytest.raises(GanlabError):
+        program(call, {"latent": 12, **side}, tmp_path / "a.onnx", "0" * 64, "onnx").sample(0, 0, 1)
+    assert program(call, {"latent": 12}, tmp_path / "a.onnx", "", "onnx").sample(0, 0, 1).shape == (
+        1,
+        3,
+        2,
+        2,
+    )
+
+
+def test_what_a_program_raises_is_one_sentence(tmp_path):
+    def fail(latents):
+        raise KeyError("weights\nof mine")
+
+    with pytest.raises(GanlabError, match=r"fail: called with \(2, 3\), it raised KeyError"):
+        ganlab.wrap(fail, 3).sample(0, 0, 1)
+    file = tmp_path / "mine.py"
+    file.write_text("def make():\n    return 1 / 0\n")
+    with pytest.raises(GanlabError, match="running it raised ZeroDivisionError"):
+        load_generator(f"{file}:make", trust=sha256_file(file))
+    with pytest.raises(GanlabError, match="no generator at __main__:x"):
+        load_generator("__main__:x")
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/b", "..", "a\0b"])
+def test_a_generators_name_is_no_path(name, tmp_path):
+    generator = ganlab.wrap(torch.tanh, (3, 16, 16), name=name)
+    with pytest.raises(GanlabError, match="expected the name of a folder, no path"):
+        generate(Request((generator,), 3), tmp_path / "out" / "set")
+    assert list(tmp_path.iterdir()) == []
