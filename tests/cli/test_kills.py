@@ -35,8 +35,8 @@ TIMES = {
                "index.html"),
     "spectra": (".lock",),
 }  # fmt: skip
-"""Files that hold clock times, processes or machines, and what children said (jobs/): not compared. Everything
-else is, but for ``seconds`` in JSON and CSV."""
+"""Files that hold clock times, processes or machines, and what children said (jobs/): not compared.
+Everything else is, but for ``seconds`` in JSON and CSV."""
 COMMANDS = {
     "ablate": "ablate plan.yaml --out out",
     "spectra": "spectra sets/real sets/fake --out out --bootstrap 100",
