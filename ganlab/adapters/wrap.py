@@ -124,7 +124,7 @@ class Generator:
         """Every resizing on the way, in the order of the call; ``()`` where nothing of it can be seen."""
         with self.quiet():
             arguments, keywords = self.arguments(0, 0, self.fixed_batch or TRIED)
-            return find_stages(self.modules, lambda: self._called(arguments, keywords))
+            return find_stages(self.modules, lambda: self.called(arguments, keywords))
 
     @property
     def block(self) -> int:
@@ -200,9 +200,9 @@ class Generator:
         """
         with self.quiet(), drawing_from(noise):
             arguments, keywords = self.arguments(seed, first, count)
-            return self.picked(self._called(arguments, keywords), count)
+            return self.picked(self.called(arguments, keywords), count)
 
-    def _called(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def called(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """What the module returns.
 
         Raises:

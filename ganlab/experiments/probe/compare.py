@@ -113,7 +113,7 @@ def _images(
         arguments = tuple(generator._moved(value) for value in arguments)
         keywords = {key: generator._moved(value) for key, value in keywords.items()}
         with _Outputs(generator.modules) as watch:
-            raw = generator.picked(generator.module(*arguments, **keywords), count)
+            raw = generator.picked(generator.called(arguments, keywords), count)
     if not bool(torch.isfinite(raw).all()):
         raise GanlabError(f"{generator.name}: the output holds NaN or infinite values")
     return ((raw - low) / (high - low)).mul(2).sub(1).cpu(), watch.outputs

@@ -62,7 +62,7 @@ class Probe:
 
     def call(self, *arguments: Any, **keywords: Any) -> Tensor:
         """The images of one call, in the module's own range."""
-        return self.generator.picked(self.generator.module(*arguments, **keywords), self.count)
+        return self.generator.picked(self.generator.called(arguments, keywords), self.count)
 
     def fields(self, axis: int, again: bool = True, native: bool = False) -> FieldRun:
         """Fields along one axis, as large as the network takes, or of their own size."""
