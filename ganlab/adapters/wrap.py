@@ -216,7 +216,7 @@ class Generator:
             words = " ".join(str(error).split())[:REASON]
             shapes = ", ".join(str(tuple(v.shape)) for v in arguments if isinstance(v, Tensor))
             raise GanlabError(
-                f"{self.name}: called with {shapes or 'no tensor'}, it raised {type(error).__name__}: {words}"
+                f"{self.name}: calling it fails for {shapes or 'no tensor'} ({type(error).__name__}: {words})"
             ) from error
 
     def arguments(self, seed: int, first: int, count: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
