@@ -12,7 +12,7 @@ import torch
 from ganlab.adapters.wrap import Generator
 from ganlab.errors import GanlabError
 from ganlab.util.hashing import sha256_file
-from ganlab.util.reading import read_json, reading
+from ganlab.util.reading import read_json, reading, reason
 
 SIDE_KEYS = ("latent", "labels", "output", "value_range", "name")
 
@@ -115,10 +115,12 @@ def onnx(source: str, trust: str | None) -> Generator | None:
         runtime = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise GanlabError('ONNX files need onnxruntime: pip install "ganlab[onnx]"') from error
-    with reading(path, expected="an ONNX file that takes latents"):
+    try:
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         inputs = session.get_inputs()
         batch, *shape = inputs[0].shape
+    except Exception as error:  # its exceptions have no common class of their own
+        raise GanlabError(f"{path} is no readable ONNX file: {reason(error)}") from error
     given = side_file(path)
     if "latent" not in given:
         if not all(isinstance(side, int) for side in shape):
