@@ -31,12 +31,14 @@ PLAN = {
     "generate": {"num": 32},
 }
 TIMES = {
-    "ablate": ("log.txt", "environment.json", ".lock", ".cell-lock", "events.out.tfevents", "commands.jsonl",
-               "index.html"),
+    "ablate": (
+        "log.txt", "environment.json", ".lock", ".cell-lock", "events.out.tfevents", "commands.jsonl",
+        "index.html", "provenance.json",
+    ),
     "spectra": (".lock",),
 }  # fmt: skip
-"""Files that hold clock times, processes or machines, and what children said (jobs/): not compared.
-Everything else is, but for ``seconds`` in JSON and CSV."""
+"""Files that hold clock times, processes or machines, or hashes of such, and what children said (jobs/): not
+compared. Everything else is, but for ``seconds`` in JSON and CSV."""
 COMMANDS = {
     "ablate": "ablate plan.yaml --out out",
     "spectra": "spectra sets/real sets/fake --out out --bootstrap 100",
