@@ -11,20 +11,15 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
-import time
-import traceback
 import warnings
 
 import pytest
 from fuzz_kinds import kinds
 from fuzz_texts import configuration
-from mutator import Mutator, entries
+from mutator import Mutator, entries, escape
 
 from ganlab.config import resolve
-from ganlab.errors import GanlabError
 
-SECONDS = 5
 FEW, MANY = 10, 2_000
 FEW_TEXTS, MANY_TEXTS = 60, 10_000
 NAMES = [
@@ -33,35 +28,6 @@ NAMES = [
     "fake set",
     "results", "splits", "cell", "texts",
 ]  # fmt: skip
-
-
-class TooLongError(BaseException):
-    """No Exception: nothing may catch it on its way."""
-
-
-def escape(work):
-    """What a case ended in, if it was neither success nor a GanlabError within its time; None otherwise."""
-
-    def stop(*_):
-        raise TooLongError
-
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    start = time.process_time()
-    try:
-        work()
-    except GanlabError as error:
-        if not str(error).strip() or len(str(error)) > 20_000:
-            return f"a message of {len(str(error))} characters"
-    except TooLongError:
-        return f"more than {SECONDS} s\n{traceback.format_exc()}"
-    except BaseException:
-        return traceback.format_exc()
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
-    seconds = time.process_time() - start
-    return f"{seconds:.1f} s" if seconds > SECONDS else None
 
 
 @pytest.fixture(scope="module")

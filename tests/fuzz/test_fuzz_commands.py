@@ -10,8 +10,7 @@ import warnings
 
 import pytest
 from fuzz_kinds import kinds, pixels, png
-from mutator import Mutator, entries
-from test_fuzz import escape
+from mutator import Mutator, entries, escape
 
 SIDE = 8
 COMMANDS = {

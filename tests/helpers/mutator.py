@@ -6,13 +6,18 @@ import contextlib
 import io
 import json
 import os
+import signal
 import socket
 import struct
+import time
+import traceback
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from ganlab.errors import GanlabError
 
 TOKENS = [
     b"", b"\x00", b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"NaN", b"-Infinity", b"1e999", b"-1", b"9" * 400,
@@ -257,3 +262,35 @@ class Mutator:
 def entries(folder: Path):
     """Everything below a folder, to see what a reader leaves behind."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+SECONDS = 5
+
+
+class TooLongError(BaseException):
+    """No Exception: nothing may catch it on its way."""
+
+
+def escape(work):
+    """What a case ended in, if it was neither success nor a GanlabError within its time; None otherwise."""
+
+    def stop(*_):
+        raise TooLongError
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    start = time.process_time()
+    try:
+        work()
+    except GanlabError as error:
+        if not str(error).strip() or len(str(error)) > 20_000:
+            return f"a message of {len(str(error))} characters"
+    except TooLongError:
+        return f"more than {SECONDS} s\n{traceback.format_exc()}"
+    except BaseException:
+        return traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+    seconds = time.process_time() - start
+    return f"{seconds:.1f} s" if seconds > SECONDS else None
