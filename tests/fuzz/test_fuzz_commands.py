@@ -13,6 +13,8 @@ from fuzz_kinds import kinds, pixels, png
 from mutator import Mutator, entries, escape
 
 SIDE = 8
+SECONDS = 30
+"""Of a whole command: imports, figures and a page, where the file turns out to be sound enough."""
 COMMANDS = {
     # kind of spoiled file, cases, words: IN is the spoiled folder, SOUND the sound files, OUT a free place
     "verify": ("fake set", 200, "generate --verify IN/set"),
@@ -82,7 +84,7 @@ def escape_of(name, sound, folder, number, ganlab):
             raise AssertionError(done.stderr)
 
     try:
-        found = escape(run)
+        found = escape(run, SECONDS)
         debris = [path for path in entries(folder / "out") if ".tmp" in path]
         left = sorted(entries(place) - before) + debris
         code = ended[0].code if ended else None

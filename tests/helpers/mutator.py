@@ -271,14 +271,14 @@ class TooLongError(BaseException):
     """No Exception: nothing may catch it on its way."""
 
 
-def escape(work):
+def escape(work, limit=SECONDS):
     """What a case ended in, if it was neither success nor a GanlabError within its time; None otherwise."""
 
     def stop(*_):
         raise TooLongError
 
     before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, limit)
     start = time.process_time()
     try:
         work()
@@ -286,11 +286,11 @@ def escape(work):
         if not str(error).strip() or len(str(error)) > 20_000:
             return f"a message of {len(str(error))} characters"
     except TooLongError:
-        return f"more than {SECONDS} s\n{traceback.format_exc()}"
+        return f"more than {limit} s\n{traceback.format_exc()}"
     except BaseException:
         return traceback.format_exc()
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
     seconds = time.process_time() - start
-    return f"{seconds:.1f} s" if seconds > SECONDS else None
+    return f"{seconds:.1f} s" if seconds > limit else None
