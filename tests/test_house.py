@@ -206,6 +206,7 @@ TRUSTED = {
     "data/dead_leaves.py": "a task from the parent process",
     "data/official.py": "archives of known MD5; every exception becomes a GanlabError in `official`",
     "data/decode.py": "hands every exception to its callers, which name the file",
+    "experiments/claims/durall2019.py": "a JPEG that was just encoded in memory",
     "forensics/detectors/store.py": "bytes that safetensors has just written",
     "forensics/perturbations/operators.py": "a JPEG that was just encoded in memory",
     "training/checkpoint.py": "a GanlabError of every exception, after the archive was checked",
