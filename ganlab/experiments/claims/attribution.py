@@ -211,7 +211,7 @@ YU2019 = Experiment(
                   "abstract"),
         Published("Ten ProGANs of different seeds are ten classes of their own", "README"),
     ),
-    minutes=2,
+    minutes=0.5,
     needs="nothing: generators of the zoo (--real: trains 9)",
     run=yu2019,
     generators=KINDS,

@@ -143,7 +143,7 @@ EXPERIMENT = Experiment(
             "README of NPR (Tan et al. 2024)",
         ),
     ),
-    minutes=2,
+    minutes=1.5,
     needs="nothing: generators of the zoo (or --real with --fake)",
     run=run,
     generators=("dcgan-transposed", "dcgan-nearest", "dcgan-bilinear"),

@@ -205,7 +205,7 @@ EXPERIMENT = Experiment(
         ),
         Published("Its downsampling can impair the training signal", "abstract"),
     ),
-    minutes=3,
+    minutes=4,
     needs="nothing: it makes its own images",
     run=run,
     takes_fakes=False,

@@ -151,9 +151,11 @@ class Setting:
     def allow(self) -> tuple[str, ...]:
         """Guards whose findings are tolerated.
 
-        Of glyphs: what takes their middle for JPEG's grid, and that one latent looks alike in two generators.
+        Of glyphs what takes their middle for JPEG's grid; of generators that were made here, that one latent
+        looks alike in two of them.
         """
-        return (*self._allow, "jpeg_grid", "near_duplicates") if self.default else self._allow
+        glyphs, own = ("jpeg_grid",), ("near_duplicates",)
+        return (*self._allow, *(glyphs if self.default else ()), *(() if self._fakes else own))
 
     def identity(self, seeds: int = 1) -> dict[str, Any]:
         """What the results depend on, as JSON values; trains nothing.
