@@ -131,3 +131,46 @@ def test_a_stopped_experiment_goes_on_to_the_same_numbers(tmp_path, monkeypatch)
     assert kept == 2  # of the third detector the measurements were not yet all there
     monkeypatch.setattr(detecting, "measure", measure)
     assert reproduce("frank2020", tmp_path / "cut", scale=TINY) == whole
+
+
+def test_what_is_trained_here_is_what_the_zoo_trained(tmp_path):
+    """So that a generator that the zoo lacks differs from its others in nothing but what its name says."""
+    from ganlab import zoo
+    from ganlab.experiments.claims.setting import SCALES, Setting
+    from ganlab.models.store import generator_file, read_generator
+
+    setting = Setting(tmp_path, SCALES["small"])
+    compared = 0
+    for name in RECIPES:
+        if f"{name}-s0" in zoo.names():
+            theirs = read_generator(generator_file(f"zoo:{name}-s0"), "ema")[0]
+            ours = setting.config(name, [f"training.steps={theirs.training.steps}"])
+            assert ours.model_copy(update={"out": None}) == theirs.model_copy(update={"out": None}), name
+            compared += 1
+    assert compared >= 3
+
+
+def test_a_collapsed_generator_is_left_out_and_named(tmp_path, monkeypatch):
+    from ganlab.data import array_image_set
+    from ganlab.experiments.claims.setting import SCALES, Setting
+
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+
+    def fake(self, source, name, seed=0):
+        return array_image_set(noise if "nearest" in name else noise[:1].repeat(40, 0), name)
+
+    monkeypatch.setattr(Setting, "fake", fake)
+    setting = Setting(tmp_path, SCALES["small"], names=("dcgan-nearest", "dcgan-bilinear"))
+    assert [images.name for images in setting.fakes] == ["dcgan-nearest"]
+    assert setting.left_out == ["dcgan-bilinear collapsed to 1 different images: left out"]
+    with pytest.raises(GanlabError, match="no generator is left"):
+        _ = Setting(tmp_path, SCALES["small"], names=("dcgan-bilinear",)).fakes
+
+
+def test_the_zoo_may_have_others_in_the_place_of_what_it_lacks(tmp_path):
+    from ganlab.experiments.claims.setting import SCALES, Setting
+
+    there, not_there = ("dcgan-nearest",), ("sngan-kaiser",)
+    assert Setting(tmp_path, SCALES["small"], names=not_there, instead=there).names == there
+    assert Setting(tmp_path, SCALES["small"], names=there, instead=not_there).names == there
+    assert Setting(tmp_path, SCALES["paper"], names=not_there, instead=there).names == not_there

@@ -97,8 +97,17 @@ def _judged(
             for name in REMEDIES
         ),
     ]
-    if len(missed) == len(LOSSES) and "loss" in better:
-        verdict, because = AT_THIS_SCALE, "Every game misses the spectrum, and the loss brings it nearer."
+    end = found["DCGAN, loss"]["mean_db"]["null_high"]
+    consistent = end is not None and mean["DCGAN, loss"].low <= end
+    if len(missed) == len(LOSSES) and "loss" in better and consistent:
+        verdict, because = AT_THIS_SCALE, "Every game misses the spectrum, and with the loss it is met."
+    elif len(missed) == len(LOSSES) and "loss" in better:
+        verdict = SHARPENED
+        because = (
+            "Every game misses the spectrum. The loss brings it nearer and not to the reals: "
+            f"{shown(mean['DCGAN, loss'])} dB, and a fresh detector is right on "
+            f"{plane['DCGAN, loss'].value:.2f}."
+        )
     elif missed:
         verdict = SHARPENED
         because = (
