@@ -49,16 +49,22 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Let links from ``docs/`` to other files of the repository lead to their places on the site."""
-    folder = Path(page.file.src_uri).parent
+    """Let links between files of the repository lead to their places on the site."""
+    name = page.file.src_uri
+    ours = name.startswith("results/") or name in PLACES.values()
+    folder = Path() if name in PLACES.values() else Path(name).parent
 
     def place(link: re.Match[str]) -> str:
-        file = os.path.normpath(Path("docs") / folder / link[1])
-        if file.startswith("docs"):
-            return link[0]
-        return f"]({os.path.relpath(PLACES.get(file, file), folder)}"
+        file = os.path.normpath((folder if ours else Path("docs") / folder) / link[2])
+        if file.startswith("docs/"):
+            there = file.removeprefix("docs/")
+        elif file in PLACES or file.startswith(("results/", "configs/")):
+            there = PLACES.get(file, file)
+        else:
+            return link[1]  # a file that the site does not have
+        return f"[{link[1]}]({os.path.relpath(there, Path(name).parent)}{link[3] or ''})"
 
-    return re.sub(r"\]\((\.\./[^)#]+)", place, markdown)
+    return re.sub(r"(?<!!)\[([^\]\[]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)", place, markdown)
 
 
 def reference(room: str, line: str) -> str:
