@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from shared import ROOT, Done
 from small_commands import furnish, scaled
+from stylegan_weights import stylegan2, written
 
 import ganlab
 
@@ -97,10 +98,19 @@ def test_the_command_is_installed(tmp_path):
     assert in_a_shell("ganlab --version", tmp_path).stdout == f"ganlab {ganlab.__version__}\n"
 
 
-@pytest.mark.parametrize("page", with_blocks("python"), ids=lambda page: page.name)
+def python_pages():
+    """Pages with Python; those that import other libraries take their time."""
+    for page in with_blocks("python"):
+        slow = [pytest.mark.slow] if page.name == "foreign-models.md" else []
+        yield pytest.param(page, marks=slow, id=page.name)
+
+
+@pytest.mark.parametrize("page", python_pages())
 def test_the_python_of_a_page(page, workplace, monkeypatch):
     """All blocks of a page in one session, as a reader would paste them, without fragments (``...``)."""
     monkeypatch.chdir(workplace)
+    if page.name == "foreign-models.md":
+        written(stylegan2(), workplace / "network.safetensors")
     whole = [block for block in blocks(page, "python") if not re.search(r"^\s*\.\.\.$", block, re.MULTILINE)]
     (workplace / "page.py").write_text("\n".join(whole))
     runpy.run_path("page.py", run_name="__main__")

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -54,23 +54,43 @@ def load_generator(
     text = os.fspath(source)
     if weights != "ema":
         return load_own(text, weights)
-    loaders = all_adapters()
-    name, colon, rest = text.partition(":")
-    if colon and name in loaders:
-        # A zoo generator's address is the whole of it, which tells a wrong name from a wrong path.
-        generator = loaders[name](text if text.startswith(PREFIX) else rest, trust)
-        if generator is None:
-            raise GanlabError(f"{rest} is nothing that the adapter {name!r} reads")
+    generator = find_generator(text, trust)
+    if generator is not None:
         return generator
-    for loader in loaders.values():
-        generator = loader(text, trust)
-        if generator is not None:
-            return generator
     # The words of the oldest kind of source: what is wrong with a run folder.
     try:
         return load_own(text)
     except GanlabError as error:
-        raise GanlabError(f"{error}; other sources: {', '.join(loaders)}") from error
+        raise GanlabError(f"{error}; other sources: {', '.join(all_adapters())}") from error
+
+
+def find_generator(source: str, trust: str | None = None) -> AnyGenerator | None:
+    """As `load_generator`, but None for what nobody reads: images, or nothing at all.
+
+    Raises:
+        GanlabError: it is damaged or not trusted, or an adapter was named that does not read it.
+    """
+    loaders = all_adapters()
+    name, colon, rest = source.partition(":")
+    if colon and name in loaders:
+        # A zoo generator's address is the whole of it, which tells a wrong name from a wrong path.
+        generator = loaders[name](source if source.startswith(PREFIX) else rest, trust)
+        if generator is None:
+            raise GanlabError(f"{rest} is nothing that the adapter {name!r} reads")
+        return generator
+    made = (loader(source, trust) for loader in loaders.values())
+    return next((generator for generator in made if generator is not None), None)
+
+
+def chosen_trust(source: str, given: Sequence[str]) -> str | None:
+    """Of the hashes that a command line gave, the one of this source's file; the first where none is."""
+    name, colon, rest = source.partition(":")
+    text = rest if colon and name in all_adapters() else source
+    place = text.rpartition(":")[0]
+    for file in (Path(text), Path(place), _module_file(place) if place else None) if len(given) > 1 else ():
+        if file is not None and file.is_file() and (digest := sha256_file(file)) in given:
+            return digest
+    return next(iter(given), None)
 
 
 def source_generator(source: Any, trust: str | None = None) -> Generator:

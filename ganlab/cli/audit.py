@@ -15,12 +15,15 @@ FINDINGS = 1
 
 def audit(
     real: Annotated[str, typer.Argument(help="The reals: folder, pack, npz, npy, zip; PATH@val: a part.")],
-    fakes: Annotated[list[str], typer.Argument(help="One or more sets of fakes, the same kinds.")],
+    fakes: Annotated[list[str], typer.Argument(help="One or more sets of fakes, or generators.")],
     out: Annotated[Path | None, typer.Option(help="Results folder with a page.")] = None,
     json: Annotated[Path | None, typer.Option(help="File for the findings.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many images of each set.")] = None,
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a set, once for each, the reals' first.")
+    ] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="SHA-256 of a source that can run code; once for each.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the results of another audit.")] = False,
 ) -> None:
@@ -36,7 +39,7 @@ def audit(
     from ganlab.util.atomic import write_json
 
     options = AuditOptions(limit, tuple(name or ()))
-    sets = opened([real, *fakes], options)
+    sets = opened([real, *fakes], options, trust or ())
     report = run(sets, out, options, shlex.join(["ganlab", *sys.argv[1:]]), force)
     if json is not None:
         write_json(json, report)

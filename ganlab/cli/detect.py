@@ -5,15 +5,22 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganlab.errors import GanlabError
 
+if TYPE_CHECKING:
+    from ganlab.data import ImageSet
+    from ganlab.experiments.detection.options import DetectionOptions
+
 
 def detect(
-    sets: Annotated[list[str], typer.Argument(help="REAL FAKE [FAKE ...]; with --model, images to score.")],
+    sets: Annotated[
+        list[str],
+        typer.Argument(help="REAL FAKE [FAKE ...]; with --model, images to score."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Results folder; with --model, a CSV file.")] = None,
     model: Annotated[Path | None, typer.Option(help="Score images with this saved detector.")] = None,
     preset: Annotated[str | None, typer.Option(help="A published method, such as frank2020.")] = None,
@@ -55,6 +62,9 @@ def detect(
     optimize: Annotated[int, typer.Option(min=0, max=10**6, help="Candidates tried; 0: none.")] = 0,
     allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of each set.")] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="SHA-256 of a source that can run code; once for each.")
+    ] = None,
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a set, once for each of REAL FAKE ..., in order.")
     ] = None,
@@ -64,12 +74,13 @@ def detect(
 ) -> None:
     """Train and test detectors of fake images, or score images with a saved one.
 
-    Tables carry bootstrap intervals and a real-against-real control. The same command continues an
-    interrupted experiment. Sets that differ in size, codec or preparation are refused; --allow NAME
-    tolerates a finding. A preset brings its paper's settings; options given beside it win.
+    A FAKE may be a generator (a run, zoo:NAME, what ganlab.load_generator reads), which draws as many images
+    as there are reals. Tables carry bootstrap intervals and a real-against-real control. The same command
+    continues an interrupted experiment. Sets that differ in size, codec or preparation are refused; --allow
+    NAME tolerates a finding. A preset brings its paper's settings; options given beside it win.
     """
     if model is not None:
-        _score(model, sets, out)
+        _score(model, sets, out, limit, trust or [])
         return
     if out is None or len(sets) < 2:
         raise GanlabError("ganlab detect needs REAL, at least one FAKE and --out (or --model M IMAGES)")
@@ -79,49 +90,52 @@ def detect(
         "immunise": immunise, "tsne": tsne, "epochs": epochs, "changes": changes,
         "optimize": optimize, "allow": allow,
     }  # fmt: skip
-    _run(sets, (unseen or [], unseen_fakes or []), out, preset, given, limit, name, force)
+    from ganlab.experiments.detection.options import chosen_options
+    from ganlab.experiments.sources import open_sets
+
+    options = chosen_options(preset, given)
+    beside = (unseen or [], unseen_fakes or [])
+    opened = open_sets([*sets, *beside[0], *beside[1]], limit, trust or ())
+    _run(opened, (len(sets), len(beside[0])), out, options, name, force)
 
 
 def _run(
-    sets: list[str],
-    unseen: tuple[list[str], list[str]],
+    opened: list[ImageSet],
+    counts: tuple[int, int],
     out: Path,
-    preset: str | None,
-    given: dict[str, Any],
-    limit: int | None,
+    options: DetectionOptions,
     names: list[str] | None,
     force: bool,
 ) -> None:
-    """Open the sets, run the experiment, print its report; ``unseen`` are reals and fakes."""
-    from ganlab.data import open_image_set
+    """Run the experiment, print its report.
+
+    ``counts``: how many of the sets are trained on, and how many of the others are unseen reals.
+    """
     from ganlab.experiments.detection.measure import named_sets
-    from ganlab.experiments.detection.options import chosen_options
     from ganlab.experiments.detection.run import detect as run
 
-    options = chosen_options(preset, given)
-    opened = [open_image_set(path, limit) for path in (*sets, *unseen[0], *unseen[1])]
     real, *others = named_sets(opened, names)
-    fakes, held = others[: len(sets) - 1], others[len(sets) - 1 :]
-    held_reals, held_fakes = held[: len(unseen[0])], held[len(unseen[0]) :]
+    fakes, held = others[: counts[0] - 1], others[counts[0] - 1 :]
+    held_reals, held_fakes = held[: counts[1]], held[counts[1] :]
     command = shlex.join(["ganlab", *sys.argv[1:]])
     report = run(real, fakes, out, options, held_reals, command, force, held_fakes)
     print(report.text)
     print(f"{'already in' if report.was_complete else 'written to'} {out}; the page is {out / 'index.html'}")
 
 
-def _score(model: Path, sets: list[str], out: Path | None) -> None:
+def _score(model: Path, sets: list[str], out: Path | None, limit: int | None, trust: list[str]) -> None:
     """Print how many images of each set are called what (of one image: what it is called).
 
     With ``out`` every image's scores go to a CSV file.
     """
-    from ganlab.data import open_image_set
+    from ganlab.experiments.sources import open_sets
     from ganlab.forensics import load_detector, score_images, write_scores
 
     if len(sets) != 1 and out is not None:
         raise GanlabError("with --model and --out give one set of images")
     saved = load_detector(model)
     for path in sets:
-        scores = score_images(saved, open_image_set(path))
+        scores = score_images(saved, open_sets([path], limit, trust)[0])
         verdicts, mean = scores.probabilities.argmax(1), f"probability of fake {scores.fake.mean():.3f}"
         if len(verdicts) == 1:
             print(f"{path}: {scores.class_names[verdicts[0]]}; {mean}")

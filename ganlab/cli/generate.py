@@ -88,19 +88,14 @@ def generate(
 
 def _source(run: str, trusted: list[str]) -> Path | Generator:
     """A run of ganlab by its path, which is read when it is needed; anything else as a generator."""
-    from ganlab.adapters import source_generator
+    from ganlab.adapters import chosen_trust, source_generator
     from ganlab.models.store import FILE_NAME
     from ganlab.zoo import PREFIX
 
     path = Path(run)
     if run.startswith(PREFIX) or path.suffix == ".safetensors" or (path / FILE_NAME).is_file():
         return path
-    from ganlab.util.hashing import sha256_file
-
-    file = Path(run.rpartition(":")[0] if ".py:" in run else run)
-    digest = sha256_file(file) if file.is_file() else ""
-    trust = digest if digest in trusted else next(iter(trusted), None)
-    return source_generator(run, trust)
+    return source_generator(run, chosen_trust(run, trusted))
 
 
 def report(manifest: dict[str, object], out: Path) -> None:

@@ -13,7 +13,7 @@ import typer
 def patches(
     model: Annotated[Path, typer.Argument(help="A patch detector that 'ganlab detect' saved.")],
     real: Annotated[str, typer.Argument(help="The reals: folder, pack, npz, npy, zip; PATH@val: a part.")],
-    fake: Annotated[str, typer.Argument(help="The fakes, the same kinds.")],
+    fake: Annotated[str, typer.Argument(help="The fakes, the same kinds, or a generator.")],
     out: Annotated[Path, typer.Option(help="Results folder.")],
     shown: Annotated[int, typer.Option(help="Images of each set with a heat map.")] = 7,
     gallery: Annotated[int, typer.Option(help="Patches in each row of the gallery.")] = 10,
@@ -24,6 +24,9 @@ def patches(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many images of each set.")] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="SHA-256 of a source that can run code; once for each.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Make all anew, also in the place of another.")
     ] = False,
@@ -33,12 +36,12 @@ def patches(
     Images that the detector was trained on are left out where the folder of 'ganlab detect' names them. The
     same command again leaves finished results alone.
     """
-    from ganlab.data import open_image_set
     from ganlab.experiments.patches.options import PatchOptions
     from ganlab.experiments.patches.run import view_patches
+    from ganlab.experiments.sources import open_sets
 
     options = PatchOptions(shown, gallery, pairs, strength, steps, resamples, seed, tuple(allow or ()), limit)
-    sets = [open_image_set(path) for path in (real, fake)]
+    sets = open_sets([real, fake], trust=trust or ())
     report = view_patches(model, sets[0], sets[1], out, options, shlex.join(["ganlab", *sys.argv[1:]]), force)
     print(report.text)
     print(f"{'already in' if report.was_complete else 'written to'} {out}; the page is {out / 'index.html'}")

@@ -12,7 +12,7 @@ import typer
 
 def spectra(
     real: Annotated[str, typer.Argument(help="The reals: folder, pack, npz, npy, zip; PATH@val: a part.")],
-    fakes: Annotated[list[str], typer.Argument(help="One or more sets of fakes, the same kinds.")],
+    fakes: Annotated[list[str], typer.Argument(help="One or more sets of fakes, or generators.")],
     out: Annotated[Path, typer.Option(help="Results folder.")],
     convention: Annotated[
         str, typer.Option(help="Radial profile drawn; see 'ganlab list conventions'.")
@@ -36,19 +36,23 @@ def spectra(
         list[str] | None,
         typer.Option(help="A paper's figure as well: corvi2023, stylegan3, wang2020, frank2020; repeatable."),
     ] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="SHA-256 of a source that can run code; once for each.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the results of another comparison.")
     ] = False,
 ) -> None:
     """Compare the mean spectra of real and fake images: figures, their numbers, and a table of deviations.
 
-    Nothing is resized; sets of different image sizes are refused. The same command again leaves a finished
-    results folder alone.
+    A FAKE may be a generator (a run, zoo:NAME, what ganlab.load_generator reads), which draws as many images
+    as there are reals. Nothing is resized; sets of different image sizes are refused. The same command again
+    leaves a finished results folder alone.
     """
     from ganlab.data.guards import require_comparable
-    from ganlab.data.imageset import open_image_set
+    from ganlab.experiments.sources import open_sets
 
-    first, *others = (open_image_set(path, limit) for path in (real, *fakes))
+    first, *others = open_sets([real, *fakes], limit, trust or ())
     for images in others:
         # Sizes and channels alone: what cannot be compared is refused before torch is imported.
         require_comparable(first, images, sample=0)

@@ -143,6 +143,12 @@ class ImageSet:
         return self._stored.recipe
 
     @property
+    def origin(self) -> dict[str, Any] | None:
+        """The generator that drew the images for this job, its hashes and seed; None for images as stored."""
+        origin: dict[str, Any] | None = getattr(self._stored, "origin", None)
+        return origin
+
+    @property
     def labels(self) -> Indices | None:
         """Class of each image, int64 (N,), or None."""
         return None if self._stored.labels is None else self._stored.labels[self._indices]
@@ -271,9 +277,11 @@ def _spaced(indices: Indices, count: int | None) -> Indices:
     return chosen
 
 
-def array_image_set(images: UInt8Array, name: str) -> ImageSet:
-    """A set of images that are in memory: uint8 (N, H, W, C)."""
-    return ImageSet(name, Path(name), in_memory(images, name), np.arange(len(images)))
+def array_image_set(images: UInt8Array, name: str, origin: dict[str, Any] | None = None) -> ImageSet:
+    """A set of images that are in memory: uint8 (N, H, W, C); ``origin`` says which generator drew them."""
+    stored = in_memory(images, name)
+    stored.origin = origin
+    return ImageSet(name, Path(name), stored, np.arange(len(images)))
 
 
 def _split_off(text: str) -> tuple[Path, str | None]:

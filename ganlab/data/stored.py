@@ -78,6 +78,8 @@ class StoredArray:
     pixels_sha256: str | None = None
     codecs: frozenset[str] = frozenset({"raw"})
     quantization: frozenset[int] = frozenset()
+    origin: dict[str, Any] | None = None
+    """The generator that drew the images for this job, where one did."""
 
     def __post_init__(self) -> None:
         height, width, channels = self.images.shape[1:]

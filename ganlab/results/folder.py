@@ -275,7 +275,7 @@ def describe_sets(sets: Sequence[ImageSet]) -> list[dict[str, Any]]:
         {
             "name": images.name, "path": str(images.path), "images": images.num_images,
             "shape": list(images.shape), "sha256": images.fingerprint(), "codecs": sorted(images.codecs),
-            "recipe": images.recipe,
+            "recipe": images.recipe, **({"generator": images.origin} if images.origin else {}),
         }
         for images in sets
     ]  # fmt: skip

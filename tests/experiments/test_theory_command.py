@@ -10,8 +10,11 @@ import pytest
 import torch
 from PIL import Image
 from spectra_sets import along, column, read_csv
+from torch import nn
 
+import ganlab as lab
 from ganlab.errors import GanlabError
+from ganlab.experiments.theory.learned import learned_rows, learned_text
 from ganlab.experiments.theory.run import (
     operator_rows,
     replica_maps,
@@ -19,6 +22,7 @@ from ganlab.experiments.theory.run import (
     table_text,
     write_theory,
 )
+from ganlab.spectra import layer_kernel, unevenness
 from ganlab.upsampling import KERNELS, interpolate2x
 
 
@@ -98,3 +102,44 @@ def test_sizes_that_no_doublings_reach_are_refused(tmp_path):
         with pytest.raises(GanlabError, match="divisible by 32"):
             write_theory(tmp_path / "out", size)
     assert not (tmp_path / "out").exists()
+
+
+def test_layers_of_a_generator_from_their_weights():
+    torch.manual_seed(0)
+
+    class Decoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up1 = nn.ConvTranspose2d(4, 6, 4, 2, 1)
+            self.up2 = nn.Sequential(
+                nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(6, 6, 3, padding=1)
+            )
+            conv = nn.Conv2d(6, 12, 3, padding=1, padding_mode="reflect")
+            self.up3 = nn.Sequential(conv, nn.PixelShuffle(2))
+
+        def forward(self, x):
+            return torch.tanh(self.up3(self.up2(self.up1(x).relu()).relu()))
+
+    net = Decoder()
+    rows = {row.stage: row for row in learned_rows(lab.wrap(net, (4, 4, 4)))}
+    assert list(rows) == ["up1", "up2.0", "up3.1"]
+    share = unevenness(layer_kernel(net.up1, 4)).mean
+    assert rows["up1"].lattice_db == pytest.approx(10 * np.log10(share), abs=1e-4)
+    assert rows["up1"].kernel == "4x4"
+    assert rows["up2.0"].lattice_db == -np.inf
+    assert rows["up2.0"].nyquist_db < -100
+    assert -20 < rows["up3.1"].lattice_db < 0
+    assert "none" in learned_text(rows.values())
+    assert learned_text([]).startswith("no doubling")
+
+
+def test_the_command_with_a_generator(ganlab, tmp_path, tiny_runs):
+    code, text, error = ganlab("theory", tiny_runs[1], "--out", tmp_path / "out", "--size", 32)
+    assert code == 0, error
+    assert "transposed convolution, kernel 4, stride 2" in text
+    table = read_csv(tmp_path / "out" / "layers.csv")
+    assert {row["generator"] for row in table} == {"transposed"}
+    assert "Layers of these generators" in (tmp_path / "out" / "index.html").read_text()
+    code, _, error = ganlab("theory", "--out", tmp_path / "out", "--size", 32)
+    assert code == 2
+    assert "layers" in error

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganlab.data.imageset import ImageSet, open_image_set
+from ganlab.data.imageset import ImageSet
 from ganlab.experiments.audit.options import AuditOptions
 from ganlab.experiments.detection.measure import named_sets
+from ganlab.experiments.sources import open_sets
 from ganlab.forensics import KINDS, AuditReport, audit_sets
 from ganlab.results.tables import with_interval
 from ganlab.util.hashing import sha256_json
@@ -16,13 +17,13 @@ HEADER = ("fakes", "kind", "AUC of a detector that sees only this", "which set l
 FAIR = "No finding: nothing beside the generator tells these sets apart that this audit knows of."
 
 
-def opened(paths: Sequence[str], options: AuditOptions) -> list[ImageSet]:
+def opened(paths: Sequence[str], options: AuditOptions, trust: Sequence[str] = ()) -> list[ImageSet]:
     """The sets under different names, files of several sizes allowed.
 
     Raises:
         GanlabError: a path holds no images, one set is given twice, or names repeat.
     """
-    return named_sets([open_image_set(path, options.limit, mixed=True) for path in paths], options.names)
+    return named_sets(open_sets(paths, options.limit, trust, mixed=True), options.names)
 
 
 def measured(sets: Sequence[ImageSet]) -> AuditReport:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ganlab.experiments.spectra.figures import closed, mark_plane, mark_replicas, pooled
+from ganlab.experiments.theory.learned import LearnedRow
 from ganlab.results.style import (
     BLACK,
     COLUMN,
@@ -27,6 +29,24 @@ FLOOR = -60.0
 """Deepest level drawn, dB; nulls go on to minus infinity."""
 
 Levels = Mapping[tuple[str, int], FloatArray]
+
+
+@styled()
+def draw_layers(layers: Sequence[LearnedRow]) -> Figure:
+    """Gain of every learned layer along the horizontal axis, over that at zero."""
+    figure = new_figure(COLUMN, 2.4 + 0.13 * len(layers))
+    axes = figure.subplots()
+    for place, layer in enumerate(layers):
+        level = 20 * np.log10(np.maximum(layer.response / max(layer.response[0], 1e-30), 1e-15))
+        frequencies = np.arange(len(level)) / (2 * (len(level) - 1))
+        label = textwrap.shorten(f"{layer.generator}: {layer.stage}", 60, placeholder="…")
+        line = series_style(place).line(len(level), place)
+        axes.plot(frequencies, np.maximum(level, FLOOR), label=label, **line)
+    axes.set(ylabel="gain over that at 0 (dB)", xlabel="output frequency (cycles per pixel)")
+    mark_replicas(axes)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center")
+    figure.suptitle("learned upsampling layers, white input", fontsize=7)
+    return figure
 
 
 @styled()

@@ -8,6 +8,7 @@ from ganlab.results.page import Cell, Page, Section, Table, stored_figure
 from ganlab.util.reading import read_json
 
 HEADER = ("operator", "nulls (cycles per pixel)", "at 1/4 (dB)", "image of 1/8 (dB)", "image power (%)")
+LAYERS = ("generator", "stage", "layer", "kernel", "lattice (dB)", "as used (dB)", "at 1/2 (dB)")
 
 
 def page(folder: Path) -> Page:
@@ -40,6 +41,17 @@ def page(folder: Path) -> Page:
                 "a triple zero. Doubling repeats what lies at f at 1/2 − f: the image of 1/8 lies at 3/8, so "
                 "many dB weaker than 1/8 itself.",
             ], [Table(HEADER, lines, left=(0, 1))]),
+            *([
+                Section("Layers of these generators", [
+                    "From their weights. Lattice: power at 1/2 along either axis or both, over "
+                    "the whole, for a constant input with independent channels; as used: for the mean "
+                    "activations of the generator. none: the phases have equal sums.",
+                ], [Table(LAYERS, table["layers"], left=(0, 1, 2, 3))], [
+                    stored_figure(
+                        folder, "layer-responses", "Gain of every layer along the horizontal axis.", ink=True
+                    ),
+                ])
+            ] if table.get("layers") else []),
             Section("Responses", figures=[
                 stored_figure(
                     folder, "responses", "Amplitude response of every operator over frequency.", ink=True

@@ -11,8 +11,9 @@ import torch
 
 import ganlab
 from ganlab.errors import GanlabError
-from ganlab.experiments.theory.figures import draw_replica_maps, draw_replicas, draw_responses
-from ganlab.experiments.theory.page import page
+from ganlab.experiments.theory.figures import draw_layers, draw_replica_maps, draw_replicas, draw_responses
+from ganlab.experiments.theory.learned import LearnedRow, response_lines
+from ganlab.experiments.theory.page import LAYERS, page
 from ganlab.results.folder import PAGE, ResultsFolder
 from ganlab.results.page import write_page
 from ganlab.results.style import save_figure
@@ -156,7 +157,11 @@ def _axis(power: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def write_theory(
-    out: Path, size: int = 64, command: str = "", force: bool = False
+    out: Path,
+    size: int = 64,
+    command: str = "",
+    force: bool = False,
+    learned: Sequence[LearnedRow] = (),
 ) -> tuple[tuple[OperatorRow, ...], bool]:
     """Table, responses and replicas into a folder; the same results found there are left alone.
 
@@ -165,6 +170,7 @@ def write_theory(
         size: pixels of the maps after the last stage.
         command: the command line to record, if there was one.
         force: put them in the place of theory of another size.
+        learned: upsampling layers of generators, drawn beside.
 
     Returns:
         The table, and whether the folder already held all this.
@@ -173,7 +179,9 @@ def write_theory(
         GanlabError: the folder holds something else, or a size that is not possible.
     """
     rows, maps, profiles = operator_rows(), replica_maps(size), replica_profiles(size)
-    folder = ResultsFolder(out, "theory", {"size": size, "operators": plain(rows)}, staged=True)
+    layers = [row.cells() for row in learned]
+    identity = {"size": size, "operators": plain(rows), **({"layers": layers} if layers else {})}
+    folder = ResultsFolder(out, "theory", identity, staged=True)
     with folder.open(command, force) as place:
         complete = folder.is_complete
         if not complete:
@@ -182,7 +190,14 @@ def write_theory(
             save_figure(draw_replica_maps(maps, size), place / "replica-maps")
             save_figure(draw_replicas(profiles, size), place / "replicas")
             _write_numbers(place, size, rows, responses, maps, profiles)
-            about = {"ganlab": ganlab.__version__, "size": size, "operators": plain(rows)}
+            if learned:
+                write_csv(place / "layers.csv", LAYERS, layers)
+                write_csv(
+                    place / "layer-responses.csv", ("generator", "stage", FREQUENCY, "gain_db"),
+                    response_lines(learned),
+                )  # fmt: skip
+                save_figure(draw_layers(learned), place / "layer-responses")
+            about = {"ganlab": ganlab.__version__, "size": size, "operators": plain(rows), "layers": layers}
             write_json(place / TABLE, about)
             folder.finish()
         if not (out / PAGE).is_file():
