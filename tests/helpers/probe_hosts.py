@@ -169,6 +169,10 @@ class Folded(nn.Module):
         return F.fold(columns, (2 * h + 1, 2 * w + 1), 3, stride=2)[..., :-1, :-1] / 2.25
 
 
+def aligned():
+    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+
+
 class Multiplied(nn.Module):
     """A module, and what is added to or multiplied with its result by place."""
 
@@ -332,7 +336,7 @@ FAULTS = {
     "fold without division": (lambda: _set(unet(), "up1", Folded()), "up1", 4, 4),
     "tiles with a seam": (lambda: Tiled(vae()), "cat", 16, 16),
     "align_corners": (
-        lambda: _set(unet(), "up2", nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)),
+        lambda: _set(unet(), "up2", aligned()),
         "up2", 2, 2,
     ),
     "fp16 overflow at a border": (
@@ -367,6 +371,8 @@ CLEAN = {
     "vae half": lambda: vae().to(torch.bfloat16),
     "unet bilinear": lambda: unet(),
     "unet nearest": lambda: unet("nearest"),
+    "unet aligned throughout": lambda: _set(_set(unet(), "up1", aligned()), "up2", aligned()),
+    "ours aligned throughout": lambda: ours("bilinear_align_corners"),
     "resolver": lambda: resolver(),
     "patches in order": lambda: Multiplied(resolver(), Patches(2)),
 }
