@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ganlab.errors import GanlabError
-
-if TYPE_CHECKING:
-    from ganlab.adapters import Generator
 
 AUDITED = 30
 """Images below which an audit says nothing."""
@@ -56,6 +53,7 @@ def generate(
     --verify, --out is the finished set to check; without --out the arguments are finished sets.
     """
     from ganlab.experiments.ablation.plan import cell_name
+    from ganlab.experiments.sources import run_or_generator
     from ganlab.generation import Request, run_name, verify_set
     from ganlab.generation import generate as make
 
@@ -71,7 +69,7 @@ def generate(
         return
     if not runs or (num is None and reconstruct is None) or out is None:
         raise GanlabError("ganlab generate needs RUN [RUN ...], --num (or --reconstruct PHOTOS) and --out")
-    sources = [_source(run, trust or []) for run in runs]
+    sources = [run_or_generator(run, trust or ()) for run in runs]
     names = tuple(
         cell_name(source) or run_name(source) if isinstance(source, Path) else source.name
         for source in sources
@@ -84,18 +82,6 @@ def generate(
     report(manifest, out)
     if with_real:
         audit(manifest, out)
-
-
-def _source(run: str, trusted: list[str]) -> Path | Generator:
-    """A run of ganlab by its path, which is read when it is needed; anything else as a generator."""
-    from ganlab.adapters import chosen_trust, source_generator
-    from ganlab.models.store import FILE_NAME
-    from ganlab.zoo import PREFIX
-
-    path = Path(run)
-    if run.startswith(PREFIX) or path.suffix == ".safetensors" or (path / FILE_NAME).is_file():
-        return path
-    return source_generator(run, chosen_trust(run, trusted))
 
 
 def report(manifest: dict[str, object], out: Path) -> None:

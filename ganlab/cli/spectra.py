@@ -30,7 +30,7 @@ def spectra(
     metrics: Annotated[str, typer.Option(help="all, or basic: seconds less for every set.")] = "all",
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling and the null control.")] = 0,
     stages: Annotated[
-        list[str] | None, typer.Option(help="A run whose generator is measured stage by stage; repeatable.")
+        list[str] | None, typer.Option(help="A generator to be measured stage by stage; repeatable.")
     ] = None,
     published: Annotated[
         list[str] | None,
@@ -50,7 +50,7 @@ def spectra(
     leaves a finished results folder alone.
     """
     from ganlab.data.guards import require_comparable
-    from ganlab.experiments.sources import open_sets
+    from ganlab.experiments.sources import open_sets, run_or_generator
 
     first, *others = open_sets([real, *fakes], limit, trust or ())
     for images in others:
@@ -64,7 +64,8 @@ def spectra(
         convention, window, bootstrap, metrics, seed, tuple(dict.fromkeys(published or ())), force,
         shlex.join(["ganlab", *sys.argv[1:]]),
     )  # fmt: skip
-    report = compare_spectra(first, others, out, options, name, stages or ())
+    probed = [run_or_generator(source, trust or ()) for source in stages or ()]
+    report = compare_spectra(first, others, out, options, name, probed)
     print(report.summary, end="")
     state = "already holds this comparison; nothing was written" if report.was_complete else "written"
     print(f"\n{out} {state}; the page is {out / 'index.html'}")

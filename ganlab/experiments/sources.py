@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ganlab.data.imageset import ENDINGS, ImageSet, array_image_set, open_image_set
 from ganlab.data.listing import image_suffixes
 from ganlab.errors import GanlabError
+
+if TYPE_CHECKING:
+    from ganlab.adapters import Generator
 
 FILES = (
     "generator.safetensors",
@@ -29,6 +33,24 @@ def may_be_generator(text: str) -> bool:
     if path.is_file():
         return path.suffix.lower() not in STORES | set(image_suffixes())
     return ":" in text
+
+
+def run_or_generator(text: str, trust: Sequence[str] = ()) -> Path | Generator:
+    """A run of ganlab by its path, which is read when it is needed; anything else as a generator.
+
+    Raises:
+        GanlabError: as `ganlab.load_generator`.
+    """
+    from ganlab.adapters import ADAPTERS, chosen_trust, source_generator
+    from ganlab.models.store import FILE_NAME
+    from ganlab.zoo import PREFIX
+
+    path = Path(text)
+    if text.startswith(PREFIX) or (path / FILE_NAME).is_file():
+        return path
+    if path.suffix == ".safetensors" and ADAPTERS["stylegan"](text, None) is None:
+        return path
+    return source_generator(text, chosen_trust(text, trust))
 
 
 def open_sets(

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from spectra_sets import read_csv
 
 from ganlab.data import open_image_set
 from ganlab.errors import GanlabError
@@ -72,13 +73,16 @@ def test_spectra_of_a_generator(ganlab, mine, photos, tmp_path):
     out = tmp_path / "out"
     code, text, error = ganlab(
         "spectra", photos, f"{file}:make", "--trust", digest, "--out", out,
-        "--bootstrap", 0, "--metrics", "basic",
+        "--bootstrap", 0, "--metrics", "basic", "--stages", f"{file}:make",
     )  # fmt: skip
     assert code == 0, error
     assert "mine" in text
     inputs = json.loads((out / "provenance.json").read_text())["inputs"]
     assert inputs[1]["generator"]["sha256"] == digest
     assert "generator" not in inputs[0]
+    rows = read_csv(out / "stages-mine.csv")
+    assert {row["question"] for row in rows} == {"features", "noise"}
+    assert {row["operator"] for row in rows} == {"2", ""}
 
 
 @pytest.mark.slow

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ganlab.adapters import Generator
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
+from ganlab.experiments.spectra.any_stages import probe_any_stages
 from ganlab.experiments.spectra.figures import draw_maps, draw_p_values, draw_peaks, draw_profiles, draw_rows
 from ganlab.experiments.spectra.lines import (
     ALPHA,
@@ -104,7 +106,7 @@ def compare_spectra(
     out: str | os.PathLike[str],
     options: SpectraOptions | None = None,
     names: Sequence[str] | None = None,
-    stages: Sequence[str | os.PathLike[str]] = (),
+    stages: Sequence[str | os.PathLike[str] | Generator] = (),
 ) -> SpectraReport:
     """Compare the mean spectra of fake sets with that of real images; write figures, numbers and tables.
 
@@ -116,7 +118,7 @@ def compare_spectra(
         out: the results folder. If it already holds exactly this comparison, it is left alone and read.
         options: convention, window, resampling; the defaults when None.
         names: of all sets for legends and tables, reals first; by default the sets' own.
-        stages: runs or generator files whose stages are measured as well (``spectra.stages``).
+        stages: runs, generator files or any generators whose stages are measured as well.
 
     Returns:
         The rows of the table as plain values, the warnings, and where everything is.
@@ -151,8 +153,11 @@ def compare_spectra(
                 # The sums behind lattice lines, 70 MB a set at 256 px, are not needed any more.
                 measured.append(replace(fake, lattice=None))
             found.append(null_lines(measured[0], options))
-            for path in stages:
-                write_stages(probe_stages(path, seed=options.seed), place)
+            for source in stages:
+                if isinstance(source, str | os.PathLike):
+                    write_stages(probe_stages(source, seed=options.seed), place)
+                else:
+                    write_stages(probe_any_stages(source, seed=options.seed), place)
             warnings = _write(place, measured, found, options, warnings)
             folder.finish(warnings=warnings)
         # Also where a kill came between the results and their page.

@@ -23,6 +23,8 @@ from ganlab.results.style import (
 )
 from ganlab.results.tables import FREQUENCY, number, write_csv
 
+LONG = 20
+"""Characters of a stage's name that a title shows."""
 ROWS = {
     "features": "trained:\nfeature maps",
     "untrained": "untrained:\nfeature maps",
@@ -88,11 +90,15 @@ def draw_stage_maps(probe: StageProbe) -> Figure:
     """A row a question, a column a stage; colour is dB over white noise."""
     columns = len(probe.operators) + 1
     side = (PAGE - 1.45) / columns - 0.1
-    figure = new_figure(PAGE, len(QUESTIONS) * (side + 0.27) + 0.75)
-    grid = figure.subplots(len(QUESTIONS), columns, squeeze=False)
+    questions = _asked(probe)
+    figure = new_figure(PAGE, len(questions) * (side + 0.27) + 0.75)
+    grid = figure.subplots(len(questions), columns, squeeze=False)
     bound = max(3.0, float(np.percentile(np.concatenate([abs(p.level).ravel() for p in probe.panels]), 99)))
-    for row, question in zip(grid, QUESTIONS, strict=True):
-        for axes, panel in zip(row, probe.of(question), strict=True):
+    for row, question in zip(grid, questions, strict=True):
+        shown = probe.of(question)
+        for axes in row[len(shown) :]:
+            axes.set_axis_off()
+        for axes, panel in zip(row, shown, strict=False):
             picture = _draw_map(axes, panel, bound)
             axes.set_title(_title(panel, columns), fontsize=7)
         row[0].set_ylabel(ROWS[question])
@@ -108,16 +114,23 @@ def draw_stage_maps(probe: StageProbe) -> Figure:
     return figure
 
 
+def _asked(probe: StageProbe) -> list[str]:
+    """The questions that were answered: of somebody's network nobody knows what it was before training."""
+    return [question for question in QUESTIONS if probe.of(question)]
+
+
 def _title(panel: StageSpectrum, columns: int) -> str:
     after = panel.stage == columns
     if panel.question == "noise":
         return "into the last layers" if after else f"into stage {panel.stage}"
-    return f"image, {panel.side}²" if after else f"stage {panel.stage}: {panel.operator}, {panel.side}²"
+    operator = panel.operator if len(panel.operator) < LONG else f"…{panel.operator[-LONG:]}"
+    return f"image, {panel.side}²" if after else f"stage {panel.stage}: {operator}, {panel.side}²"
 
 
 def _caption(probe: StageProbe) -> str:
+    step = f", step {probe.step}" if probe.step else ""
     return (
-        f"{probe.name}, step {probe.step}: mean power spectra of {probe.count} samples, all channels, "
+        f"{probe.name}{step}: mean power spectra of {probe.count} samples, all channels, "
         "no window, relative to white"
     )
 
@@ -135,8 +148,9 @@ def _draw_map(axes: Any, panel: StageSpectrum, bound: float) -> Any:
 def draw_stage_profiles(probe: StageProbe) -> Figure:
     """Mean of the horizontal and the vertical profile: a panel a question, a curve a stage."""
     figure = new_figure(PAGE, 3.0)
-    panels = figure.subplots(1, len(QUESTIONS), sharey=True)
-    for axes, question in zip(panels, QUESTIONS, strict=True):
+    questions = _asked(probe)
+    panels = figure.subplots(1, len(questions), sharey=True)
+    for axes, question in zip(panels, questions, strict=True):
         for place, panel in enumerate(probe.of(question)):
             level = (panel.horizontal + panel.vertical) / 2
             frequencies = np.arange(len(level)) / (2 * (len(level) - 1))

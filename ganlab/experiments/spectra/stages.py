@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ganlab.adapters import Generator as AnyGenerator
 from ganlab.config import Config
 from ganlab.config.architecture import stage_names
 from ganlab.errors import GanlabError
@@ -162,18 +163,23 @@ class StageProbe:
         return tuple(panel for panel in self.panels if panel.question == question)
 
 
-def generators(paths: Sequence[str | os.PathLike[str]]) -> dict[str, str]:
-    """Name -> SHA-256 of the file of every generator.
+def generators(sources: Sequence[str | os.PathLike[str] | AnyGenerator]) -> dict[str, str]:
+    """Name -> SHA-256 of the file (of the weights, where there is no file) of every generator.
 
     Raises:
         GanlabError: no generator there, or two of one name.
     """
     found: dict[str, str] = {}
-    for path in paths:
-        file = generator_file(path)
-        if _name(file) in found:
-            raise GanlabError(f"two generators are called {_name(file)!r}: rename a run folder")
-        found[_name(file)] = sha256_file(file)
+    for source in sources:
+        if isinstance(source, str | os.PathLike):
+            file = generator_file(source)
+            name, digest = _name(file), sha256_file(file)
+        else:
+            known = source.identity()
+            name, digest = source.name, str(known.get("sha256") or known["weights_sha256"])
+        if name in found:
+            raise GanlabError(f"two generators are called {name!r}: rename a run folder")
+        found[name] = digest
     return found
 
 
@@ -219,13 +225,13 @@ def _layer_rows(generator: Generator, weights: str, count: int, seed: int) -> li
 def stage_spectra(trained: Generator, untrained: Generator, count: int, seed: int) -> Iterator[StageSpectrum]:
     """The panels of two generators of one shape: features of both, and images of the first from noise."""
     operators = (*stage_names(trained.config), "")
-    inputs = [_Channels() for _ in operators]
+    inputs = [Channels() for _ in operators]
     for question, generator in (("features", trained), ("untrained", untrained)):
         sums = _feature_power(generator, count, seed, inputs if generator is trained else None)
         for stage, (power, operator) in enumerate(zip(sums, operators, strict=True), 1):
-            yield _panel(question, stage, operator, power)
+            yield panel_of(question, stage, operator, power)
     for stage, (channels, operator) in enumerate(zip(inputs, operators, strict=True), 1):
-        yield _panel("noise", stage, operator, _noise_power(trained, stage - 1, channels, count, seed))
+        yield panel_of("noise", stage, operator, _noise_power(trained, stage - 1, channels, count, seed))
 
 
 def _networks(file: Path, weights: str, config: Config, seed: int) -> tuple[Generator, Generator]:
@@ -236,7 +242,7 @@ def _networks(file: Path, weights: str, config: Config, seed: int) -> tuple[Gene
         return load_generator(file, weights), build_generator(config).train()
 
 
-class _Channels:
+class Channels:
     """Mean and standard deviation of every channel over images and pixels, batch by batch."""
 
     def __init__(self) -> None:
@@ -244,6 +250,7 @@ class _Channels:
         self.side = (0, 0)
 
     def add(self, x: Tensor) -> None:
+        """Add a batch of feature maps ``(N, C, H, W)``."""
         self.side = (x.shape[2], x.shape[3])
         wide = x.double()
         pixels = torch.tensor(float(wide.numel() // wide.shape[1])).double()
@@ -277,7 +284,7 @@ def _blocks(count: int) -> Iterator[tuple[int, int]]:
 
 
 def _feature_power(
-    generator: Generator, count: int, seed: int, inputs: Sequence[_Channels] | None
+    generator: Generator, count: int, seed: int, inputs: Sequence[Channels] | None
 ) -> list[Tensor]:
     """Summed power after every stage and of the image; ``inputs`` collect what enters the stages."""
     sums: dict[int, Tensor] = {}
@@ -299,7 +306,7 @@ def _add(sums: dict[int, Tensor], index: int, x: Tensor) -> None:
     sums[index] = sums[index] + power if index in sums else power
 
 
-def _noise_power(generator: Generator, stage: int, channels: _Channels, count: int, seed: int) -> Tensor:
+def _noise_power(generator: Generator, stage: int, channels: Channels, count: int, seed: int) -> Tensor:
     """Summed power of images whose stage ``stage`` (from 0) was fed with noise."""
     sums: dict[int, Tensor] = {}
     for first, number in _blocks(count):
@@ -313,7 +320,8 @@ def _noise_power(generator: Generator, stage: int, channels: _Channels, count: i
     return sums[0]
 
 
-def _panel(question: str, stage: int, operator: str, power: Tensor) -> StageSpectrum:
+def panel_of(question: str, stage: int, operator: str, power: Tensor) -> StageSpectrum:
+    """The panel of a summed half plane of power, ``(H, W//2+1)``."""
     height, width = power.shape[0], 2 * (power.shape[1] - 1)
     silent = power.clone()
     silent[0, 0] = 0
