@@ -14,6 +14,7 @@ import ganlab
 from ganlab.errors import GanlabError
 from ganlab.experiments.probe import compare_generators, probe_generator
 from ganlab.models import Generator as OwnGenerator
+from ganlab.zoo import names
 
 QUICK = {
     "kernel 3, stride 2", "one phase scaled by 1.02", "swapped axes", "tiles with a seam", "align_corners",
@@ -45,6 +46,13 @@ def test_a_clean_decoder_is_not_flagged(name):
     report = probe_generator(generator(CLEAN[name]()))
     assert report.ok
     assert not [f for f in report.of("structure") if f.db > -10]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_the_zoo_is_judged_by_its_operators(name):
+    faulty = any(operator in name for operator in ("transposed", "pixel_shuffle", "bed_of_nails"))
+    assert probe_generator(f"zoo:{name}").ok is not faulty
 
 
 def test_a_gain_of_two_percent_stands_far_above_rounding():

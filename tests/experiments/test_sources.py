@@ -94,7 +94,7 @@ def test_detect_and_audit_of_a_generator(ganlab, mine, photos, tmp_path):
         "--resamples", 20, "--size", 0, "--bands", 0, "--perturbation", "none",
     )  # fmt: skip
     assert code == 0, error
-    model = sorted(path for path in (tmp_path / "detect").rglob("*") if "radial" in path.name)[0]
+    model = tmp_path / "detect" / "detectors" / "0.safetensors"
     code, text, error = ganlab("detect", "--model", model, *fake, "--limit", 5)
     assert code == 0, error
     assert "5 images" in text

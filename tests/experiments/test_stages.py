@@ -85,7 +85,7 @@ def test_noise_into_pointwise_layers_stays_white(tiny):
 
 
 def test_noise_has_the_statistics_of_what_it_replaces():
-    channels = stages._Channels()
+    channels = stages.Channels()
     rng = torch.Generator().manual_seed(0)
     spread, mean = torch.tensor([0.5, 2.0, 0.0]), torch.tensor([1.0, -3.0, 4.0])
     for _ in range(3):
