@@ -5,22 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ganlab.errors import GanlabError
 
-if TYPE_CHECKING:
-    from ganlab.data import ImageSet
-    from ganlab.experiments.detection.options import DetectionOptions
-
 
 def detect(
-    sets: Annotated[
-        list[str],
-        typer.Argument(help="REAL FAKE [FAKE ...]; with --model, images to score."),
-    ],
+    sets: Annotated[list[str], typer.Argument(help="REAL FAKE [FAKE ...]; with --model, images to score.")],
     out: Annotated[Path | None, typer.Option(help="Results folder; with --model, a CSV file.")] = None,
     model: Annotated[Path | None, typer.Option(help="Score images with this saved detector.")] = None,
     preset: Annotated[str | None, typer.Option(help="A published method, such as frank2020.")] = None,
@@ -62,9 +55,7 @@ def detect(
     optimize: Annotated[int, typer.Option(min=0, max=10**6, help="Candidates tried; 0: none.")] = 0,
     allow: Annotated[list[str] | None, typer.Option(help="Tolerate this guard's findings.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of each set.")] = None,
-    trust: Annotated[
-        list[str] | None, typer.Option(help="SHA-256 of a source that can run code; once for each.")
-    ] = None,
+    trust: Annotated[list[str] | None, typer.Option(help="SHA-256 of a source that can run code.")] = None,
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a set, once for each of REAL FAKE ..., in order.")
     ] = None,
@@ -90,33 +81,31 @@ def detect(
         "immunise": immunise, "tsne": tsne, "epochs": epochs, "changes": changes,
         "optimize": optimize, "allow": allow,
     }  # fmt: skip
-    from ganlab.experiments.detection.options import chosen_options
-    from ganlab.experiments.sources import open_sets
-
-    options = chosen_options(preset, given)
-    beside = (unseen or [], unseen_fakes or [])
-    opened = open_sets([*sets, *beside[0], *beside[1]], limit, trust or ())
-    _run(opened, (len(sets), len(beside[0])), out, options, name, force)
+    _run((sets, unseen or [], unseen_fakes or []), (limit, trust or []), out, (preset, given), name, force)
 
 
 def _run(
-    opened: list[ImageSet],
-    counts: tuple[int, int],
+    paths: tuple[list[str], list[str], list[str]],
+    opening: tuple[int | None, list[str]],
     out: Path,
-    options: DetectionOptions,
+    asked: tuple[str | None, dict[str, Any]],
     names: list[str] | None,
     force: bool,
 ) -> None:
-    """Run the experiment, print its report.
+    """Open the sets, run the experiment, print its report.
 
-    ``counts``: how many of the sets are trained on, and how many of the others are unseen reals.
+    ``paths``: of what is trained on, of unseen reals and fakes; ``opening``: limit and trusted hashes;
+    ``asked``: a preset's name, and options that win over it.
     """
     from ganlab.experiments.detection.measure import named_sets
+    from ganlab.experiments.detection.options import chosen_options
     from ganlab.experiments.detection.run import detect as run
+    from ganlab.experiments.sources import open_sets
 
-    real, *others = named_sets(opened, names)
-    fakes, held = others[: counts[0] - 1], others[counts[0] - 1 :]
-    held_reals, held_fakes = held[: counts[1]], held[counts[1] :]
+    options, (sets, unseen, unseen_fakes) = chosen_options(*asked), paths
+    real, *others = named_sets(open_sets([*sets, *unseen, *unseen_fakes], *opening), names)
+    fakes, held = others[: len(sets) - 1], others[len(sets) - 1 :]
+    held_reals, held_fakes = held[: len(unseen)], held[len(unseen) :]
     command = shlex.join(["ganlab", *sys.argv[1:]])
     report = run(real, fakes, out, options, held_reals, command, force, held_fakes)
     print(report.text)
