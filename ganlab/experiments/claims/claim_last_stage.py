@@ -237,7 +237,7 @@ def _transferred(
 
 
 def _share(transfer: Mapping[Any, Any], detector: str, name: str) -> Interval:
-    return over_seeds([found[detector][name] for found in transfer.values()])
+    return over_seeds([found[detector][name] for found in transfer.values()], share=True)
 
 
 def _levels(values: Values, null: Mapping[str, float]) -> Table:
@@ -276,7 +276,7 @@ def _transfer(transfer: Mapping[int, Mapping[str, Mapping[str, float]]], cells: 
 def _asked(trainings: str) -> Part:
     return asked(
         "The last upsampling decides the decay at high frequencies: with another last layer it vanishes, "
-        "and such images pass a detector of the decay.",
+        "and such images pass a detector of the decay",
         "Chandrasegaran, Tran and Cheung 2021, arXiv 2103.17195 (abstract)",
         "a decay that follows the early stages; and, for the plane, lattices of period 4 that the last "
         "stage decides alone",
@@ -284,7 +284,7 @@ def _asked(trainings: str) -> Part:
         "seeds, first weights wherever shapes agree, order of images. A stage at 4 output pixels a step "
         "leaves period 8, the next period 4, the last period 2. Rings: the decay's exponent, the last ring. "
         "Plane: how far the lattice of a period stands above its neighbours. Detectors: three numbers of "
-        "the decay with 5 neighbours, ridge on the DCT.",
+        "the decay with 5 neighbours, ridge on the DCT",
         "glyphs of 32 pixels, DCGANs as in `ganlab zoo`, 1000 fakes and 1000 unseen reals",
         f"{trainings}; effects paired by seed, Student's t over seeds",
         "one half of the reals against the other",

@@ -89,10 +89,11 @@ def judged(own: Interval, decibels: Interval) -> tuple[str, str]:
     if decibels.high < 0:
         return AT_THIS_SCALE, "The loss lowers the distance in dB over seeds, as claimed."
     if own.high < 0:
-        there = "and makes the distance in dB larger" if decibels.low > 0 else "and not the distance in dB"
+        change = words(decibels, 2, True, "dB")
+        said = "which it makes larger" if decibels.low > 0 else "which leaves both signs open"
         return SHARPENED, (
-            f"The loss lowers what it measures, min-max profiles, {there}: the min-max step hides the level "
-            "that the distance sees."
+            f"The loss lowers what it measures, min-max profiles ({words(own, 4, True)}). The distance in dB "
+            f"changes by {change}, {said}: min-max profiles do not hold the level that it sees."
         )
     if decibels.low > 0:
         return REFUTED, "With the loss the distance in dB is larger, on every account of the seeds."
@@ -158,7 +159,7 @@ def _tables(
     """Levels of every kind, and differences paired by seed."""
     levels = [
         [upsampler, remedy, len(own), *(
-            words(over_seeds([one[name] for one in own.values()]), 4 if name == OWN else 3)
+            words(over_seeds([one[name] for one in own.values()], name in SYSTEMS), 4 if name == OWN else 3)
             for name in MEASURES
         )]
         for (upsampler, remedy), own in values.items() if own
@@ -180,14 +181,14 @@ def _tables(
 
 def _asked(trainings: str) -> Part:
     return asked(
-        "A spectral loss in the generator's training makes its spectrum consistent with that of the reals.",
+        "A spectral loss in the generator's training makes its spectrum consistent with that of the reals",
         "Durall et al. 2020, arXiv 2003.01826 (abstract); axis profiles are ganlab's, the spectral "
         "discriminator Jung and Keuper's (2021)",
         "a mean distance of radial profiles in dB that does not fall with the loss, seed by seed",
         "Generators with and without a remedy, equal in seed, first weights and order of images; 1000 fakes "
         "of each against 1000 reals that no generator saw; differences with the remedy less without, "
         "averaged over two upsamplers. The loss lets its gradient pass through the spectrum; the released "
-        "one does not.",
+        "one does not",
         "glyphs of 32 pixels, generators of `ganlab zoo`",
         f"{trainings}; intervals: Student's t over seeds",
         "one half of the reals against the other",

@@ -107,7 +107,7 @@ def _mean(shares: Mapping[Any, float]) -> float:
 
 def by_seed(found: Mapping[str, Any], question: str) -> Interval:
     """Accuracy of a question about kinds: mean over kinds, then Student's t over seeds."""
-    return over_seeds([_mean(shares) for shares in found[question].values()])
+    return over_seeds([_mean(shares) for shares in found[question].values()], share=True)
 
 
 def carried(found: Mapping[str, Any]) -> Interval:
@@ -237,14 +237,14 @@ def _tables(
 
 def _asked(trainings: str) -> Part:
     return asked(
-        "What attribution recognises is the architecture, so that a generator trained again is recognised.",
+        "What attribution recognises is the architecture, so that a generator trained again is recognised",
         "Yu et al. 2019 (arXiv 1811.08180, README) tell apart ten ProGANs that differ in their seed; "
         "GDA-Net (arXiv 2406.18278, abstract) attributes architectures of unseen seeds",
         "kinds of new seeds named no better than by chance; it would stand if new seeds cost nothing",
         "Kinds are upsamplers in one DCGAN. The kind is learnt from all seeds but one and asked of that "
         "one, or of one that was learnt: equally many generators either way. The seed is asked for within a "
         "kind, and of kinds other than those it was learnt on: trainings of one seed share first weights "
-        "and order of images.",
+        "and order of images",
         "glyphs of 32 pixels, DCGANs of `ganlab zoo`, 1000 images of each, every other one for training",
         f"{trainings}; the seed is the unit: Student's t over seeds",
         "reals dealt at random to as many groups as there are generators",

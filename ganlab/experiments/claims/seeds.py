@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from ganlab.errors import GanlabError
-from ganlab.experiments.claims.outcome import Part, Table
+from ganlab.experiments.claims.outcome import Part
 from ganlab.experiments.claims.setting import Setting
 from ganlab.forensics import Interval
 from ganlab.results.tables import with_interval
@@ -53,8 +53,12 @@ def repeated(found: Mapping[str, Mapping[int, T]]) -> dict[str, Mapping[int, T]]
     return {kind: own for kind, own in found.items() if len(own) == most}
 
 
-def over_seeds(values: Sequence[float]) -> Interval:
+def over_seeds(values: Sequence[float], share: bool = False) -> Interval:
     """Mean and its 95 % interval by Student's t over trainings; without ends (infinite ones) of one training.
+
+    Args:
+        values: one of each training.
+        share: the values are shares or areas, so that the interval ends at 0 and 1.
 
     Raises:
         GanlabError: no value.
@@ -65,7 +69,8 @@ def over_seeds(values: Sequence[float]) -> Interval:
     if len(values) == 1:
         return Interval(mean, -math.inf, math.inf)
     reach = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
-    return Interval(mean, mean - reach, mean + reach)
+    low, high = (0.0, 1.0) if share else (-math.inf, math.inf)
+    return Interval(mean, max(mean - reach, low), min(mean + reach, high))
 
 
 def words(interval: Interval, digits: int = 2, sign: bool = False, unit: str = "") -> str:
@@ -117,11 +122,13 @@ def variance_shares(cells: Mapping[tuple[str, str], Sequence[float]]) -> dict[st
 
 def asked(statement: str, source: str, refuted: str, plan: str, data: str, seeds: str, null: str) -> Part:
     """The part of a claim's page that was fixed before anything was measured."""
-    rows = [
-        ["statement", statement], ["source", source], ["would be refuted by", refuted], ["plan", plan],
-        ["data", data], ["trainings", seeds], ["null", null],
-    ]  # fmt: skip
-    return Part("The claim and how it is put to the test", tables=[Table("claim", "", ("", ""), rows)])
+    rows = {
+        "Statement": statement, "Source": source, "Would be refuted by": refuted, "Plan": plan, "Data": data,
+        "Trainings": seeds, "Null": null,
+    }  # fmt: skip
+    return Part(
+        "The claim and how it is put to the test", [f"{name}: {text}." for name, text in rows.items()]
+    )
 
 
 def counted(generators: Mapping[str, Mapping[int, str]]) -> str:
