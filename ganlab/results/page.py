@@ -26,6 +26,7 @@ from markupsafe import Markup, escape
 import ganlab
 from ganlab.errors import GanlabError
 from ganlab.results.folder import PAGE, PLAN, read_folder
+from ganlab.results.readings import DARK, adaptive, described
 from ganlab.results.style import PNG_DPI
 from ganlab.results.tables import cell
 from ganlab.util.atomic import write_text
@@ -35,10 +36,20 @@ ROWS_SHOWN = 400
 """Lines of a CSV file that the page repeats below its figure."""
 PIXELS_PER_INCH = 128
 """CSS pixels for an inch of a figure that was drawn for a printed page."""
-LARGEST_DRAWING = 400_000
+LARGEST_DRAWING = 800_000
 """Bytes of an SVG file up to which the page takes it rather than the PNG."""
+BROAD = 600
+"""CSS pixels of a figure's width from which a phone lets it scroll rather than shrink it beyond reading."""
+WRAPPED_FROM = 32
+"""Characters from which on a cell's text is broken into lines."""
 FILTER_FROM = 12
 """Rows from which on a table has a field to filter it."""
+
+
+_SWATCHES = "@media screen and (prefers-color-scheme: dark) {{ {} }}\n".format(
+    " ".join(f'svg [stroke="{light}" i] {{ stroke: {dark}; }}' for light, dark in DARK.items())
+)
+"""Colours of curves that the page draws itself; in the dark the same as in figures."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +193,7 @@ def render(page: Page, made: Mapping[str, Any] | None = None) -> str:
         GanlabError: a figure or a file of numbers cannot be read.
     """
     environment, extra = _environment(), page.extra
-    style = _source("page.css") + (extra.style if extra else "")
+    style = _source("page.css") + _SWATCHES + (extra.style if extra else "")
     scripts = [_source("page.js"), *([extra.script] if extra and extra.script else [])]
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
@@ -192,7 +203,7 @@ def render(page: Page, made: Mapping[str, Any] | None = None) -> str:
         page=page, made=made or {}, policy=policy, style=Markup(style), scripts=[Markup(s) for s in scripts],
         body=Markup(environment.from_string(extra.body).render(page=page)) if extra else "",
         data=_json_element(extra.data) if extra and extra.data is not None else None,
-        filter_from=FILTER_FROM, version=ganlab.__version__,
+        filter_from=FILTER_FROM, wrapped_from=WRAPPED_FROM, version=ganlab.__version__,
     )  # fmt: skip
 
 
@@ -285,7 +296,7 @@ def _json_element(data: Any) -> Markup:
 
 
 def _picture(figure: Figure) -> dict[str, Any]:
-    """The picture as an address that holds it, and its width in CSS pixels.
+    """The picture as an address that holds it, its width in CSS pixels, and what its script can read.
 
     Raises:
         GanlabError: the file cannot be read, or is no PNG or SVG.
@@ -297,8 +308,14 @@ def _picture(figure: Figure) -> dict[str, Any]:
     if kind is None:
         what = "bytes" if isinstance(image, bytes) else str(image)
         raise GanlabError(f"the page's figure is neither PNG nor SVG: {what}")
-    address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return {"address": address, "width": figure.natural or _width(data, kind)}
+    width, reading_of = figure.natural or _width(data, kind), described(data)
+    drawn = adaptive(data) if kind == "svg+xml" else data
+    return {
+        "address": f"data:image/{kind};base64,{base64.b64encode(drawn).decode()}", "width": width,
+        # A drawing has its own colours for dark pages; a picture of lines is inverted as a whole.
+        "tone": "drawn" if kind == "svg+xml" else "ink" if figure.ink else "",
+        "broad": width > BROAD, "reading": None if reading_of is None else _json_element(reading_of),
+    }  # fmt: skip
 
 
 def _width(data: bytes, kind: str) -> int:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from ganlab.errors import GanlabError
-from ganlab.results.page import Cell, Figure, Page, Section, Table
-from ganlab.util.reading import open_regular, read_text, reading
+from ganlab.results.page import Cell, Figure, Page, Section, Table, stored_figure
+from ganlab.util.reading import read_text
 
 REPORT = "report.md"
-SCALE = 0.72
-"""Of the figures' pixels, so that one column of a paper takes half the page."""
 COMMAND, TOLERATED = "Command: ", ("Told by the guards:", "Tolerated by request:")
 """How paragraphs begin that a page has a place of its own for."""
 STARTS = {"## ": "section", "# ": "title", "|": "table", "- ": "bullet", "![": "figure"}
@@ -110,7 +107,7 @@ def _table(lines: list[str]) -> Table:
 
 
 def _figure(folder: Path, line: str, pictures: Mapping[str, Picture]) -> Figure:
-    """The SVG of a drawing of lines, otherwise the PNG, as wide as on paper.
+    """The drawing, or its picture where that is smaller.
 
     Raises:
         GanlabError: the file is missing, or the line is damaged.
@@ -120,12 +117,5 @@ def _figure(folder: Path, line: str, pictures: Mapping[str, Picture]) -> Figure:
         raise GanlabError(f"{folder / REPORT}: this is no figure: {line}")
     stem = match[2]
     about = pictures.get(stem) or pictures.get(re.sub(r"\d+$", "", stem)) or Picture()
-    png = folder / f"{stem}.png"
-    with reading(png), open_regular(png) as stream, Image.open(stream, formats=("PNG",)) as image:
-        width = round(SCALE * image.width)
-    caption = about.caption or match[1]
-    numbers = folder / (about.numbers or f"{stem}.csv")
-    return Figure(
-        png.with_suffix(".svg") if about.ink else png, caption, caption,
-        numbers if numbers.is_file() else None, about.ink, width,
-    )  # fmt: skip
+    figure = stored_figure(folder, stem, about.caption or match[1], ink=about.ink)
+    return replace(figure, csv=folder / about.numbers) if (folder / about.numbers).is_file() else figure

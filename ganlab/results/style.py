@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
+from ganlab.results.readings import describe
 from ganlab.util.atomic import atomic_path
 
 COLUMN = 3.5
@@ -131,24 +132,36 @@ def new_figure(width: float = COLUMN, height: float = 2.6) -> Figure:
     return figure
 
 
-_ABOUT: dict[str, dict[str, Any]] = {
-    "svg": {"Date": None, "Creator": "ganlab"},
-    "png": {"Software": None},
-}
-"""No date and no version in a file: equal figures give equal bytes."""
+@contextlib.contextmanager
+def _laid_out(figure: Figure) -> Iterator[dict[str, dict[str, Any]]]:
+    """The figure drawn and laid out once, for all its files; what each of them says of itself.
+
+    No date and no version: equal figures give equal bytes.
+    """
+    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")
+    text = {"Description": known} if (known := describe(figure)) else {}
+    try:
+        yield {"svg": {"Date": None, "Creator": "ganlab", **text}, "png": {"Software": None, **text}}
+    finally:
+        figure.set_layout_engine(engine)
 
 
 @styled()
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as an SVG file's bytes; equal figures give equal bytes."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="svg", metadata=_ABOUT["svg"])
+    with _laid_out(figure) as texts:
+        figure.savefig(stream, format="svg", metadata=texts["svg"])
     return stream.getvalue()
 
 
 @styled()
 def save_figure(figure: Figure, path_without_suffix: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Write ``PATH.svg`` and ``PATH.png``, each atomically; equal figures give equal bytes.
+
+    Both hold a description of their curves and maps (`ganlab.results.readings`), which the page reads.
 
     Returns:
         The two paths.
@@ -159,8 +172,9 @@ def save_figure(figure: Figure, path_without_suffix: str | os.PathLike[str]) -> 
     stem = Path(path_without_suffix)
     # with_name: a name such as "v1.5" is no suffix to replace.
     targets = stem.with_name(f"{stem.name}.svg"), stem.with_name(f"{stem.name}.png")
-    for target in targets:
-        kind = target.suffix[1:]
-        with atomic_path(target) as temporary:
-            figure.savefig(temporary, format=kind, dpi=PNG_DPI, metadata=_ABOUT[kind])
+    with _laid_out(figure) as texts:
+        for target in targets:
+            kind = target.suffix[1:]
+            with atomic_path(target) as temporary:
+                figure.savefig(temporary, format=kind, dpi=PNG_DPI, metadata=texts[kind])
     return targets

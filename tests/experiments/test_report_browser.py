@@ -124,7 +124,7 @@ def test_two_picked_variants_are_two_curves_two_maps_and_two_sheets(page):
         "[...document.querySelectorAll('#profiles svg')].map(s => s.querySelectorAll('polyline.run').length)"
     )
     assert charts == [2, 2, 2]
-    lines = "[...document.querySelectorAll('#profiles svg:first-child polyline.run')]"
+    lines = "[...document.querySelectorAll('#profiles .drawing:first-child > svg polyline.run')]"
     assert len(set(page.evaluate(f"{lines}.map(line => line.getAttribute('stroke'))"))) == 2
     assert count(page, "#profiles polyline.real") == 3
     assert count(page, "#differences polyline.run") == 6
@@ -178,7 +178,7 @@ def test_the_filter_leaves_matching_rows(page):
     assert page.evaluate("document.getElementById('count').textContent") == "2 of 8 runs"
     page.click("#pick-none")
     page.click("#pick-shown")
-    assert count(page, "#profiles svg:first-child polyline.run") == 2
+    assert count(page, "#profiles .drawing:first-child > svg polyline.run") == 2
 
 
 @pytest.mark.browser

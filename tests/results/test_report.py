@@ -55,18 +55,22 @@ def test_every_part_has_its_place(folder):
     assert table.rows == [["1", "|", Cell("0.5 [0.4, 0.6]", 0.5)], ["2", "3x3", Cell("0.500 / 1.000", 0.5)]]
     assert table.left == [0, 1]
     assert (figure.image, figure.alt) == (folder / "drawn_0.svg", "a figure")
-    assert (figure.csv, figure.natural, figure.ink) == (folder / "numbers.csv", 72, True)
+    assert (figure.csv, figure.natural, figure.ink) == (folder / "numbers.csv", None, True)
     assert "x&lt;y" in render(page)
 
 
-def test_photographs_are_shown_as_they_are(folder):
+def test_photographs_are_not_inverted(folder):
     page = report_page(folder, "x", {}, {"drawn_0": Picture("Photos", ink=False)})
     figure = page.sections[0].figures[0]
-    assert (figure.image.name, figure.alt, figure.caption) == ("drawn_0.png", "Photos", "Photos")
+    assert (figure.image.name, figure.alt, figure.caption) == ("drawn_0.svg", "Photos", "Photos")
+    assert not figure.ink
+    (folder / "drawn_0.svg").unlink()
+    assert report_page(folder, "x", {}).sections[0].figures[0].image.name == "drawn_0.png"
 
 
 def test_what_is_missing_is_named(folder, tmp_path):
     (folder / "drawn_0.png").unlink()
+    (folder / "drawn_0.svg").unlink()
     with pytest.raises(GanlabError, match=r"drawn_0\.png cannot be read"):
         report_page(folder, "x", {})
     (folder / "report.md").write_text("# R\n\n![a figure\n")

@@ -5,6 +5,7 @@ const colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 const dashes = ["", "6 3", "2 2", "8 3 2 3", "12 4", "1 4"];
 const theoryDashes = ["9 2 2 2 2 2", "4 4", "14 3", "9 3 2 3", "5 2 1 2", "16 4 3 4"];
 const KINDS = ["radial", "horizontal", "vertical"];
+const KIND_TITLES = { radial: "ring average", horizontal: "horizontal profile", vertical: "vertical profile" };
 const picked = new Set(data.first);
 const NULL = { colour: "#767676", dash: "1 2", width: 2 };
 
@@ -161,7 +162,17 @@ function chart(title, lines, xLabel, yLabel, options = {}) {
     if (line.marker) points.filter((_, i) => i % every === 0).forEach(([cx, cy]) =>
       inside.append(draw("circle", { cx, cy, r: 2.5, class: "hollow", stroke: line.colour })));
   }
-  return svg;
+  const drawing = make("div", null, { class: "drawing" });
+  drawing.append(svg);
+  page.readable(drawing, {
+    sets: lines.map(line => ({ name: line.name, color: line.colour, dashes: (line.dash || "").split(" ").filter(Boolean).map(dash => dash / 1.8) })),
+    axes: [{
+      box: [left / width, top / height, 1 - right / width, 1 - bottom / height], title,
+      x: { low: x0, high: x1, log: false, label: xLabel }, y: { low: y0, high: y1, log: false, label: yLabel },
+      lines: lines.map((line, set) => ({ set, x: line.x, y: line.y })),
+    }],
+  });
+  return drawing;
 }
 function mapChart(title, image, count) {
   const side = 176, left = 40, top = 20, width = left + side + 14, height = top + side + 36;
@@ -307,7 +318,7 @@ function show() {
   showLegend(runs, groups);
   showTheory(runs);
   for (const [node, minusReals] of [[at("profiles"), false], [at("differences"), true]])
-    node.replaceChildren(...KINDS.map(kind => chart(minusReals ? `${kind}, minus the reals` : kind,
+    node.replaceChildren(...KINDS.map(kind => chart(KIND_TITLES[kind] + (minusReals ? ", minus the reals" : ""),
       profileLines(kind, runs, groups, minusReals), "frequency (cycles per pixel)", minusReals ? "difference (dB)" : "mean power (dB)")));
   showMaps(runs, groups);
   showSamples(runs, groups);

@@ -49,7 +49,7 @@ def draw_evasion(measured: Evasion) -> Figure:
         line = STYLES[name].line(len(values), k)
         spectra.plot(measured.spectra.frequencies, values, label=name, **line)
     spectra.axhline(0, color=REAL.color, linewidth=0.6)
-    spectra.set(xlim=(0, 0.5), xlabel="radial frequency (cycles per pixel)",
+    spectra.set(xlim=(0, 0.5), xlabel="frequency (cycles per pixel)",
                 ylabel="power over the reals (dB)",
                 title="(c) ring average of the power, convention ganlab")  # fmt: skip
     spectra.legend()

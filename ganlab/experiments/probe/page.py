@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure as Drawing
 
 from ganlab.experiments.probe.findings import ProbeReport
+from ganlab.experiments.spectra.figures import closed, mark_plane
 from ganlab.results.folder import RESULTS
 from ganlab.results.page import Cell, Figure, Page, Section, Table, stored_figure
 from ganlab.results.style import COLUMN, SEQUENTIAL, new_figure, styled
@@ -31,12 +32,14 @@ def draw(report: ProbeReport) -> dict[str, Drawing]:
     if "spectrum" in report.pictures:
         figure = new_figure(COLUMN, COLUMN * 0.85)
         axes = figure.subplots()
-        plane = np.fft.fftshift(report.pictures["spectrum"])
-        shown = axes.imshow(
-            np.maximum(plane, FLOOR), origin="lower", extent=(-0.5, 0.5, -0.5, 0.5), cmap=SEQUENTIAL
-        )
-        axes.set(xlabel="horizontal frequency (cycles per pixel)", ylabel="vertical frequency")
-        figure.colorbar(shown, ax=axes, label="power over its mean (dB)", extend="min")
+        plane = closed(np.fft.fftshift(report.pictures["spectrum"]))
+        height, width = report.pictures["spectrum"].shape
+        # Cells stand on their frequencies: the outer ones reach half a cell beyond Nyquist.
+        reach = (-0.5 - 0.5 / width, 0.5 + 0.5 / width, -0.5 - 0.5 / height, 0.5 + 0.5 / height)
+        shown = axes.imshow(np.maximum(plane, FLOOR), origin="lower", extent=reach, cmap=SEQUENTIAL)
+        mark_plane(axes)
+        axes.set(xlabel="horizontal frequency (cycles per pixel)", ylabel="vertical (cycles per pixel)")
+        figure.colorbar(shown, ax=axes, label="power over its mean (dB)", extend="min", shrink=0.8)
         drawn["spectrum"] = figure
     if "response" in report.pictures:
         figure = new_figure(COLUMN, COLUMN * 0.9)

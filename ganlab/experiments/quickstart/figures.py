@@ -48,7 +48,10 @@ def draw_photo(enlarged: Sequence[Enlarged], path: Path) -> None:
     for place, one in enumerate(enlarged):
         style = series_style(place)
         measured, predicted = (np.maximum(curve - top, FLOOR) for curve in (one.measured, one.predicted))
-        axes.plot(frequencies, predicted, color=style.color, linewidth=1.0, label=f"{one.name}, theory")
+        axes.plot(
+            frequencies, predicted, color=style.color, linestyle=style.dashes, linewidth=1.0,
+            label=f"{one.name}, theory",
+        )  # fmt: skip
         shown = slice(place, None, len(enlarged))
         axes.plot(
             frequencies[shown], measured[shown], linestyle="", marker=style.marker or "o",
@@ -132,8 +135,8 @@ def _levels(axes: Axes, radial: Profiles) -> None:
     for place, curve in enumerate(measured):
         style = REAL if place == 0 else series_style(place - 1)
         axes.plot(radial.frequencies, curve.level, label=curve.name, **style.line(len(curve.level), place))
-    axes.set(xlabel="frequency (cycles per pixel)", ylabel="ring average of the power (dB)")
-    axes.set_title(f"ring average, convention {radial.convention}, window {radial.window}")
+    axes.set(xlabel="frequency (cycles per pixel)", ylabel="ring average of the power (dB)", xlim=(0, 0.505))
+    axes.set_title(f"ring average (convention {radial.convention})")
     axes.legend()
 
 
@@ -144,10 +147,11 @@ def _differences(axes: Axes, horizontal: Profiles, vertical: Profiles) -> None:
         if rows.role not in ("fake", "null"):
             continue
         style: Any = NULL if rows.role == "null" else series_style(place - 1)
-        label = "real against real" if rows.role == "null" else None
+        label = "real against real" if rows.role == "null" else rows.name
         difference = (rows.difference + columns.difference) / 2
         axes.plot(frequencies, difference, label=label, **style.line(len(frequencies), place))
     axes.axhline(0.0, color="black", linewidth=0.6)
-    axes.set(xlabel="frequency (cycles per pixel)", ylabel="power against the reals (dB)")
-    axes.set_title(f"row and column profiles, mean of both, window {horizontal.window}")
-    axes.legend()
+    axes.set(xlabel="frequency (cycles per pixel)", ylabel="minus the reals (dB)", xlim=(0, 0.505))
+    axes.set_title("average of rows and columns, minus the reals'")
+    # The sets are named on the left.
+    axes.legend(handles=[line for line in axes.lines if line.get_label() == "real against real"])

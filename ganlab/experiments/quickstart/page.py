@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ganlab.errors import GanlabError
@@ -28,6 +29,16 @@ WHAT = (
     "bootstrap intervals over images. Detected: balanced accuracy on held-out images. All figures and "
     "numbers: `spectra/index.html`."
 )
+
+
+def _levels(levels: Mapping[str, Sequence[float]]) -> str:
+    """Every generator's power against the reals in words."""
+    said = []
+    for name, (value, low, high) in levels.items():
+        relation = "more power than" if low > 0 else "less power than" if high < 0 else "as much power as"
+        amount = with_interval(abs(value), *sorted((abs(low), abs(high))), digits=1, unit="dB")
+        said.append(f"{name} has {relation} the reals" + ("" if low <= 0 <= high else f" ({amount})"))
+    return ", ".join(said)
 
 
 def page(folder: Path) -> Page:
@@ -65,13 +76,18 @@ def page(folder: Path) -> Page:
     figure = Figure(
         files.with_name(f"{SUMMARY}.svg"),
         "Samples of the reals and of three generators; their ring averages and differences to the reals",
-        "Above: images. Below: mean power over frequency, and rows and columns against the reals.",
+        "Above: images. Below left: mean power over frequency, all directions together. Below right: rows "
+        "and columns alone, minus the reals'. Hann window.",
         csv=files.with_name(f"{SUMMARY}-radial.csv"), ink=False,
     )  # fmt: skip
     return Page(
         title="Quickstart",
         verb="quickstart",
-        summary=[" ".join(sentences)],
+        summary=[
+            f"At the highest frequency (1/2 cycle per pixel, rows and columns) {_levels(levels)}.",
+            " ".join(detected),
+            " ".join(sentences),
+        ],
         facts={str(name): str(value) for name, value in facts.items()},
         sections=[
             Section(
@@ -82,7 +98,7 @@ def page(folder: Path) -> Page:
             Section("Three generators that differ only in how they upsample", figures=[figure]),
             Section(
                 "What each leaves",
-                [WHAT, " ".join(detected)],
+                [WHAT],
                 [Table(["generator", "strongest line", "at Nyquist (dB)", "detected"], rows, left=(0, 1))],
             ),
             Section("How they grew", figures=[growth]),

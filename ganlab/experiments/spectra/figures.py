@@ -307,7 +307,7 @@ def draw_rows(rows: Sequence[DeviationRow], window: str) -> Figure:
     panels[0].set_yticks(range(len(rows)), [textwrap.shorten(r.name, 32, placeholder="…") for r in rows])
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     note = "line: 95 % interval over images; grey: real against real of the same counts"
-    figure.suptitle(f"fakes against reals; convention ganlab; window {window}; {note}", fontsize=7)
+    figure.suptitle(f"fakes against reals; ring averages; window {window}; {note}", fontsize=7)
     return figure
 
 

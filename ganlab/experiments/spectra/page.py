@@ -21,7 +21,8 @@ Row = Mapping[str, Any]
 FIGURES = {
     "Deviations": {"table": "Bars: the main deviations of every set, with intervals and the null control."},
     "Profiles": {
-        "radial": "Ring averages: mean power over rings of equal radius; below, minus the reals'.",
+        "radial": "Ring averages: mean power over rings of equal radius; below, minus the reals'. "
+        "Dotted: 1/8, 1/4 and 1/2, where doublings put replicas.",
         "horizontal": "Row spectra: mean power over the horizontal frequency; below, minus the reals'.",
         "vertical": "Column spectra: mean power over the vertical frequency; below, minus the reals'.",
         "radial-ring": "Mean power over rings.",
@@ -65,7 +66,7 @@ def page(folder: Path) -> Page:
     ]
     known = {stem for stems in FIGURES.values() for stem in stems}
     others = {path.stem for path in folder.glob("*.svg")} - known
-    further = _figures(folder, {stem: stem.replace("-", ", ") for stem in sorted(others)})
+    further = _figures(folder, {stem: _caption(stem) for stem in sorted(others)})
     sections += [
         Section("Further figures", figures=further),
         Section("Every deviation", tables=[_everything(rows)]),
@@ -84,6 +85,28 @@ def _figures(folder: Path, stems: Mapping[str, str]) -> list[Figure]:
         for stem, shown in stems.items()
         if (folder / f"{stem}.png").is_file()
     ]
+
+
+FURTHER = {
+    "published-corvi2023": "As Corvi et al. 2023 draw it: shares of power over rings and over directions.",
+    "published-corvi2023-autocorrelation": "As Corvi et al. 2023 draw it: autocorrelation of residuals.",
+    "published-frank2020": "As Frank et al. 2020 draw it: mean DCT coefficients, logarithmic.",
+    "published-stylegan3": "As Karras et al. 2021 draw it: slices of the heat maps, horizontal and diagonal.",
+    "published-stylegan3-heatmaps": "As Karras et al. 2021 draw it: mean power of whitened images.",
+    "published-wang2020": "As Wang et al. 2020 draw it: mean spectrum of high-pass residuals.",
+}
+"""Figures that were asked for by name, and what they show."""
+
+
+def _caption(stem: str) -> str:
+    """What a figure shows that only some comparisons have."""
+    if not stem.startswith("stages-"):
+        return FURTHER.get(stem, stem.replace("-", ", "))
+    name = stem.removeprefix("stages-")
+    for end, what in (("-profiles", "axis profiles"), ("-layers", "what each layer makes of a constant")):
+        if name.endswith(end):
+            return f"Stage by stage, {name.removesuffix(end)}: {what}."
+    return f"Stage by stage, {name}: mean spectra of what every stage puts out."
 
 
 def _words(title: str, table: Mapping[str, Any]) -> list[str]:
