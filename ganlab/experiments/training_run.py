@@ -52,7 +52,7 @@ def page(folder: Path) -> Page:
                 figures=_curves(logged)),
         Section("Samples", [SAMPLES if config.task == "gan" else PAIRS],
                 figures=_sheets(folder / "samples", "samples", "Images of the fixed latents", 2)),
-        Section("Spectrum", ["Mean radial power of those samples beside that of held-out reals, in dB."],
+        Section("Spectrum", ["Mean power over rings, of those samples and of held-out reals, in dB."],
                 figures=_sheets(folder / "samples", "spectrum", "Mean radial power of samples and reals", 1)),
     ]  # fmt: skip
     return Page(
@@ -141,6 +141,7 @@ def _sheets(folder: Path, kind: str, what: str, scale: int) -> list[Figure]:
     found = []
     for path in chosen:
         with reading(path), open_regular(path) as stream, Image.open(stream, formats=("PNG",)) as picture:
-            step, width = int(path.stem.rsplit("-", 1)[-1]), min(560, scale * picture.width)
-        found.append(Figure(path, f"{what} after {step} steps", f"{step:,} updates", natural=width))
+            step, width = int(path.stem.rsplit("-", 1)[-1]), min(440, scale * picture.width)
+        alt, drawn = f"{what} after {step} steps", kind == "spectrum"
+        found.append(Figure(path, alt, f"{step:,} updates", ink=drawn, natural=width))
     return found

@@ -146,7 +146,9 @@ def _map(figure: Figure, axes: Any, picture: Any) -> dict[str, Any]:
     if picture.origin == "lower":
         levels, bottom, top = levels[::-1], min(bottom, top), max(bottom, top)
     rows, columns = levels.shape
-    bar = picture.colorbar
+    # Panels on one scale share a bar, which belongs to one of them.
+    bars = [image.colorbar for place in figure.axes for image in place.images if image.colorbar is not None]
+    bar = picture.colorbar or (bars[0] if len(bars) == 1 else None)
     entry: dict[str, Any] = {
         "rows": rows, "columns": columns, "reach": [left, right, top, bottom],
         "label": bar.ax.get_ylabel() or bar.ax.get_xlabel() if bar is not None else "",

@@ -32,7 +32,7 @@ def draw_evasion(measured: Evasion) -> Figure:
         scores.step(ordered, share, where="post", color=style.color, linestyle=style.dashes, label=label)
     scores.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability of fake, frozen detector",
                ylabel="share of images up to there", title="(a) scores of the frozen detector")  # fmt: skip
-    scores.legend(loc="best")
+    scores.legend(loc="lower right")
 
     steps = np.arange(1, len(measured.curve) + 1)
     tuning.plot(steps, [one.p_fake for one in measured.curve], color=STYLES[AFTER].color)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ganlab.experiments.spectra.measure import Map, Maps
@@ -171,11 +173,15 @@ def draw_p_values(maps: Maps, alpha: float) -> Figure:
         alpha: drawn in the colour bar.
     """
     least = min(-1.0, *(float(panel.level.min()) for panel in maps.panels))
-    figure, bar = _draw_panels(maps, {"cmap": SEQUENTIAL, "vmin": least, "vmax": 0.0}, "neither")
-    ticks = [0.0, np.log10(alpha), *(step for step in range(-1, round(least) - 1, -1) if step >= least)]
-    bar.set_ticks(ticks, labels=[f"{10**tick:.3g}" for tick in ticks])
-    bar.set_label("p, adjusted for looking everywhere")
-    bar.ax.axhline(np.log10(alpha), color=VERMILION, linewidth=1.2)
+    # The values themselves on a logarithmic scale, so that a map is read as p.
+    values = replace(maps, panels=tuple(replace(p, level=10.0**p.level) for p in maps.panels))
+    scale = {"cmap": SEQUENTIAL, "norm": LogNorm(10.0**least, 1.0)}
+    figure, bar = _draw_panels(values, scale, "neither")
+    ticks = [1.0, alpha, *(10.0**step for step in range(-1, round(least) - 1, -1) if step >= least)]
+    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    bar.minorticks_off()
+    bar.set_label("p, adjusted for the whole plane")
+    bar.ax.axhline(alpha, color=VERMILION, linewidth=1.2)
     figure.suptitle(
         "single coefficients: does the fakes' prominence, phase or texture differ from the reals'? "
         f"Hann window{_RINGED}", fontsize=7,

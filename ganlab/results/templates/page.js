@@ -57,7 +57,7 @@ const page = (() => {
     const found = /^(.*?)\s*\(([^()]*)\)$/.exec(label ?? "");
     return found ? { name: found[1], unit: found[2] } : { name: label ?? "", unit: "" };
   };
-  const measured = (value, unit) => number(value) + (unit && Number.isFinite(value) ? `\u00a0${unit}` : "");
+  const measured = (value, unit, digits = 3) => number(value, digits) + (unit && Number.isFinite(value) ? `\u00a0${unit}` : "");
 
   function swatch(look) {
     const marker = MARKERS[look.marker], color = look.color;
@@ -99,7 +99,7 @@ const page = (() => {
         const stop = stops()[k];
         if (stop === undefined) return null;
         const rows = shown().map(line => [sets[line.set], measured(level(line, stop), y.unit)]);
-        return { head: `${x.name} ${measured(stop, x.unit)}`, rows, mark: { left: part(axes.x, stop), width: 0, top: 0, height: 1 } };
+        return { head: `${x.name} ${measured(stop, x.unit, 4)}`, rows, mark: { left: part(axes.x, stop), width: 0, top: 0, height: 1 } };
       },
     };
   }
@@ -115,7 +115,7 @@ const page = (() => {
     const inside = (k, count) => Math.max(0, Math.min(count - 1, k));
     const across = column => left + (column + 0.5) / of.columns * (right - left);
     const down = row => top + (row + 0.5) / of.rows * (bottom - top);
-    const named = (names, k, what, at) => names ? `${what.name} ${names[k]}` : `${what.name} ${measured(at, what.unit)}`;
+    const named = (names, k, what, at) => names ? `${what.name} ${names[k]}` : `${what.name} ${measured(at, what.unit, 4)}`;
     const unit = parts(of.label);
     return {
       words: "Arrow keys read the map",
@@ -156,10 +156,12 @@ const page = (() => {
         mark.hidden = note.hidden = false;
         note.replaceChildren(make("b", {}, found.head), ...found.rows.map(([look, text]) =>
           make("span", {}, ...(look ? [swatch(look), make("i", {}, look.name)] : []), make("strong", {}, text))));
-        // Beside the reader, on the side that has more room.
+        // Beside the reader, on the side that has more room in what is to be seen of the figure.
         const middle = left + (right - left) * (found.mark.left + found.mark.width / 2);
-        const before = middle > 0.5;
-        Object.assign(note.style, { top: per(top), left: before ? "auto" : per(middle), right: before ? per(1 - middle) : "auto" });
+        const seen = drawing.parentElement.getBoundingClientRect(), own = drawing.getBoundingClientRect();
+        const x = own.left + middle * own.width, before = x - seen.left > seen.right - x;
+        Object.assign(note.style, { top: per(top), left: before ? "auto" : per(middle), right: before ? per(1 - middle) : "auto",
+          maxWidth: `${Math.max(120, Math.min(420, (before ? x - seen.left : seen.right - x) - 22))}px` });
       };
       const hide = () => { mark.hidden = note.hidden = true; };
       const follow = event => {
