@@ -17,7 +17,6 @@ from xml.sax.saxutils import unescape
 
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
 
 MARK = "ganlab figure: "
 """How the description begins."""
@@ -39,7 +38,7 @@ DARK_CARD = "#191d21"
 _NUMBER = re.compile(r"[\u2212\-\d./]*")
 
 
-def describe(figure: Figure) -> str:
+def describe(figure: Any) -> str:
     """What a page needs to read a figure that has been laid out, as one line of JSON after `MARK`.
 
     Every curve with a label is a set. Its parts are named in the drawing (``set-3-0``, ``key-3-0`` in a
@@ -47,7 +46,7 @@ def describe(figure: Figure) -> str:
     to the map's.
 
     Args:
-        figure: drawn once, so that its axes have their places.
+        figure: matplotlib's, drawn once, so that its axes have their places.
 
     Returns:
         The text; "" where there is nothing to read. ``sets``: ``name``, ``color``, ``dashes``, ``marker``.
@@ -88,7 +87,7 @@ def adaptive(data: bytes) -> bytes:
     return re.sub(rb"<svg\b[^>]*>", lambda tag: tag[0] + style.encode(), data, count=1)
 
 
-def _axes(figure: Figure, axes: Any, sets: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+def _axes(figure: Any, axes: Any, sets: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     """One axes, its curves entered into ``sets``; None where there is nothing to read."""
     lines = [entry for line in axes.lines if (entry := _line(line, sets)) is not None]
     picture = next((image for image in axes.images if np.ndim(image.get_array()) == 2), None)
@@ -139,9 +138,9 @@ def _numbers(values: Any, digits: int) -> list[float | None]:
     return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in map(float, values)]
 
 
-def _map(figure: Figure, axes: Any, picture: Any) -> dict[str, Any]:
+def _map(figure: Any, axes: Any, picture: Any) -> dict[str, Any]:
     """A picture of one level a cell: its reach from left to right and top to bottom, and its levels."""
-    levels = np.ma.filled(np.ma.asarray(picture.get_array(), dtype=float), np.nan)
+    levels: Any = np.ma.filled(np.ma.asarray(picture.get_array(), dtype=float), np.nan)
     left, right, bottom, top = (float(value) for value in picture.get_extent())
     if picture.origin == "lower":
         levels, bottom, top = levels[::-1], min(bottom, top), max(bottom, top)
@@ -167,7 +166,7 @@ def _map(figure: Figure, axes: Any, picture: Any) -> dict[str, Any]:
     return entry
 
 
-def _name_parts(figure: Figure, names: Sequence[str]) -> None:
+def _name_parts(figure: Any, names: Sequence[str]) -> None:
     """Give the parts of every set, and what lies on a map, a name in the drawing."""
     parts: list[tuple[Any, str]] = []
     for axes in figure.axes:

@@ -36,7 +36,8 @@ def _levels(levels: Mapping[str, Sequence[float]]) -> str:
     said = []
     for name, (value, low, high) in levels.items():
         relation = "more power than" if low > 0 else "less power than" if high < 0 else "as much power as"
-        amount = with_interval(abs(value), *sorted((abs(low), abs(high))), digits=1, unit="dB")
+        ends = sorted((abs(low), abs(high)))
+        amount = with_interval(abs(value), ends[0], ends[1], digits=1, unit="dB")
         said.append(f"{name} has {relation} the reals" + ("" if low <= 0 <= high else f" ({amount})"))
     return ", ".join(said)
 
