@@ -233,7 +233,7 @@ const page = (() => {
     paper.append(drawing);
     dialog.replaceChildren(make("div", { class: "tools-of-figure" }, button("\u2212", "Smaller", () => zoom(1 / 1.5)),
       button("+", "Larger", () => zoom(1.5)), button("Fit", "Fit the window", () => zoom(0)),
-      button("Close", "Close", () => dialog.close())), paper);
+      button("Close", "Close", () => { putBack(); dialog.close(); })), paper);
     dialog.onkeydown = event => {
       const factor = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 }[event.key];
       if (factor !== undefined && !event.ctrlKey && !event.metaKey) { event.preventDefault(); zoom(factor); }
@@ -242,12 +242,13 @@ const page = (() => {
     dialog.showModal();
     zoom(0);
   }
-  dialog.addEventListener("close", () => {
+  function putBack() {
     const drawing = dialog.querySelector(".drawing");
+    if (!drawing) return;
     drawing.style.width = "";
     home.append(drawing);
-    home.parentElement.querySelector(".enlarge").focus();
-  });
+  }
+  dialog.addEventListener("close", () => { putBack(); home.parentElement.querySelector(".enlarge").focus(); });
 
   for (const table of document.querySelectorAll("table.sortable")) sortable(table);
   document.body.append(dialog);
