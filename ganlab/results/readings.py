@@ -18,6 +18,9 @@ from xml.sax.saxutils import unescape
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
+from ganlab.errors import GanlabError
+from ganlab.util.reading import parse_json
+
 MARK = "ganlab figure: "
 """How the description begins."""
 LEAST_POINTS = 3
@@ -64,10 +67,10 @@ def described(data: bytes) -> dict[str, Any] | None:
     """The description in an SVG or PNG file; None where there is none that can be read."""
     text = next((text for text in _texts(data) if text.startswith(MARK)), None)
     try:
-        found = json.loads(text[len(MARK) :]) if text else None
-    except (ValueError, RecursionError):
+        known: dict[str, Any] = parse_json(text[len(MARK) :] if text else "", "a figure's description", dict)
+    except GanlabError:
         return None
-    return found if isinstance(found, dict) and {"sets", "axes"} <= set(found) else None
+    return known if {"sets", "axes"} <= set(known) else None
 
 
 def adaptive(data: bytes) -> bytes:
