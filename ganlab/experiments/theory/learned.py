@@ -20,7 +20,7 @@ from ganlab.spectra.layers import LayerKernel, layer_kernel, subpixel_kernel, tr
 from ganlab.spectra.rings import FloatArray
 from ganlab.util.hashing import derive_seed
 
-FINE = 128
+FINE = 32
 """Points of the grid of a response."""
 MODES = ("nearest", "bilinear", "bicubic")
 
