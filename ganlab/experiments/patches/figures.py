@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,8 @@ from ganlab.results.style import BLACK, DIVERGING, PAGE, new_figure, styled
 BEYOND = "#D9D9D9"
 """Grey where a patch reaches beyond its image."""
 SMALL = 6.5
+LETTERS = 18
+"""Of a set's name on a line of the first column."""
 GAINS = (1, 2, 5, 10, 20, 50, 100)
 """Factors by which a change of pixels is shown."""
 
@@ -46,9 +49,11 @@ def draw_heat_maps(
         size = one.images.shape[:2]
         mappable = draw_map(cells[0], one.mean_map, field, size)
         _caption(cells[0], "mean map")
-        title = f"{label}s\n{one.images.name}\n{len(one.images)} images"
+        # Not matplotlib's own wrapping: it takes a name with dollars for a formula, whatever the style says.
+        name = textwrap.fill(one.images.name, LETTERS)
+        title = f"{label}s\n{name}\n{len(one.images)} images"
         pictures[0].text(
-            0.5, 0.5, title, transform=pictures[0].transAxes, ha="center", va="center", fontsize=7, wrap=True
+            0.5, 0.5, title, transform=pictures[0].transAxes, ha="center", va="center", fontsize=7
         )
         images = one.images.read(list(places))
         for axes, below, place, image, values in zip(pictures[1:], cells[1:], places, images, maps):  # noqa: B905

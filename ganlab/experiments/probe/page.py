@@ -87,7 +87,8 @@ def page(folder: Path) -> Page:
     return Page(
         "What lattice a generator leaves", "probe",
         summary=[
-            report["verdict"],
+            # A page sets words in backticks as code; those of a name are none.
+            report["verdict"].replace(report["name"], report["name"].replace("`", "'")),
             "Structure is what an input that does not vary along an axis shows: the network itself makes it, "
             "and it alone decides. Content is a line that is the same in every real image, cyclostationary a "
             "power that depends on the place; a clean decoder may have both.",
