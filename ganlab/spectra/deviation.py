@@ -33,6 +33,7 @@ from ganlab.spectra.resampling import (
 from ganlab.spectra.set_metrics import SET_DEVIATIONS, Options, SetResult
 from ganlab.spectra.statistics import SpectrumStatistics
 from ganlab.spectra.summary import profile_set
+from ganlab.util.memory import release_memory
 
 if TYPE_CHECKING:
     from ganlab.spectra.accumulator import SpectrumAccumulator
@@ -352,6 +353,7 @@ def _fill(report: DeviationReport, pair: _Comparison, chosen: Collection[str]) -
     report.update(_mean_deviations(pair, possible))
     for name in chosen:
         if name in SET_DEVIATIONS:
+            release_memory()  # of thousands of resamples of thousands of images
             metric = SET_DEVIATIONS[name]
             reason = metric.missing(pair.real, pair.fake)
             if reason:

@@ -25,6 +25,7 @@ from ganlab.spectra.lattice_grid import (
 from ganlab.spectra.lattice_sums import LatticeSums
 from ganlab.spectra.resampling import generator, split_masks
 from ganlab.spectra.rings import FloatArray
+from ganlab.util.memory import release_memory
 
 EVIDENCE = ("power", "phase", "texture")
 ROUNDING = (2 / 255) ** 2 / 12
@@ -212,12 +213,15 @@ class Comparison:
         """The largest surprise of each permutation of blocks between the sets, rising."""
         source = generator(seed, "lattice")
         rows = max(1, min(100, AT_ONCE // len(self.scale)))
-        greatest = []
+        # One array for all: what is kept of a block among its large arrays would leave gaps behind them.
+        greatest = np.empty(permutations)
         for start in range(0, permutations, rows):
             size = min(rows, permutations - start)
             assigned = split_masks(size, len(self.counts), self.real_blocks, source).double().numpy()
-            greatest.append(self._surprise(self._statistics(*self._means(assigned))).max(1))
-        return np.sort(np.concatenate(greatest))
+            surprise = self._surprise(self._statistics(*self._means(assigned)))
+            greatest[start : start + size] = surprise.max(1)
+            release_memory()
+        return np.sort(greatest)
 
     def _means(self, assigned: FloatArray) -> tuple[_Side, _Side]:
         """What `_statistics` needs of the fakes and of the reals; ``assigned`` is 1 for blocks of reals."""
