@@ -162,7 +162,7 @@ def test_the_page_says_what_the_report_says(results):
     assert generators.left == [0, 1]
     stored = json.loads((results / "results.json").read_text())["records"][0]["metrics"]["roc_auc"]
     assert generators.rows[0][3].sort == round(stored[0], 3)
-    assert {one.image.name for one in made.sections[3].figures} == {"transfer_0.png", "bands_0.svg"}
+    assert {one.image.name for one in made.sections[3].figures} == {"transfer_0.svg", "bands_0.svg"}
     assert all(one.csv.name == "records.csv" and one.alt for one in made.sections[3].figures)
 
 

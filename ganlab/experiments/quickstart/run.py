@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -216,7 +217,9 @@ def _start(job: Job, line: int) -> _Running:
     plan, output = (job.folder.with_name(job.folder.name + end) for end in (".yaml", ".out"))
     write_text(plan, dump(job.config))
     output.unlink(missing_ok=True)
-    child = Child("ganlab", ["train", str(plan), f"out={job.folder}"], output, threads=1)
+    # A folder may be called "-x" or "a\n{b"; JSON's quoted text is YAML's.
+    out = "out=" + json.dumps(str(job.folder), ensure_ascii=False)
+    child = Child("ganlab", ["train", "--", str(plan), out], output, threads=1)
     shown = bar(total=job.config.training.steps, desc=f"{job.folder.name:<12}", unit="step", position=line)
     return job, child, shown
 
