@@ -38,7 +38,9 @@ make the errors, and with them the largest ratio by chance, too uncertain to fin
 ALONE = 3.0
 """A set must be more surprising than its strongest member by this (20 times in p), to be taken for it."""
 AT_ONCE = 250_000
-"""Coefficients of permutations held at a time, in one of about twenty arrays."""
+"""Coefficients of permutations whose sums are one matrix product."""
+TOGETHER = 50_000
+"""Of these, coefficients compared at a time: they take some twenty arrays, and fifty of windows on them."""
 
 
 class Statistics(NamedTuple):
@@ -109,6 +111,8 @@ class Comparison:
             counts.append(merged.counts)
             rows[:, :size], rows[:, 2 * size : 3 * size] = merged.power
             rows[:, 3 * size : 5 * size], rows[:, 5 * size :] = merged.value.view(np.float64)
+            del merged  # 80 MB at 256 px: not beside the next one's, nor during the permutations
+        release_memory()
         self.counts = np.concatenate(counts)
         power, squares = self.columns[:, :size], self.columns[:, size : 2 * size]
         # Powers are divided by their overall mean, so that logarithms and squares are of numbers about 1.
@@ -119,7 +123,7 @@ class Comparison:
         self.total = self.columns.sum(0)
         assigned = np.zeros(len(self.counts))
         assigned[: self.real_blocks] = 1.0
-        observed = self._means(assigned[None])
+        observed = self._sides(*self._sums(assigned[None]))
         self.observed = self._statistics(*observed)
         self.prominences = {
             name: self._prominence(np.log(side.power * self.scale))[0]
@@ -212,22 +216,26 @@ class Comparison:
     def _null(self, permutations: int, seed: int) -> FloatArray:
         """The largest surprise of each permutation of blocks between the sets, rising."""
         source = generator(seed, "lattice")
-        rows = max(1, min(100, AT_ONCE // len(self.scale)))
+        rows, few = (max(1, min(100, most // len(self.scale))) for most in (AT_ONCE, TOGETHER))
         # One array for all: what is kept of a block among its large arrays would leave gaps behind them.
         greatest = np.empty(permutations)
         for start in range(0, permutations, rows):
             size = min(rows, permutations - start)
             assigned = split_masks(size, len(self.counts), self.real_blocks, source).double().numpy()
-            surprise = self._surprise(self._statistics(*self._means(assigned)))
-            greatest[start : start + size] = surprise.max(1)
+            sums = self._sums(assigned)
+            for first in range(0, size, few):
+                sides = self._sides(*(part[first : first + few] for part in sums))
+                surprise = self._surprise(self._statistics(*sides)).max(1)
+                greatest[start + first : start + first + len(surprise)] = surprise
             release_memory()
         return np.sort(greatest)
 
-    def _means(self, assigned: FloatArray) -> tuple[_Side, _Side]:
-        """What `_statistics` needs of the fakes and of the reals; ``assigned`` is 1 for blocks of reals."""
-        sums = assigned @ self.columns
-        images = assigned @ self.counts
-        blocks = assigned.sum(1)
+    def _sums(self, assigned: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Sums, images and blocks of the reals; ``assigned`` is 1 for blocks of reals."""
+        return assigned @ self.columns, assigned @ self.counts, assigned.sum(1)
+
+    def _sides(self, sums: FloatArray, images: FloatArray, blocks: FloatArray) -> tuple[_Side, _Side]:
+        """What `_statistics` needs of the fakes and of the reals."""
         fakes = (self.total - sums, self.counts.sum() - images, len(self.counts) - blocks)
         return self._side(*fakes), self._side(sums, images, blocks)
 
