@@ -151,8 +151,10 @@ def compare_spectra(
                 fake = measure(images, "fake", options)
                 found.append(fake_lines(measured[0], fake, options))
                 # The sums behind lattice lines, 70 MB a set at 256 px, are not needed any more.
-                measured.append(replace(fake, lattice=None))
+                fake = replace(fake, lattice=None)
+                measured.append(fake)
             found.append(null_lines(measured[0], options))
+            measured[0] = replace(measured[0], lattice=None)
             for source in stages:
                 if isinstance(source, str | os.PathLike):
                     write_stages(probe_stages(source, seed=options.seed), place)
