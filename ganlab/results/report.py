@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,21 @@ REPORT = "report.md"
 COMMAND, TOLERATED = "Command: ", ("Told by the guards:", "Tolerated by request:")
 """How paragraphs begin that a page has a place of its own for."""
 STARTS = {"## ": "section", "# ": "title", "|": "table", "- ": "bullet", "![": "figure"}
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a job that ends in a report found.
+
+    Attributes:
+        out: the results folder.
+        text: the report in Markdown.
+        was_complete: the folder already held these results; nothing was computed.
+    """
+
+    out: Path
+    text: str
+    was_complete: bool = False
 
 
 class Picture(NamedTuple):

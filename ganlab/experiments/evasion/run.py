@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,26 +36,11 @@ from ganlab.models import Generator, load_generator
 from ganlab.models.store import generator_file
 from ganlab.results.folder import PAGE, ResultsFolder, describe_sets
 from ganlab.results.page import write_page
-from ganlab.results.report import REPORT
+from ganlab.results.report import REPORT, JobReport
 from ganlab.results.style import save_figure
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.hashing import derive_seed, sha256_file
 from ganlab.util.reading import read_text
-
-
-@dataclass(frozen=True)
-class EvadeReport:
-    """What was found.
-
-    Attributes:
-        out: the results folder; ``out/tuned`` is a run folder for ``ganlab generate``.
-        text: the report in Markdown.
-        was_complete: the folder already held these results; nothing was computed.
-    """
-
-    out: Path
-    text: str
-    was_complete: bool = False
 
 
 def evade(
@@ -67,7 +51,7 @@ def evade(
     options: EvadeOptions | None = None,
     command: str = "",
     force: bool = False,
-) -> EvadeReport:
+) -> JobReport:
     """Tune a generator until a frozen detector calls its images real; look for them with fresh detectors.
 
     The same call continues what was interrupted: the tuning from its last state, the fresh detectors one by
@@ -99,7 +83,7 @@ def evade(
         if folder.is_complete:
             if not (place / PAGE).is_file():  # a kill came between the results and their page
                 write_page(place, page(place))
-            return EvadeReport(place, read_text(place / REPORT), was_complete=True)
+            return JobReport(place, read_text(place / REPORT), was_complete=True)
         curve = tune(place, Path(run), detector, Path(model), options)
         fakes = {name: _fakes(place / "fakes" / f"{name}.npy", made, options) for name, made in
                  ((BEFORE, generator), (AFTER, load_generator(place / TUNED)))}  # fmt: skip
@@ -154,7 +138,7 @@ def _fakes(file: Path, generator: Generator, options: EvadeOptions) -> ImageSet:
     return open_image_set(file)
 
 
-def _write(folder: ResultsFolder, measured: Evasion, findings: list[str], command: str) -> EvadeReport:
+def _write(folder: ResultsFolder, measured: Evasion, findings: list[str], command: str) -> JobReport:
     """Tables, figures and the report."""
     place = folder.path
     write_records(place / "records.csv", measured.records)
@@ -166,4 +150,4 @@ def _write(folder: ResultsFolder, measured: Evasion, findings: list[str], comman
     write_text(place / REPORT, text)
     folder.finish({"findings": findings, **evade_results(measured)}, findings)
     write_page(place, page(place))
-    return EvadeReport(place, text)
+    return JobReport(place, text)

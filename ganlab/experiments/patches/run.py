@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,26 +40,11 @@ from ganlab.forensics.nets.patch_maps import most_telling, patch_field, patch_ma
 from ganlab.images import to_float
 from ganlab.results.folder import PAGE, ResultsFolder, describe_sets
 from ganlab.results.page import write_page
-from ganlab.results.report import REPORT
+from ganlab.results.report import REPORT, JobReport
 from ganlab.results.style import save_figure
 from ganlab.util.atomic import atomic_path, write_text
 from ganlab.util.hashing import sha256_file
 from ganlab.util.reading import read_text
-
-
-@dataclass(frozen=True)
-class ViewReport:
-    """What was found.
-
-    Attributes:
-        out: the results folder.
-        text: the report in Markdown.
-        was_complete: the folder already held these results; nothing was computed.
-    """
-
-    out: Path
-    text: str
-    was_complete: bool = False
 
 
 def view_patches(
@@ -71,7 +55,7 @@ def view_patches(
     options: PatchOptions | None = None,
     command: str = "",
     force: bool = False,
-) -> ViewReport:
+) -> JobReport:
     """Heat maps, telling patches, exaggerated pairs, receptive fields, and the ensembling rules compared.
 
     Args:
@@ -100,7 +84,7 @@ def view_patches(
         if folder.is_complete:
             if not (place / PAGE).is_file():  # a kill came between the results and their page
                 write_page(place, page(place))
-            return ViewReport(place, read_text(place / REPORT), was_complete=True)
+            return JobReport(place, read_text(place / REPORT), was_complete=True)
         checked = check(real, [fake], options.allow)
         parts = {
             label: held_out(file, images, checked.hashes[images.name], options.limit)
@@ -158,7 +142,7 @@ def _view(
     parts: dict[str, HeldOut],
     findings: Sequence[str],
     command: str,
-) -> ViewReport:
+) -> JobReport:
     """Measure both sets; write every table and figure."""
     place, field, rule = folder.path, patch_field(detector), patch_network(detector).ensemble
     sets = {label: measure_set(detector, part.images) for label, part in parts.items()}
@@ -209,4 +193,4 @@ def _view(
     write_text(place / REPORT, text)
     folder.finish({"findings": findings, **results}, findings)
     write_page(place, page(place))
-    return ViewReport(place, text)
+    return JobReport(place, text)
