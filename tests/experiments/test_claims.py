@@ -1,5 +1,6 @@
 """Claims: notches and lattices of known place, effects of constructed numbers, marks of known kind."""
 
+import importlib
 import math
 
 import numpy as np
@@ -7,7 +8,13 @@ import pytest
 import torch
 
 from ganlab.errors import GanlabError
-from ganlab.experiments.claims import claim_last_stage, claim_notch, claim_remedies, claim_seeds
+from ganlab.experiments.claims import (
+    claim_discriminator,
+    claim_last_stage,
+    claim_notch,
+    claim_remedies,
+    claim_seeds,
+)
 from ganlab.experiments.claims.lattice import (
     equal_energy,
     lattice,
@@ -17,16 +24,19 @@ from ganlab.experiments.claims.lattice import (
     periods,
     prominence,
 )
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    UNDECIDED,
-    VERDICTS,
-)
+from ganlab.experiments.claims.outcome import VERDICTS, Verdict
 from ganlab.experiments.claims.page import as_markdown
 from ganlab.experiments.claims.registry import EXPERIMENTS
-from ganlab.experiments.claims.seeds import common, counted, over_seeds, seeded, variance_shares, words
+from ganlab.experiments.claims.seeds import (
+    ASKED,
+    asked,
+    common,
+    counted,
+    over_seeds,
+    seeded,
+    variance_shares,
+    words,
+)
 from ganlab.experiments.claims.setting import SCALES, Setting
 from ganlab.forensics import Interval, parse_system
 
@@ -187,10 +197,10 @@ def test_verdict_on_peaks():
         return claim_notch.judged({f"s{k}": Interval(*value) for k, value in enumerate(values)})[0]
 
     used, unused, unclear = (0.2, 0.1, 0.3), (0.0, -0.002, 0.002), (0.02, -0.1, 0.14)
-    assert judged(used, used, unused) == AT_THIS_SCALE
-    assert judged(used, unused, unused) == SHARPENED
-    assert judged(unclear, unused, unused) == REFUTED
-    assert judged(unclear, unclear, unused) == UNDECIDED
+    assert judged(used, used, unused) == Verdict.AT_THIS_SCALE
+    assert judged(used, unused, unused) == Verdict.SHARPENED
+    assert judged(unclear, unused, unused) == Verdict.REFUTED
+    assert judged(unclear, unclear, unused) == Verdict.UNDECIDED
 
 
 def marks(kind, seed, count=40):
@@ -213,13 +223,17 @@ def test_marks_of_kinds_carry_over_and_marks_of_seeds_do_not():
     assert claim_seeds.by_seed(kinds, "kind, new seed").value > 0.97
     assert claim_seeds.carried(kinds).value == pytest.approx(1, abs=0.05)
     assert np.mean(list(kinds["seed of a kind"].values())) < 0.5
-    assert claim_seeds.judged({"lda": kinds}, 3, 3)[0] == AT_THIS_SCALE
+    assert claim_seeds.judged({"lda": kinds}, 3, 3)[0] == Verdict.AT_THIS_SCALE
     single = claim_seeds.measured(system, marks(kind=0, seed=5))
     assert claim_seeds.by_seed(single, "kind, seeds seen").value > 0.97
     assert claim_seeds.by_seed(single, "kind, new seed").value < 0.6
     assert min(single["seed of a kind"].values()) > 0.97
     both = claim_seeds.measured(system, marks(kind=1.2, seed=3))
-    assert claim_seeds.judged({"lda": both}, 3, 3)[0] in (SHARPENED, REFUTED, UNDECIDED)
+    assert claim_seeds.judged({"lda": both}, 3, 3)[0] in (
+        Verdict.SHARPENED,
+        Verdict.REFUTED,
+        Verdict.UNDECIDED,
+    )
     with pytest.raises(GanlabError, match="the same two or more seeds"):
         claim_seeds.measured(system, {"a": {0: np.zeros((4, 2))}})
 
@@ -243,16 +257,48 @@ def test_effects_of_stages_are_those_put_in():
 @pytest.mark.parametrize(
     ("rings", "plane", "verdict"),
     [
-        ((0.0, 3.0), (4.0, 0.0), SHARPENED),
-        ((0.0, 3.0), (0.0, 4.0), AT_THIS_SCALE),
-        ((3.0, 0.0), (4.0, 0.0), REFUTED),
-        ((0.0, 0.0), (0.0, 0.0), UNDECIDED),
+        ((0.0, 3.0), (4.0, 0.0), Verdict.SHARPENED),
+        ((0.0, 3.0), (0.0, 4.0), Verdict.AT_THIS_SCALE),
+        ((3.0, 0.0), (4.0, 0.0), Verdict.REFUTED),
+        ((0.0, 0.0), (0.0, 0.0), Verdict.UNDECIDED),
     ],
 )
 def test_verdict_on_the_last_stage(rings, plane, verdict):
     ring, place = ({"early": Interval(e, e - 0.5, e + 0.5), "last": Interval(o, o - 0.5, o + 0.5)}
                    for e, o in (rings, plane))  # fmt: skip
     assert claim_last_stage.judged(ring, place)[0] == verdict
+
+
+def both_sides(up=0.0, down=0.0, noise=0.0):
+    """A table of three upsamplers and three downsamplers with these effects, and trainings' scatter."""
+    draw = np.random.default_rng(0)
+    return {
+        (u, d): {s: {"y": up * i + down * k + noise * draw.standard_normal()} for s in range(3)}
+        for i, u in enumerate("abc") for k, d in enumerate("xyz")
+    }  # fmt: skip
+
+
+def test_what_generator_and_discriminator_explain_is_what_was_put_in():
+    found = claim_discriminator.balance(both_sides(up=2.0, down=1.0), "y")
+    assert [found[name].value for name in found] == pytest.approx([0.8, 0.2, 0.6])
+    shares, p = claim_discriminator.decomposed(both_sides(up=5.0, noise=1.0), "y")
+    assert sum(shares.values()) == pytest.approx(1)
+    assert p["first"] < 1e-3 < p["second"]
+    # of nothing but scatter neither explains a share beyond chance
+    chance = claim_discriminator.balance(both_sides(noise=1.0), "y")
+    assert all(chance[name].contains(0.0) for name in chance)
+
+
+def test_verdict_on_generator_or_discriminator():
+    up, down, unclear = Interval(0.5, 0.2, 0.8), Interval(-0.5, -0.8, -0.2), Interval(0.1, -0.3, 0.5)
+
+    def judged(*leads):
+        return claim_discriminator.judged(dict(zip("xyz", leads, strict=True)))[0]
+
+    assert judged(up, up, up) == Verdict.AT_THIS_SCALE
+    assert judged(down, down, up) == Verdict.REFUTED
+    assert judged(up, unclear, down) == judged(up, unclear, unclear) == Verdict.SHARPENED
+    assert judged(unclear, unclear, unclear) == Verdict.UNDECIDED
 
 
 def test_remedies_are_paired_by_seed():
@@ -270,15 +316,16 @@ def test_remedies_are_paired_by_seed():
 
 def test_verdict_on_the_spectral_loss():
     lower, higher, unclear = Interval(-1, -2, -0.5), Interval(1, 0.5, 2), Interval(0, -1, 1)
-    assert claim_remedies.judged(lower, lower)[0] == AT_THIS_SCALE
-    assert claim_remedies.judged(lower, unclear)[0] == SHARPENED
-    assert claim_remedies.judged(unclear, higher)[0] == REFUTED
-    assert claim_remedies.judged(unclear, unclear)[0] == UNDECIDED
+    assert claim_remedies.judged(lower, lower)[0] == Verdict.AT_THIS_SCALE
+    assert claim_remedies.judged(lower, unclear)[0] == Verdict.SHARPENED
+    assert claim_remedies.judged(unclear, higher)[0] == Verdict.REFUTED
+    assert claim_remedies.judged(unclear, unclear)[0] == Verdict.UNDECIDED
 
 
 def test_a_claim_as_markdown():
     results = {
-        "experiment": "claim-notch", "title": "T", "source": "S", "scale": "small", "verdict": SHARPENED,
+        "experiment": "claim-notch", "title": "T", "source": "S", "scale": "small",
+        "verdict": Verdict.SHARPENED.value,
         "because": "B.", "published": [{"text": "P", "source": "abstract"}], "here": ["H."],
         "parts": [{"title": "Part", "text": ["Words."], "tables": [
             {"title": "Rows", "header": ["a", "b"], "rows": [["x|y", 1.5]], "note": "Note."},
@@ -286,8 +333,8 @@ def test_a_claim_as_markdown():
     }  # fmt: skip
     text = as_markdown(results)
     for line in (
-        "# T", f"**Verdict: {SHARPENED}** ({VERDICTS[SHARPENED]}). B.", "- P (abstract)", "- H.", "## Part",
-        "| x\\|y | 1.5 |", "Note.",
+        "# T", f"**Verdict: sharpened** ({VERDICTS[Verdict.SHARPENED]}). B.", "- P (abstract)", "- H.",
+        "## Part", "| x\\|y | 1.5 |", "Note.",
     ):  # fmt: skip
         assert line in text.splitlines()
     assert "`ganlab reproduce claim-notch`" in text
@@ -295,8 +342,7 @@ def test_a_claim_as_markdown():
 
 def test_every_claim_says_what_would_refute_it():
     for name in (name for name in EXPERIMENTS if name.startswith("claim-")):
-        module = {"last": claim_last_stage, "notc": claim_notch, "reme": claim_remedies, "seed": claim_seeds}
-        part = module[name.removeprefix("claim-")[:4]]._asked("3 generators")
-        names = [text.partition(": ")[0] for text in part.text]
-        assert names == ["Statement", "Source", "Would be refuted by", "Plan", "Data", "Trainings", "Null"]
+        module = importlib.import_module(f"ganlab.experiments.claims.{name.replace('-', '_')}")
+        part = asked(module.ASKED, "3 generators")
+        assert [text.partition(": ")[0] for text in part.text] == list(ASKED) == list(module.ASKED)
         assert all(len(text.partition(": ")[2]) > 10 and ".." not in text for text in part.text)

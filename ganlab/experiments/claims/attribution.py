@@ -11,18 +11,7 @@ import numpy as np
 from ganlab.data import ImageSet
 from ganlab.experiments.claims.detecting import Arena, in_words, own_table, systems
 from ganlab.experiments.claims.drawing import bars, planes
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    UNDECIDED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-    shown,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.detection.sources import fit_sources, measure_sources
 from ganlab.experiments.detection.tables import over_seeds, unique
@@ -106,11 +95,12 @@ def guarnera2020(setting: Setting) -> Outcome:
         f"Naming {len(classes)} classes: {best} {shown(top, 3)}; chance {chance:.2f}.",
     ]
     if top.low > 0.9:
-        verdict, because = AT_THIS_SCALE, "Traces name nearly all images."
+        verdict, because = Verdict.AT_THIS_SCALE, "Traces name nearly all images."
     elif top.low > chance:
-        verdict, because = SHARPENED, "Traces name sources far beyond chance, and far from all images."
+        verdict = Verdict.SHARPENED
+        because = "Traces name sources far beyond chance, and far from all images."
     else:
-        verdict, because = REFUTED, "Traces name no sources here."
+        verdict, because = Verdict.REFUTED, "Traces name no sources here."
     because += " Kernels of 3x3 on small images; one seed of each generator."
     parts = [
         Part("Found, and named", tables=[own, naming], drawings=[drawn]),
@@ -178,14 +168,14 @@ def yu2019(setting: Setting) -> Outcome:
         f"Null, one generator twice: {shown(tops['null: one generator twice'], 3)} (chance 0.5).",
     ]
     if apart and kinds_held and mean < tops["kinds"].low:
-        verdict = SHARPENED
+        verdict = Verdict.SHARPENED
         because = (
             "Kinds and seeds are told apart, and so a rule on kinds is worse on seeds that it never saw."
         )
     elif apart and kinds_held:
-        verdict, because = AT_THIS_SCALE, "Generators that differ in their seed alone are told apart."
+        verdict, because = Verdict.AT_THIS_SCALE, "Generators that differ in their seed alone are told apart."
     else:
-        verdict, because = UNDECIDED, "Seeds or kinds are not told apart beyond chance."
+        verdict, because = Verdict.UNDECIDED, "Seeds or kinds are not told apart beyond chance."
     because += " Classical rules and a sensor's residual stand in the place of the published network."
     numbers = {"tops": {question: i.as_list() for question, i in tops.items()}, "unseen": right}
     return Outcome(here, verdict, because, [Part("Naming", tables=tables, drawings=[drawn])], numbers)

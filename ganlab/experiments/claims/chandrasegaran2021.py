@@ -7,17 +7,7 @@ from typing import Any
 
 from ganlab.experiments.claims.detecting import Arena, accuracy, systems
 from ganlab.experiments.claims.drawing import bars
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-    shown,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.claims.spectral import against, deviation, deviation_table, deviations, profiles
 from ganlab.experiments.detection.measure import Record
@@ -142,15 +132,17 @@ def _judged(
     ]
     share = f"{len(nearer)} of {len(kinds) * len(LOSSES)} generators with an interpolation at the end"
     if len(nearer) == len(kinds) * len(LOSSES) and not all(fresh):
-        verdict, because = AT_THIS_SCALE, f"{share} are nearer to the reals above 1/4 than the baseline."
+        verdict = Verdict.AT_THIS_SCALE
+        because = f"{share} are nearer to the reals above 1/4 than the baseline."
     elif nearer:
-        verdict = SHARPENED
+        verdict = Verdict.SHARPENED
         because = (
             f"{share} are nearer to the reals above 1/4 than the baseline; a fresh detector of the plane "
             f"finds {sum(fresh)} of {len(fresh)}: passing one detector is not being consistent."
         )
     else:
-        verdict, because = REFUTED, "No interpolation at the end is nearer to the reals than the baseline."
+        verdict = Verdict.REFUTED
+        because = "No interpolation at the end is nearer to the reals than the baseline."
     because += " One seed of each, short trainings."
     numbers = {
         "high_excess_db": {code: {k: i.as_list() for k, i in excess(code).items()} for code in codes},

@@ -11,17 +11,7 @@ from torch import Tensor
 from ganlab import zoo
 from ganlab.experiments.claims.drawing import bars
 from ganlab.experiments.claims.lattice import prominence
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    UNDECIDED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
 from ganlab.experiments.claims.seeds import (
     SEEDS,
     asked,
@@ -59,6 +49,27 @@ RING, PLACE = "decay_exponent", "period 4"
 
 Values = Mapping[tuple[str, str], Mapping[int, Mapping[str, float]]]
 """(early, last) -> seed -> measure -> number."""
+ASKED = {
+    "Statement": (
+        "The last upsampling decides the decay at high frequencies: with another last layer it vanishes, "
+        "and such images pass a detector of the decay"
+    ),
+    "Source": "Chandrasegaran, Tran and Cheung 2021, arXiv 2103.17195 (abstract)",
+    "Would be refuted by": (
+        "a decay that follows the early stages; and, for the plane, lattices of period 4 that the last "
+        "stage decides alone"
+    ),
+    "Plan": (
+        "Transposed or bilinear in the first two stages, transposed or bilinear in the last, the same "
+        "seeds, first weights wherever shapes agree, order of images. A stage at 4 output pixels a step "
+        "leaves period 8, the next period 4, the last period 2. Rings: the decay's exponent, the last "
+        "ring. Plane: how far the lattice of a period stands above its neighbours. Detectors: three "
+        "numbers of the decay with 5 neighbours, ridge on the DCT"
+    ),
+    "Data": "glyphs of 32 pixels, DCGANs as in `ganlab zoo`, 1000 fakes and 1000 unseen reals",
+    "Trainings": "effects paired by seed, Student's t over seeds",
+    "Null": "one half of the reals against the other",
+}
 
 
 def detectors() -> dict[str, System]:
@@ -132,19 +143,19 @@ def judged(ring: Mapping[str, Interval], place: Mapping[str, Interval]) -> tuple
     )
     if rings == "last":
         if plane in ("early", "both"):
-            return SHARPENED, (
+            return Verdict.SHARPENED, (
                 "True of rings: the last stage decides the decay. Not of the plane: what earlier stages "
                 f"left at period 4 stays behind another last stage. {shown}"
             )
         if plane == "last":
-            return AT_THIS_SCALE, f"The last stage decides the decay, and period 4 as well. {shown}"
-        return AT_THIS_SCALE, (
+            return Verdict.AT_THIS_SCALE, f"The last stage decides the decay, and period 4 as well. {shown}"
+        return Verdict.AT_THIS_SCALE, (
             f"The last stage decides the decay. Whether earlier stages' lattices remain stays open. {shown}"
         )
     if rings in ("early", "both"):
-        verdict = REFUTED if rings == "early" else SHARPENED
+        verdict = Verdict.REFUTED if rings == "early" else Verdict.SHARPENED
         return verdict, f"Earlier stages move the decay {'more' if rings == 'early' else 'as well'}. {shown}"
-    return UNDECIDED, f"Neither stage moves the decay by more than seeds differ. {shown}"
+    return Verdict.UNDECIDED, f"Neither stage moves the decay by more than seeds differ. {shown}"
 
 
 def mixed(setting: Setting) -> dict[str, dict[int, str]]:
@@ -212,7 +223,7 @@ def run(setting: Setting) -> Outcome:
     return Outcome(
         here, verdict, because,
         [
-            _asked(counted(generators)),
+            asked(ASKED, counted(generators)),
             Part("Which stage it is", (), [_levels(values, null), _effects(values, found)], [picture]),
             Part("Detectors that know the baseline", tables=[_transfer(transfer, list(generators))]),
         ],
@@ -271,24 +282,6 @@ def _transfer(transfer: Mapping[int, Mapping[str, Mapping[str, float]]], cells: 
     rows = [[name, *(words(_share(transfer, name, one)) for one in sets)] for name in DETECTORS]
     note = "Share called fake, over seeds. Fitted on reals and fakes of the baseline, transposed everywhere."
     return Table("transfer", "Early stages + last stage", ("detector sees", *sets), rows, note)
-
-
-def _asked(trainings: str) -> Part:
-    return asked(
-        "The last upsampling decides the decay at high frequencies: with another last layer it vanishes, "
-        "and such images pass a detector of the decay",
-        "Chandrasegaran, Tran and Cheung 2021, arXiv 2103.17195 (abstract)",
-        "a decay that follows the early stages; and, for the plane, lattices of period 4 that the last "
-        "stage decides alone",
-        "Transposed or bilinear in the first two stages, transposed or bilinear in the last, the same "
-        "seeds, first weights wherever shapes agree, order of images. A stage at 4 output pixels a step "
-        "leaves period 8, the next period 4, the last period 2. Rings: the decay's exponent, the last ring. "
-        "Plane: how far the lattice of a period stands above its neighbours. Detectors: three numbers of "
-        "the decay with 5 neighbours, ridge on the DCT",
-        "glyphs of 32 pixels, DCGANs as in `ganlab zoo`, 1000 fakes and 1000 unseen reals",
-        f"{trainings}; effects paired by seed, Student's t over seeds",
-        "one half of the reals against the other",
-    )
 
 
 EXPERIMENT = Experiment(

@@ -11,17 +11,7 @@ from torch import Tensor
 
 from ganlab.experiments.claims.drawing import bars
 from ganlab.experiments.claims.lattice import Mask, equal_energy, lattice, mean_power, notched, prominence
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    UNDECIDED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
 from ganlab.experiments.claims.seeds import SEEDS, asked, common, counted, over_seeds, repeated, seeded, words
 from ganlab.experiments.claims.separation import features, fitted, tested
 from ganlab.experiments.claims.setting import Setting, pixels
@@ -45,6 +35,29 @@ Areas = dict[str, dict[str, float]]
 """System -> area under the ROC curve of ``untouched``, of ``lattice`` and ``elsewhere`` cut out at the test,
 and of the same cut out before the training too (``refitted lattice``, ...); and the same of shares called
 fake (``called ...``)."""
+ASKED = {
+    "Statement": "Detectors of generated images know them by peaks of the spectrum",
+    "Source": (
+        "widely held since 2019; Mandelli et al. (ICASSP 2026, arXiv 2510.05633, abstract) say that most "
+        "do not"
+    ),
+    "Would be refuted by": (
+        "a loss without the lattice that is no larger than without as much energy elsewhere, for most "
+        "detectors"
+    ),
+    "Plan": (
+        "All multiples of 1/8 cycles per pixel but brightness are set to zero in reals and fakes alike; "
+        "or as many places off that lattice, matched one by one in the fakes' mean power. Images are "
+        "neither clipped nor rounded after it. Eight systems fitted on untouched images are tested on all "
+        "three; then fitted anew on each. A ninth that sees the lattice alone shows that the cut works"
+    ),
+    "Data": (
+        "glyphs of 32 pixels, DCGANs of `ganlab zoo`; 1000 fakes and 1000 unseen reals, every other image "
+        "for training"
+    ),
+    "Trainings": "a value a seed, averaged over kinds; intervals: Student's t over seeds",
+    "Null": "one half of the reals against the other",
+}
 
 
 class LatticeOnly:
@@ -126,11 +139,11 @@ def judged(uses: Mapping[str, Interval]) -> tuple[str, str]:
     named += f"matters to {len(users)} of {len(uses)}"
     named += f" systems ({', '.join(users)})" if users else " systems"
     if 2 * len(users) > len(uses):
-        return AT_THIS_SCALE, f"{named}: most detectors use the peaks."
+        return Verdict.AT_THIS_SCALE, f"{named}: most detectors use the peaks."
     if users:
-        return SHARPENED, f"{named}: it holds of these and not of detectors in general."
+        return Verdict.SHARPENED, f"{named}: it holds of these and not of detectors in general."
     rest = f"{named}; for {len(free)} it costs less than {LEAST:g} of the area, the whole interval over seeds"
-    return REFUTED if 2 * len(free) > len(uses) else UNDECIDED, (
+    return Verdict.REFUTED if 2 * len(free) > len(uses) else Verdict.UNDECIDED, (
         f"{rest}. That is of detectors on the generators that they were fitted on, whose lattices stand a "
         "few dB above their neighbours."
     )
@@ -187,7 +200,7 @@ def run(setting: Setting) -> Outcome:
     return Outcome(
         here, verdict, because,
         [
-            _asked(counted(generators)),
+            asked(ASKED, counted(generators)),
             Part("What the lattice is worth", text, _tables(results, null), [picture]),
         ],
         {"uses": {name: one.as_list() for name, one in uses.items()}, "null": null},
@@ -261,24 +274,6 @@ def _tables(results: Mapping[str, Mapping[int, Mapping[str, Any]]], null: Mappin
               "How far the lattices of each period stand above their neighbours, beyond the reals'; then "
               "the area that the lattice costs beyond its match, cut at the test."),
     ]  # fmt: skip
-
-
-def _asked(trainings: str) -> Part:
-    return asked(
-        "Detectors of generated images know them by peaks of the spectrum",
-        "widely held since 2019; Mandelli et al. (ICASSP 2026, arXiv 2510.05633, abstract) say that most do "
-        "not",
-        "a loss without the lattice that is no larger than without as much energy elsewhere, for most "
-        "detectors",
-        "All multiples of 1/8 cycles per pixel but brightness are set to zero in reals and fakes alike; or "
-        "as many places off that lattice, matched one by one in the fakes' mean power. Images are neither "
-        "clipped nor rounded after it. Eight systems fitted on untouched images are tested on all three; "
-        "then fitted anew on each. A ninth that sees the lattice alone shows that the cut works",
-        "glyphs of 32 pixels, DCGANs of `ganlab zoo`; 1000 fakes and 1000 unseen reals, every other image "
-        "for training",
-        f"{trainings}; a value a seed, averaged over kinds; intervals: Student's t over seeds",
-        "one half of the reals against the other",
-    )
 
 
 EXPERIMENT = Experiment(

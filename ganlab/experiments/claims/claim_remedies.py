@@ -10,17 +10,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.claims.drawing import bars
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    UNDECIDED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
 from ganlab.experiments.claims.seeds import SEEDS, asked, counted, over_seeds, seeded, words
 from ganlab.experiments.claims.separation import area
 from ganlab.experiments.claims.setting import Setting, pixels
@@ -44,6 +34,27 @@ SIGNED = "high_excess_db"
 SYSTEMS = ("radial+logistic", "dct+ridge")
 
 Values = dict[str, float]
+ASKED = {
+    "Statement": (
+        "A spectral loss in the generator's training makes its spectrum consistent with that of the reals"
+    ),
+    "Source": (
+        "Durall et al. 2020, arXiv 2003.01826 (abstract); axis profiles are ganlab's, the spectral "
+        "discriminator Jung and Keuper's (2021)"
+    ),
+    "Would be refuted by": (
+        "a mean distance of radial profiles in dB that does not fall with the loss, seed by seed"
+    ),
+    "Plan": (
+        "Generators with and without a remedy, equal in seed, first weights and order of images; 1000 "
+        "fakes of each against 1000 reals that no generator saw; differences with the remedy less "
+        "without, averaged over two upsamplers. The loss lets its gradient pass through the spectrum; the "
+        "released one does not"
+    ),
+    "Data": "glyphs of 32 pixels, generators of `ganlab zoo`",
+    "Trainings": "intervals: Student's t over seeds",
+    "Null": "one half of the reals against the other",
+}
 
 
 def measured(real: Tensor, fake: Tensor) -> Values:
@@ -87,17 +98,17 @@ def over_upsamplers(
 def judged(own: Interval, decibels: Interval) -> tuple[str, str]:
     """Verdict on Durall's loss and why: its own measure, and the distance in dB."""
     if decibels.high < 0:
-        return AT_THIS_SCALE, "The loss lowers the distance in dB over seeds, as claimed."
+        return Verdict.AT_THIS_SCALE, "The loss lowers the distance in dB over seeds, as claimed."
     if own.high < 0:
         change = words(decibels, 2, True, "dB")
         said = "which it makes larger" if decibels.low > 0 else "which leaves both signs open"
-        return SHARPENED, (
+        return Verdict.SHARPENED, (
             f"The loss lowers what it measures, min-max profiles ({words(own, 4, True)}). The distance in dB "
             f"changes by {change}, {said}: min-max profiles do not hold the level that it sees."
         )
     if decibels.low > 0:
-        return REFUTED, "With the loss the distance in dB is larger, on every account of the seeds."
-    return UNDECIDED, (
+        return Verdict.REFUTED, "With the loss the distance in dB is larger, on every account of the seeds."
+    return Verdict.UNDECIDED, (
         "Neither its own measure nor the distance in dB changes beyond what seeds differ by: that the loss "
         "makes the spectrum consistent does not show here, and a small effect is not excluded."
     )
@@ -141,8 +152,10 @@ def run(setting: Setting) -> Outcome:
     )  # fmt: skip
     return Outcome(
         here, verdict, because,
-        [_asked(counted(generators)), Part("What each remedy changes", tables=_tables(values, found, null),
-                                           drawings=[picture])],
+        [
+            asked(ASKED, counted(generators)),
+            Part("What each remedy changes", tables=_tables(values, found, null), drawings=[picture]),
+        ],
         {"changes": {f"{r} {n}": i.as_list() for (r, n), i in pooled.items()}, "null": null},
     )  # fmt: skip
 
@@ -177,22 +190,6 @@ def _tables(
         Table("changes", "With the remedy less without, paired by seed",
               ("upsampling", "remedy", "measure", "seeds", "change", "seeds in which it falls"), rows),
     ]  # fmt: skip
-
-
-def _asked(trainings: str) -> Part:
-    return asked(
-        "A spectral loss in the generator's training makes its spectrum consistent with that of the reals",
-        "Durall et al. 2020, arXiv 2003.01826 (abstract); axis profiles are ganlab's, the spectral "
-        "discriminator Jung and Keuper's (2021)",
-        "a mean distance of radial profiles in dB that does not fall with the loss, seed by seed",
-        "Generators with and without a remedy, equal in seed, first weights and order of images; 1000 fakes "
-        "of each against 1000 reals that no generator saw; differences with the remedy less without, "
-        "averaged over two upsamplers. The loss lets its gradient pass through the spectrum; the released "
-        "one does not",
-        "glyphs of 32 pixels, generators of `ganlab zoo`",
-        f"{trainings}; intervals: Student's t over seeds",
-        "one half of the reals against the other",
-    )
 
 
 EXPERIMENT = Experiment(

@@ -12,17 +12,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.claims.drawing import bars
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    UNDECIDED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
 from ganlab.experiments.claims.seeds import SEEDS, asked, common, counted, over_seeds, repeated, seeded, words
 from ganlab.experiments.claims.separation import Matrix, features
 from ganlab.experiments.claims.setting import Setting, pixels
@@ -42,6 +32,29 @@ Sets = Mapping[str, Mapping[int, Matrix]]
 """Kind -> seed -> features; even places are for training, odd ones for the test."""
 Groups = Sequence[tuple[int, Matrix]]
 """Class and features of every generator."""
+ASKED = {
+    "Statement": (
+        "What attribution recognises is the architecture, so that a generator trained again is recognised"
+    ),
+    "Source": (
+        "Yu et al. 2019 (arXiv 1811.08180, README) tell apart ten ProGANs that differ in their seed; "
+        "GDA-Net (arXiv 2406.18278, abstract) attributes architectures of unseen seeds"
+    ),
+    "Would be refuted by": (
+        "kinds of new seeds named no better than by chance; it would stand if new seeds cost nothing"
+    ),
+    "Plan": (
+        "Kinds are upsamplers in one DCGAN. The kind is learnt from all seeds but one and asked of that "
+        "one, or of one that was learnt: equally many generators either way. The seed is asked for within "
+        "a kind, and of kinds other than those it was learnt on: trainings of one seed share first "
+        "weights and order of images"
+    ),
+    "Data": (
+        "glyphs of 32 pixels, DCGANs of `ganlab zoo`, 1000 images of each, every other one for training"
+    ),
+    "Trainings": "the seed is the unit: Student's t over seeds",
+    "Null": "reals dealt at random to as many groups as there are generators",
+}
 
 
 def accuracy(system: System, training: Groups, test: Groups, seed: int = 0) -> dict[int, float]:
@@ -132,15 +145,21 @@ def judged(results: Mapping[str, Mapping[str, Any]], kinds: int, seeds: int) -> 
     text += f" (chance {1 / kinds:.2f} and {1 / seeds:.2f})."
     if not above:
         sure = all(one.high < 2 / kinds for one in new.values())
-        return REFUTED if sure else UNDECIDED, f"Kinds of new seeds are not recognised beyond chance. {text}"
+        return (
+            Verdict.REFUTED if sure else Verdict.UNDECIDED,
+            f"Kinds of new seeds are not recognised beyond chance. {text}",
+        )
     if all(one.low >= CARRIED for one in parts.values()):
-        return AT_THIS_SCALE, f"What is known of a kind carries over to new seeds. {text}"
+        return Verdict.AT_THIS_SCALE, f"What is known of a kind carries over to new seeds. {text}"
     if any(share > 1.2 / seeds for share in own.values()):
-        return SHARPENED, (
+        return Verdict.SHARPENED, (
             "There are marks of both: of the kind, which carry over to new seeds in part, and of the "
             f"single training. {text}"
         )
-    return UNDECIDED, f"Kinds of new seeds are recognised, how much of it carries over is open. {text}"
+    return (
+        Verdict.UNDECIDED,
+        f"Kinds of new seeds are recognised, how much of it carries over is open. {text}",
+    )
 
 
 def run(setting: Setting) -> Outcome:
@@ -183,7 +202,7 @@ def run(setting: Setting) -> Outcome:
     return Outcome(
         here, verdict, because,
         [
-            _asked(counted({kind: {s: own[s] for s in seeds} for kind, own in generators.items()})),
+            asked(ASKED, counted({kind: {s: own[s] for s in seeds} for kind, own in generators.items()})),
             Part("Who made it?", tables=_tables(results, nulls, len(seeds)), drawings=[_picture(results)]),
         ],
         {"results": results, "null": nulls},
@@ -233,22 +252,6 @@ def _tables(
         Table("kinds_single", "Every kind", ("kind", "system", "kind, seeds seen", "kind, new seed",
               "seed of a kind", "seed of new kinds"), singles),
     ]  # fmt: skip
-
-
-def _asked(trainings: str) -> Part:
-    return asked(
-        "What attribution recognises is the architecture, so that a generator trained again is recognised",
-        "Yu et al. 2019 (arXiv 1811.08180, README) tell apart ten ProGANs that differ in their seed; "
-        "GDA-Net (arXiv 2406.18278, abstract) attributes architectures of unseen seeds",
-        "kinds of new seeds named no better than by chance; it would stand if new seeds cost nothing",
-        "Kinds are upsamplers in one DCGAN. The kind is learnt from all seeds but one and asked of that "
-        "one, or of one that was learnt: equally many generators either way. The seed is asked for within a "
-        "kind, and of kinds other than those it was learnt on: trainings of one seed share first weights "
-        "and order of images",
-        "glyphs of 32 pixels, DCGANs of `ganlab zoo`, 1000 images of each, every other one for training",
-        f"{trainings}; the seed is the unit: Student's t over seeds",
-        "reals dealt at random to as many groups as there are generators",
-    )
 
 
 EXPERIMENT = Experiment(

@@ -12,15 +12,13 @@ from ganlab.data import ImageSet, array_image_set
 from ganlab.experiments.claims.detecting import ACCURACY, Arena
 from ganlab.experiments.claims.drawing import curves
 from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
     Drawing,
     Experiment,
     Outcome,
     Part,
     Published,
     Table,
+    Verdict,
     shown,
 )
 from ganlab.experiments.claims.setting import Setting, pixels
@@ -158,15 +156,16 @@ def _judged(
         f"The same classifiers on reals of which half were JPEG files: {shown(coded)}; null {shown(null)}."
     )
     if len(strong) == len(best):
-        verdict, because = AT_THIS_SCALE, "A simple classifier of the profile is right on nearly every image."
+        verdict = Verdict.AT_THIS_SCALE
+        because = "A simple classifier of the profile is right on nearly every image."
     elif found:
-        verdict = SHARPENED
+        verdict = Verdict.SHARPENED
         because = (
             f"The profile gives away {len(found)} of {len(best)} sources beyond the null, but a classifier "
             f"is nearly perfect (from {ENOUGH:.0%} on) on {len(strong)}, and 20 images are not enough."
         )
     else:
-        verdict, because = REFUTED, "On no source does the profile give the fakes away."
+        verdict, because = Verdict.REFUTED, "On no source does the profile give the fakes away."
     if coded.low > null.value:
         because += " A codec alone is seen by the profile too: equal preparation is part of the claim."
     numbers = {

@@ -6,16 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ganlab.experiments.claims.detecting import Arena, accuracy, own_table, systems
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    shown,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Verdict, shown
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.claims.spectral import against, deviation, deviation_table, deviations, profiles
 from ganlab.experiments.detection.measure import Record
@@ -100,22 +91,23 @@ def _judged(
     end = found["DCGAN, loss"]["mean_db"]["null_high"]
     consistent = end is not None and mean["DCGAN, loss"].low <= end
     if len(missed) == len(LOSSES) and "loss" in better and consistent:
-        verdict, because = AT_THIS_SCALE, "Every game misses the spectrum, and with the loss it is met."
+        verdict = Verdict.AT_THIS_SCALE
+        because = "Every game misses the spectrum, and with the loss it is met."
     elif len(missed) == len(LOSSES) and "loss" in better:
-        verdict = SHARPENED
+        verdict = Verdict.SHARPENED
         because = (
             "Every game misses the spectrum. The loss brings it nearer and not to the reals: "
             f"{shown(mean['DCGAN, loss'])} dB, and a fresh detector is right on "
             f"{plane['DCGAN, loss'].value:.2f}."
         )
     elif missed:
-        verdict = SHARPENED
+        verdict = Verdict.SHARPENED
         because = (
             f"{len(missed)} of {len(LOSSES)} games miss the spectrum. Nearer to it (intervals apart): "
             f"{', '.join(better) or 'none of the remedies'}."
         )
     else:
-        verdict, because = REFUTED, "No game misses the spectrum beyond the null."
+        verdict, because = Verdict.REFUTED, "No game misses the spectrum beyond the null."
     because += (
         " The released loss has no gradient through the spectrum. One seed of each, "
         "short trainings: differences between remedies may be the training's scatter."

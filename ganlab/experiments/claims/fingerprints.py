@@ -13,15 +13,13 @@ from torch import Tensor
 from ganlab.data import ImageSet
 from ganlab.experiments.claims.drawing import bars, curves, planes
 from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    SHARPENED,
-    UNDECIDED,
     Drawing,
     Experiment,
     Outcome,
     Part,
     Published,
     Table,
+    Verdict,
     shown,
 )
 from ganlab.experiments.claims.setting import Setting, pixels
@@ -139,7 +137,9 @@ def outcome(
         count += len(found) - 1
         listed = ", ".join(f"{name} {shown(i, sign=True)}" for name, i in found.items())
         here.append(f"{title}, fakes minus reals ({unit}): {listed}; beyond the null {len(apart)}.")
-    verdict = AT_THIS_SCALE if len(seen) == count else SHARPENED if seen else UNDECIDED
+    verdict = (
+        Verdict.AT_THIS_SCALE if len(seen) == count else Verdict.SHARPENED if seen else Verdict.UNDECIDED
+    )
     because = (
         f"{len(seen)} of {count} differences are beyond the null. {statement} One seed of each generator."
     )

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from ganlab.experiments.claims.detecting import Arena, accuracy, beyond, in_words, mean_of, own_table, systems
 from ganlab.experiments.claims.drawing import bars, planes
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-    shown,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting, pixels
 from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.tables import select
@@ -111,15 +101,15 @@ def _judged(
     if kinds:
         here.append(f"Upsamplers of the paper's own experiment: {in_words(records, 'dct+ridge', kinds)}.")
     if len(seen) == len(names) and dct > raw:
-        verdict = AT_THIS_SCALE
+        verdict = Verdict.AT_THIS_SCALE
         because = "Every source is found, and the DCT is better than pixels for the same linear rule."
     elif len(seen) == len(names):
-        verdict = SHARPENED
+        verdict = Verdict.SHARPENED
         because = "Every source is found in the DCT, but pixels serve the same linear rule as well here."
     elif seen:
-        verdict, because = SHARPENED, f"Found in the DCT are {', '.join(seen)}, and not the others."
+        verdict, because = Verdict.SHARPENED, f"Found in the DCT are {', '.join(seen)}, and not the others."
     else:
-        verdict, because = REFUTED, "No source is found in the DCT."
+        verdict, because = Verdict.REFUTED, "No source is found in the DCT."
     because += (
         " That upsampling alone is the cause does not follow: every generator here differs from the reals in "
         "more than its upsampler."

@@ -8,18 +8,7 @@ from typing import Any
 
 from ganlab.data import ImageSet
 from ganlab.experiments.claims.detecting import Arena, accuracy, own_table, systems
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    REFUTED,
-    SHARPENED,
-    UNDECIDED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-    shown,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting, pixels
 from ganlab.experiments.claims.spectral import against, deviation, deviation_table, deviations, profiles
 from ganlab.experiments.detection.measure import Record
@@ -124,25 +113,24 @@ def _judged(
         for n in names
     ]
     if len(names) != 2:
-        return Outcome(here, UNDECIDED, "The claim is about one generator with it and one without.", parts,
-                       {"held_out": held}, warnings)  # fmt: skip
+        because = "The claim is about one generator with it and one without."
+        return Outcome(here, Verdict.UNDECIDED, because, parts, {"held_out": held}, warnings)
     before, after = names
     nearer, further = mean[after].high < mean[before].low, mean[after].low > mean[before].high
     seen = plane[after].low > 0.5
     if nearer and seen:
-        verdict = SHARPENED
+        verdict = Verdict.SHARPENED
         because = (
             "The profile comes nearer to the reals', but what it does not show still gives the fakes away."
         )
     elif nearer:
-        verdict, because = (
-            AT_THIS_SCALE,
-            "The profile comes nearer, and the plane's detector finds nothing either.",
-        )
+        verdict = Verdict.AT_THIS_SCALE
+        because = "The profile comes nearer, and the plane's detector finds nothing either."
     elif further:
-        verdict, because = REFUTED, "With the second discriminator the mean deviation is larger."
+        verdict, because = Verdict.REFUTED, "With the second discriminator the mean deviation is larger."
     else:
-        verdict, because = UNDECIDED, "The intervals of the mean deviation with and without it overlap."
+        verdict = Verdict.UNDECIDED
+        because = "The intervals of the mean deviation with and without it overlap."
     because += " One seed of each."
     numbers = {
         "mean_db": {n: i.as_list() for n, i in mean.items()}, "held_out": held,

@@ -18,15 +18,13 @@ from ganlab.experiments.claims.detecting import (
 )
 from ganlab.experiments.claims.drawing import Floats, bars, curves
 from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    SHARPENED,
-    UNDECIDED,
     Drawing,
     Experiment,
     Outcome,
     Part,
     Published,
     Table,
+    Verdict,
     shown,
 )
 from ganlab.experiments.claims.setting import Setting
@@ -228,12 +226,14 @@ def _judged(
     here = [f"{question} {answer}" for question, answer in questions]
     here.append(f"Null of the projections: {shown(null)}. {in_words(records, TRANSFERRED, names)}.")
     if len(seen) == len(names):
-        verdict = AT_THIS_SCALE
+        verdict = Verdict.AT_THIS_SCALE
         because = "Rows and columns alone give away every one of these upsamplings."
     elif seen:
-        verdict, because = SHARPENED, f"Rows and columns give away {', '.join(seen)} and not the others."
+        verdict = Verdict.SHARPENED
+        because = f"Rows and columns give away {', '.join(seen)} and not the others."
     else:
-        verdict, because = UNDECIDED, "Rows and columns give away none of them at this number of images."
+        verdict = Verdict.UNDECIDED
+        because = "Rows and columns give away none of them at this number of images."
     if any(name.startswith("dcgan") for name in names):
         because += " DCGANs of the zoo stand in the place of SNGANs."
     because += " One seed of each generator: what is said about an upsampler is said about one generator."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -15,14 +16,23 @@ from ganlab.results.tables import with_interval
 if TYPE_CHECKING:
     from ganlab.experiments.claims.setting import Setting
 
-STANDS, AT_THIS_SCALE, SHARPENED = "stands", "stands at this scale", "sharpened"
-REFUTED, UNDECIDED = "refuted", "not decided"
+
+class Verdict(StrEnum):
+    """What an experiment says about a published statement; `VERDICTS` says what each takes."""
+
+    STANDS = "stands"
+    AT_THIS_SCALE = "stands at this scale"
+    SHARPENED = "sharpened"
+    REFUTED = "refuted"
+    UNDECIDED = "not decided"
+
+
 VERDICTS = {
-    STANDS: "measured on several seeds or sets beyond the null, as stated",
-    AT_THIS_SCALE: "measured as stated, on small networks and images, or on one generator of a kind",
-    SHARPENED: "true in part: what was measured says more exactly of what it holds",
-    REFUTED: "this measurement contradicts it",
-    UNDECIDED: "the intervals leave both open",
+    Verdict.STANDS: "measured on several seeds or sets beyond the null, as stated",
+    Verdict.AT_THIS_SCALE: "measured as stated, on small networks and images, or on one generator of a kind",
+    Verdict.SHARPENED: "true in part: what was measured says more exactly of what it holds",
+    Verdict.REFUTED: "this measurement contradicts it",
+    Verdict.UNDECIDED: "the intervals leave both open",
 }
 """Verdict -> what it takes."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ganlab.experiments.claims import (
     attribution,
     chandrasegaran2021,
+    claim_discriminator,
     claim_last_stage,
     claim_notch,
     claim_remedies,
@@ -32,6 +33,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "corvi2023": fingerprints.CORVI2023,
     "stylegan3": fingerprints.STYLEGAN3,
     "wang2020": fingerprints.WANG2020,
+    "claim-discriminator": claim_discriminator.EXPERIMENT,
     "claim-last-stage": claim_last_stage.EXPERIMENT,
     "claim-notch": claim_notch.EXPERIMENT,
     "claim-remedies": claim_remedies.EXPERIMENT,

@@ -11,17 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from ganlab.experiments.claims.drawing import bars, curves
-from ganlab.experiments.claims.outcome import (
-    AT_THIS_SCALE,
-    SHARPENED,
-    UNDECIDED,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-    shown,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.claims.testbeds import BANDS, band_errors, pull, radial_level, regress, ring_images
 from ganlab.forensics import Interval
@@ -178,7 +168,9 @@ def _judged(made: Mapping[tuple[str, str], Any], pulled: Mapping[str, Any], part
         "halving matters": spread > SEPARATE,
     }  # fmt: skip
     kept = [name for name, found in held.items() if found]
-    verdict = AT_THIS_SCALE if len(kept) == len(held) else SHARPENED if kept else UNDECIDED
+    verdict = (
+        Verdict.AT_THIS_SCALE if len(kept) == len(held) else Verdict.SHARPENED if kept else Verdict.UNDECIDED
+    )
     because = (
         f"Seen here: {'; '.join(kept) or 'none of the four observations'}."
         + (f" Not seen beyond {SEPARATE:.0f} dB: {'; '.join(n for n in held if n not in kept)}."

@@ -7,21 +7,26 @@ another training would have given only other trainings can say.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 from scipy.stats import t as student
+from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.claims.outcome import Part
-from ganlab.experiments.claims.setting import Setting
+from ganlab.experiments.claims.setting import Setting, pixels
 from ganlab.forensics import Interval
+from ganlab.images import to_float
 from ganlab.results.tables import with_interval
 
 T = TypeVar("T")
 SEEDS = (0, 1, 2)
 """Training seeds of the zoo's plan."""
+ASKED = ("Statement", "Source", "Would be refuted by", "Plan", "Data", "Trainings", "Null")
+"""What a claim fixes before anything is measured."""
 
 
 def seeded(setting: Setting, recipes: Sequence[str]) -> dict[str, dict[int, str]]:
@@ -39,6 +44,26 @@ def seeded(setting: Setting, recipes: Sequence[str]) -> dict[str, dict[int, str]
     return {
         name: {seed: at for (own, seed), at in ready.items() if own == name}
         for name in dict.fromkeys(own for own, _ in ready)
+    }
+
+
+def each(
+    setting: Setting, generators: Mapping[str, Mapping[int, str]], measure: Callable[[Tensor], Any]
+) -> dict[str, dict[int, Any]]:
+    """Kind -> seed -> what a measure says of that generator's images: JSON values, kept from run to run.
+
+    Args:
+        setting: of the experiment.
+        generators: as `seeded` returns them.
+        measure: of float images ``(N, C, H, W)``.
+    """
+
+    def make(source: str) -> Any:
+        return measure(to_float(pixels(setting.fake(source, "fake"))))
+
+    return {
+        kind: {seed: setting.once(f"{kind}-s{seed}", partial(make, at)) for seed, at in own.items()}
+        for kind, own in generators.items()
     }
 
 
@@ -120,14 +145,17 @@ def variance_shares(cells: Mapping[tuple[str, str], Sequence[float]]) -> dict[st
     return {name: 0.0 if nothing else float(part / total) for name, part in sums.items()}
 
 
-def asked(statement: str, source: str, refuted: str, plan: str, data: str, seeds: str, null: str) -> Part:
-    """The part of a claim's page that was fixed before anything was measured."""
-    rows = {
-        "Statement": statement, "Source": source, "Would be refuted by": refuted, "Plan": plan, "Data": data,
-        "Trainings": seeds, "Null": null,
-    }  # fmt: skip
+def asked(fixed: Mapping[str, str], trainings: str) -> Part:
+    """The part of a claim's page that was fixed before anything was measured.
+
+    Args:
+        fixed: texts by `ASKED`.
+        trainings: how many there were, in words.
+    """
+    texts = {name: fixed[name] for name in ASKED}
+    texts["Trainings"] = f"{trainings}; {texts['Trainings']}"
     return Part(
-        "The claim and how it is put to the test", [f"{name}: {text}." for name, text in rows.items()]
+        "The claim and how it is put to the test", [f"{name}: {text}." for name, text in texts.items()]
     )
 
 
