@@ -84,8 +84,18 @@ def test_the_plan_differs_in_the_upsampler_alone():
 
 
 def test_the_verdict_follows_the_numbers():
-    assert "order theory predicts" in verdict(["bilinear", "nearest", "transposed"])[0]
-    assert "shows another order" in verdict(["nearest", "bilinear", "transposed"])[1]
+    def last(bilinear, nearest, transposed):
+        levels = {"bilinear": bilinear, "nearest": nearest, "transposed": transposed}
+        return verdict({name: (value, value - 0.5, value + 0.5) for name, value in levels.items()})[2:]
+
+    assert last(-6, -4, 2) == ["The three generators show that order."]
+    (line,) = last(0.3, -4.1, 2.4)
+    assert line.startswith("Here bilinear lies above nearest:")
+    assert last(-4.5, -4, -6) == [
+        "Here bilinear lies above transposed and nearest lies above transposed: learned convolutions "
+        "can undo what an operator does.",
+        "This run cannot order bilinear and nearest: their intervals touch.",
+    ]
 
 
 def test_unknown_size_is_named():

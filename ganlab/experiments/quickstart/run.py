@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,13 @@ def run_quickstart(
         lines = strongest_lines(real, sets)
         detected, words = detector_verdict(real, sets)
         results.finish({
-            "at_nyquist_db": intervals, "verdict": verdict(order), "facts": facts, "strongest_line": lines,
-            "detector": detected, "detector_words": words.splitlines(),
+            "at_nyquist_db": intervals, "verdict": verdict(intervals), "facts": facts,
+            "strongest_line": lines, "detector": detected, "detector_words": words.splitlines(),
         })  # fmt: skip
         index = write_page(out, page(out))
     ranking = " < ".join(f"{name} ({levels[name].value:+.1f} dB)" for name in order)
     say("\nPower at Nyquist (1/2 cycle per pixel; rows and columns, Hann window) against the reals:")
-    for line in (ranking, *verdict(order)):
+    for line in (ranking, *verdict(intervals)):
         say(f"  {line}")
     say("\nThe line that stands out most in each, fakes against reals (frequencies in cycles per pixel):")
     for name, line in lines.items():
@@ -125,18 +126,32 @@ def plan(steps: int | None, size: str) -> dict[str, Config]:
     return {name: load("quickstart", [*overrides, f"model.upsampling={name}"]) for name in UPSAMPLERS}
 
 
-def verdict(order: Sequence[str]) -> list[str]:
-    """Whether the measured order is the one that theory predicts."""
-    expected = ["bilinear", "nearest", "transposed"]
-    if list(order) == expected:
-        return [
-            "The order theory predicts: both interpolations have an exact null at Nyquist, bilinear's is",
-            "the wider one (cos^3 against cos); only the transposed convolution can put power there itself.",
-        ]
-    return [
-        f"Theory predicts {' < '.join(expected)}: interpolations have a null there, bilinear's is wider.",
-        "This run shows another order. Short runs are noisy: try more --steps or another seed.",
+def verdict(levels: Mapping[str, Sequence[float]]) -> list[str]:
+    """What the measured levels say beside the order that the operators alone would make.
+
+    Args:
+        levels: name -> value, low and high end of the power at Nyquist in dB; ``UPSAMPLERS`` as names.
+
+    Returns:
+        Three or four lines. Two generators are apart where their intervals do not touch.
+    """
+    expected = ("bilinear", "nearest", "transposed")
+    touching, against = [], []
+    for lower, upper in itertools.combinations(expected, 2):
+        (_, low, high), (_, least, most) = levels[lower], levels[upper]
+        if low > most:
+            against.append(f"{lower} lies above {upper}")
+        elif high >= least:
+            touching.append(f"{lower} and {upper}")
+    lines = [
+        f"The operators alone would make {' < '.join(expected)}: both interpolations have a null there,",
+        "bilinear's is the wider one (cos^3 against cos); a transposed convolution has none.",
     ]
+    if against:
+        lines.append(f"Here {' and '.join(against)}: learned convolutions can undo what an operator does.")
+    if touching:
+        lines.append(f"This run cannot order {', nor '.join(touching)}: their intervals touch.")
+    return lines if against or touching else [*lines, "The three generators show that order."]
 
 
 def say(text: str) -> None:
