@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ganlab.config import Config, dump, load
 from ganlab.data import load_training_images, open_image_set
@@ -87,7 +87,8 @@ def run_quickstart(
         levels = {name: report.row(name)[METRIC] for name in runs}
         order = sorted(levels, key=lambda name: levels[name].value)
         facts = {"steps": first.training.steps, "images of each": NUM_FAKES[size]}
-        intervals = {name: [level.value, level.low, level.high] for name, level in levels.items()}
+        ends = {name: (level.value, level.low, level.high) for name, level in levels.items()}
+        intervals = cast("dict[str, tuple[float, float, float]]", ends)  # resampled, so there are ends
         lines = strongest_lines(real, sets)
         detected, words = detector_verdict(real, sets)
         results.finish({
