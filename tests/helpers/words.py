@@ -52,8 +52,12 @@ def sentences(text: str) -> list[int]:
 
 
 def pages() -> list[Path]:
-    """README and docs."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """README, docs and results, as the site shows them."""
+    return [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted(ROOT.glob("results/*/README.md")),
+    ]
 
 
 if __name__ == "__main__":
@@ -64,5 +68,5 @@ if __name__ == "__main__":
         if lengths:
             name = page.relative_to(ROOT).as_posix()
             mean, longest = statistics.mean(lengths), max(lengths)
-            print(f"{name:<36} {len(lengths):>4} sentences, {mean:5.1f} words, longest {longest}")
-    print(f"{'all':<36} {len(everything):>4} sentences, {statistics.mean(everything):5.1f} words")
+            print(f"{name:<42} {len(lengths):>4} sentences, {mean:5.1f} words, longest {longest}")
+    print(f"{'all':<42} {len(everything):>4} sentences, {statistics.mean(everything):5.1f} words")
