@@ -5,6 +5,7 @@ from __future__ import annotations
 from ganlab.forensics.audit.audit import audit_sets
 from ganlab.forensics.audit.report import KINDS, AuditReport
 from ganlab.forensics.detectors.frozen import FrozenDetector
+from ganlab.forensics.detectors.prepare import log_odds, odds_of
 from ganlab.forensics.detectors.store import (
     SavedDetector,
     Scores,
@@ -93,10 +94,12 @@ __all__ = [
     "immunised",
     "load_detector",
     "load_splits",
+    "log_odds",
     "make_bench",
     "make_detector",
     "make_feature",
     "make_perturbation",
+    "odds_of",
     "parse_system",
     "patch_maps",
     "perceptual_hashes",

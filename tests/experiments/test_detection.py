@@ -10,7 +10,7 @@ from PIL import Image
 from ganlab.data.imageset import array_image_set
 from ganlab.errors import GanlabError
 from ganlab.experiments.detection import run as detection_run
-from ganlab.experiments.detection.measure import SPACES, bands_of, choices, fit, optimised
+from ganlab.experiments.detection.measure import SPACES, Fitted, bands_of, choices, fit, measure, optimised
 from ganlab.experiments.detection.options import DetectionOptions, preset_options
 from ganlab.experiments.detection.run import detect
 from ganlab.experiments.detection.sources import fit_sources, measure_sources
@@ -213,6 +213,25 @@ def test_the_saved_pooled_detector_scores_new_images(report):
 def bench(sets):
     real, fakes = sets
     return make_bench(check(real, fakes, ALLOW))
+
+
+@pytest.mark.parametrize("detector", ["logistic", "ridge", "linear_svm", "cnn"])
+def test_images_beyond_certainty_are_still_ranked(detector):
+    """A shift after which every probability is exactly 1: the ranking is that of the scores before."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(160) % 2
+    features = (rng.standard_normal((160, 6)) + 0.6 * labels[:, None]).astype(np.float32)
+    options = {"epochs": 2} if detector == "cnn" else {}
+    fitted = Fitted(
+        make_detector(detector, **options).fit(features, labels), System("both", detector), "x", 160, 0
+    )
+    weight = 1.0 if detector != "cnn" else 1e3
+    far = features * np.float32(weight) + np.float32(2000 * weight)
+    clean, shifted = (measure(fitted, (own, labels), "robustness", "x", 0) for own in (features, far))
+    assert (fitted.scores(far) == 1).all()
+    assert clean.metrics["roc_auc"].low > 0.5
+    assert shifted.metrics["roc_auc"].low > 0.5
+    assert shifted.metrics["balanced_accuracy"].value == 0.5
 
 
 def test_rows_of_the_matrix():

@@ -16,7 +16,7 @@ from ganlab.experiments.patches.measure import Measured, compare_rules, held_out
 from ganlab.experiments.patches.options import PatchOptions
 from ganlab.experiments.patches.run import view_patches
 from ganlab.experiments.patches.tables import fields_table
-from ganlab.forensics import NULL, Patch, load_detector, load_splits, patch_maps
+from ganlab.forensics import NULL, Patch, load_detector, load_splits, odds_of, patch_maps
 from ganlab.forensics.nets.patch import ENSEMBLES, PUBLISHED_SIDE, receptive_table
 from ganlab.forensics.nets.patch_maps import patch_field
 from ganlab.forensics.protocol.near import exact_hashes, set_hashes
@@ -241,7 +241,8 @@ def test_rules_are_compared_by_their_own_scores():
     images = array_image_set(natural(8, 8), "x")
 
     def measured(**scores):
-        return Measured(images, scores, (), (), np.zeros((1, 1), np.float32))
+        odds = {rule: odds_of(np.stack([1 - p, p], 1)) for rule, p in scores.items()}
+        return Measured(images, scores, odds, (), (), np.zeros((1, 1), np.float32))
 
     real = measured(mean_probability=np.full(8, 0.1), mean_logit=np.full(8, 0.6), vote=np.linspace(0, 1, 8))
     fake = measured(mean_probability=np.full(8, 0.9), mean_logit=np.full(8, 0.4), vote=np.linspace(0, 1, 8))

@@ -9,6 +9,7 @@ import pytest
 from forensics_images import checkered, natural
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
@@ -22,6 +23,7 @@ from ganlab.forensics import (
     SavedDetector,
     evaluate,
     load_detector,
+    log_odds,
     make_detector,
     make_feature,
     save_detector,
@@ -91,6 +93,8 @@ def test_frozen_predictions_equal_the_estimators(name, classes, tmp_path):
     expected = detector.predict_proba(features)
     assert expected.shape == (90, classes)
     np.testing.assert_allclose(expected.sum(1), 1.0, atol=1e-6)
+    if classes == 2:
+        np.testing.assert_allclose(expit(log_odds(detector, features)), expected[:, 1], atol=1e-6)
     ours = freeze(detector)
     np.testing.assert_allclose(ours.predict_proba(features), expected, atol=2e-5)
     np.testing.assert_array_equal(ours.predict(features), ours.classes_[expected.argmax(1)])

@@ -265,7 +265,7 @@ def test_metrics_equal_scikit_learn_for_any_weights(count, ties, seed):
     weight = rng.integers(0, 4, count).astype(float)
     weight[np.argmax(truth)] = weight[np.argmin(truth)] = 1.0
     order = np.argsort(-scores, kind="stable")
-    ours = metrics._metrics(truth[order], scores[order], weight[order][None])
+    ours = metrics._metrics(truth[order], scores[order], scores[order], weight[order][None])
     for name, value in weighted_reference(truth, scores, weight).items():
         assert ours[name][0] == pytest.approx(value, abs=1e-12), name
 

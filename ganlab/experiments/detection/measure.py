@@ -14,7 +14,16 @@ from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.detection.options import DetectionOptions
 from ganlab.experiments.spectra.run import renamed, unique_names
-from ganlab.forensics import NULL, Bench, Interval, NetDetector, System, evaluate, make_perturbation
+from ganlab.forensics import (
+    NULL,
+    Bench,
+    Interval,
+    NetDetector,
+    System,
+    evaluate,
+    log_odds,
+    make_perturbation,
+)
 from ganlab.forensics.features.extract import extract
 from ganlab.util.hashing import derive_seed
 from ganlab.util.rates import mean_of_rates
@@ -81,6 +90,10 @@ class Fitted:
         """Probability of fake, ``(N,)``."""
         return np.clip(np.asarray(self.detector.predict_proba(features), np.float64)[:, 1], 0.0, 1.0)
 
+    def odds(self, features: npt.NDArray[np.float32]) -> Floats:
+        """What ranks images where probabilities round to 0 or 1: log-odds of fake, ``(N,)``."""
+        return log_odds(self.detector, features)
+
 
 def choices(sources: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Rows of the transfer matrix: each source, the null control, all pooled, all but one."""
@@ -113,7 +126,8 @@ def measure(
 ) -> Record:
     """Score a test set: its features and labels."""
     features, labels = data
-    metrics = evaluate(labels, fitted.scores(features), resamples, seed=fitted.seed)
+    scores, odds = fitted.scores(features), fitted.odds(features)
+    metrics = evaluate(labels, scores, resamples, seed=fitted.seed, ranking=odds)
     return Record(
         kind, fitted.system.name, fitted.trained_on, source, fitted.seed, fitted.images, setting, metrics,
         len(labels),
@@ -121,9 +135,10 @@ def measure(
 
 
 def compare(reals: Floats, fakes: Floats, resamples: int, seed: int) -> dict[str, Interval]:
-    """All metrics of scores (probabilities of fake) of reals ``(R,)`` and of fakes ``(F,)``."""
-    labels = np.repeat([0, 1], [len(reals), len(fakes)])
-    return evaluate(labels, np.concatenate([reals, fakes]), resamples, seed=seed)
+    """All metrics of reals ``(2, R)`` and fakes ``(2, F)``: probabilities of fake, and their log-odds."""
+    labels = np.repeat([0, 1], [reals.shape[1], fakes.shape[1]])
+    scores, odds = np.concatenate([reals, fakes], axis=1)
+    return evaluate(labels, scores, resamples, seed=seed, ranking=odds)
 
 
 def robustness(fitted: Fitted, bench: Bench, options: DetectionOptions) -> Iterator[Record]:
@@ -227,27 +242,26 @@ def domain_records(
         ``found`` (fakes called fake).
     """
 
-    def scores_of(images: ImageSet) -> Floats:
-        return fitted.scores(extract(fitted.system.make_feature(), images, bench.cache))
+    def features_of(images: ImageSet) -> npt.NDArray[np.float32]:
+        return extract(fitted.system.make_feature(), images, bench.cache)
 
     for reals, fake in others.pairs():
         if reals:
-            name, real_scores = " + ".join(r.name for r in reals), np.concatenate([*map(scores_of, reals)])
+            name, features = " + ".join(r.name for r in reals), np.concatenate([*map(features_of, reals)])
         else:
-            held = bench.splits[bench.real.name].test
-            name, real_scores = (
-                bench.real.name,
-                fitted.scores(bench.features(fitted.system, bench.real.name)[held]),
-            )
-        fake_scores = scores_of(fake)
+            name, held = bench.real.name, bench.splits[bench.real.name].test
+            features = bench.features(fitted.system, name)[held]
+        real_scores, fake_scores = (
+            np.stack([fitted.scores(own), fitted.odds(own)]) for own in (features, features_of(fake))
+        )
         metrics = compare(real_scores, fake_scores, resamples, fitted.seed)
         shares = {
             key: mean_share(np.array([(own >= 0.5).sum()]), np.array([len(own)])).as_list()
-            for key, own in (("false_alarms", real_scores), ("found", fake_scores))
+            for key, own in (("false_alarms", real_scores[0]), ("found", fake_scores[0]))
         }
         yield {
             "system": fitted.system.name, "trained_on": fitted.trained_on, "reals": name, "fakes": fake.name,
-            "seed": fitted.seed, "images": [len(real_scores), len(fake_scores)],
+            "seed": fitted.seed, "images": [real_scores.shape[1], fake_scores.shape[1]],
             "balanced_accuracy": metrics["balanced_accuracy"].as_list(),
             "roc_auc": metrics["roc_auc"].as_list(), **shares,
         }  # fmt: skip
@@ -308,7 +322,8 @@ def optimised(
             detector = candidate.make_detector(seed).fit(*bench.training(candidate, [source]))
             held, truth = bench.testing(candidate, source, part="val")
             scores = np.clip(detector.predict_proba(held)[:, 1], 0, 1)
-            own.append(evaluate(truth, scores, resamples=0)["roc_auc"].value)
+            ranking = log_odds(detector, held)
+            own.append(evaluate(truth, scores, resamples=0, ranking=ranking)["roc_auc"].value)
         systems.append(candidate)
         areas.append(float(np.mean(own)))
     tried = [{**options_of(one), "roc_auc": area} for one, area in zip(systems, areas, strict=True)]

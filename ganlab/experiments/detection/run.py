@@ -197,7 +197,7 @@ def _measured(
         extra["domains"] += domain_records(fitted, bench, others, options.resamples)
         if row == NULL:
             features, labels = bench.testing(chosen, NULL)
-            scores = [round(float(score), 6) for score in fitted.scores(features)]
+            scores = [round(float(score), 6) for score in fitted.odds(features)]
             extra["null_scores"].append(
                 {"system": chosen.name, "seed": seed, "labels": labels.tolist(), "scores": scores}
             )

@@ -150,12 +150,17 @@ def frozen_records(scores: dict[str, Floats], name: str, options: EvadeOptions) 
     """How well the frozen detector tells reals from the images before and after, and from reals.
 
     Args:
-        scores: its probability of fake of every image: "real", "before", "after".
+        scores: its probability of fake of every image and its log-odds, ``(2, N)``, of "real", "before" and
+            "after".
         name: of its system.
         options: resamples and seed.
     """
     real = scores["real"]
-    pairs = {BEFORE: (real, scores[BEFORE]), AFTER: (real, scores[AFTER]), NULL: (real[::2], real[1::2])}
+    pairs = {
+        BEFORE: (real, scores[BEFORE]),
+        AFTER: (real, scores[AFTER]),
+        NULL: (real[:, ::2], real[:, 1::2]),
+    }
     return [
         Record(
             FROZEN, name, FROZEN, test, options.seed, 0, "", compare(*pair, options.resamples, options.seed)

@@ -29,7 +29,14 @@ from ganlab.experiments.evasion.tables import evade_results, evade_text, write_t
 from ganlab.experiments.evasion.tuning import TUNED, tune
 from ganlab.experiments.patches.measure import held_out
 from ganlab.experiments.patches.run import check_shape
-from ganlab.forensics import NetDetector, SavedDetector, load_detector, score_images
+from ganlab.forensics import (
+    NetDetector,
+    SavedDetector,
+    extract,
+    load_detector,
+    log_odds,
+    score_images,
+)
 from ganlab.forensics.protocol.near import identities, look
 from ganlab.generation import generate_images
 from ganlab.models import Generator, load_generator
@@ -90,13 +97,15 @@ def evade(
         chosen = real.subset(real.spaced(options.num))
         trio = Trio(chosen, fakes[BEFORE], fakes[AFTER], options.allow)
         kept = held_out(Path(model), real, identities([look(real)])[0], options.num)
-        scores = {
-            name: np.clip(score_images(saved, images).fake, 0, 1)
-            for name, images in {"real": kept.images, **fakes}.items()
+        judged = {"real": kept.images, **fakes}
+        scores = {name: np.clip(score_images(saved, one).fake, 0, 1) for name, one in judged.items()}
+        ranked = {
+            name: np.stack([scores[name], log_odds(detector, extract(saved.make_feature(), one))])
+            for name, one in judged.items()
         }
         name = str(saved.record.get("system", detector.network))
         systems = fresh_systems(detector, options)
-        records = frozen_records(scores, name, options)
+        records = frozen_records(ranked, name, options)
         records += train_fresh(place / "parts", trio, systems, options)
         reals, before, after = (
             one.read(np.arange(len(one))) for one in (chosen, fakes[BEFORE], fakes[AFTER])

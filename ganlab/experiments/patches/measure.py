@@ -13,7 +13,7 @@ import torch
 from ganlab.data.imageset import ImageSet
 from ganlab.errors import GanlabError
 from ganlab.experiments.detection.measure import compare
-from ganlab.forensics import NULL, Interval, NetDetector, Patch, exaggerate, load_splits
+from ganlab.forensics import NULL, Interval, NetDetector, Patch, exaggerate, load_splits, odds_of
 from ganlab.forensics.nets.patch import ENSEMBLES, ensemble
 from ganlab.forensics.nets.patch_maps import extreme_patches, fake_probability, patch_field, patch_logits
 from ganlab.forensics.protocol.near import Hashes
@@ -101,6 +101,7 @@ class Measured:
     Attributes:
         images: the set.
         scores: probability of fake of every image by each ensembling rule, ``(N,)``.
+        odds: their log-odds, which rank images where probabilities round to 0 or 1.
         most_fake: the patch of highest log-odds of fake of every image.
         most_real: that of lowest.
         mean_map: probability of fake at every place, mean over the images, ``(h, w)``.
@@ -108,6 +109,7 @@ class Measured:
 
     images: ImageSet
     scores: Mapping[str, Scores]
+    odds: Mapping[str, Scores]
     most_fake: tuple[Patch, ...]
     most_real: tuple[Patch, ...]
     mean_map: Floats
@@ -121,6 +123,7 @@ def measure_set(detector: NetDetector, images: ImageSet) -> Measured:
     """
     field = patch_field(detector)
     scores: dict[str, list[Scores]] = {rule: [] for rule in ENSEMBLES}
+    odds: dict[str, list[Scores]] = {rule: [] for rule in ENSEMBLES}
     high: list[Patch] = []
     low: list[Patch] = []
     total: Scores = np.zeros(())
@@ -129,13 +132,15 @@ def measure_set(detector: NetDetector, images: ImageSet) -> Measured:
             logits = patch_logits(detector, to_float(batch).numpy())
             for rule, parts in scores.items():
                 parts.append(ensemble(torch.from_numpy(logits), rule)[:, 1].double().numpy())
+                odds[rule].append(odds_of(ensemble(torch.from_numpy(logits).double(), rule).double().numpy()))
             high += extreme_patches(logits, field, fake=True, first=len(high))
             low += extreme_patches(logits, field, fake=False, first=len(low))
             total = total + fake_probability(logits).sum(0, dtype=np.float64)
             line.update(len(batch))
     joined = {rule: np.clip(np.concatenate(parts), 0, 1) for rule, parts in scores.items()}
     mean = (total / len(images)).astype(np.float32)
-    return Measured(images, joined, tuple(high), tuple(low), mean)
+    ranks = {rule: np.concatenate(parts) for rule, parts in odds.items()}
+    return Measured(images, joined, ranks, tuple(high), tuple(low), mean)
 
 
 Rules = dict[tuple[str, str], tuple[int, int, dict[str, Interval]]]
@@ -146,10 +151,10 @@ def compare_rules(real: Measured, fake: Measured, resamples: int, seed: int) -> 
     """Every rule on the fakes, and on one half of the reals against the other, where all is chance."""
     rules: Rules = {}
     for rule in ENSEMBLES:
-        reals, fakes = real.scores[rule], fake.scores[rule]
-        pairs = {fake.images.name: (reals, fakes), NULL: (reals[::2], reals[1::2])}
+        reals, fakes = (np.stack([one.scores[rule], one.odds[rule]]) for one in (real, fake))
+        pairs = {fake.images.name: (reals, fakes), NULL: (reals[:, ::2], reals[:, 1::2])}
         for name, (left, right) in pairs.items():
-            rules[rule, name] = len(left), len(right), compare(left, right, resamples, seed)
+            rules[rule, name] = left.shape[1], right.shape[1], compare(left, right, resamples, seed)
     return rules
 
 

@@ -69,6 +69,11 @@ class MeanPenalty(Judge):
         probabilities: Floats = self.model_.predict_proba(features)
         return probabilities
 
+    def decision_function(self, features: Floats) -> Floats:
+        """Log-odds of class 1 ``(N,)`` where there are two classes, else scores ``(N, K)``."""
+        scores: Floats = self.model_.decision_function(features)
+        return scores
+
 
 class Neighbours(Judge):
     """k nearest neighbours; k is given, or chosen from a grid by leaving one out of the training images.

@@ -57,6 +57,29 @@ class Judge(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return likeliest
 
 
+def log_odds(detector: Any, features: Floats) -> npt.NDArray[np.float64]:
+    """How much speaks for class 1 (fake) against class 0, on a scale without ends, ``(N,)``.
+
+    A probability rounds to 0 or 1 where much speaks for one side. Images that a detector was not made for,
+    such as perturbed ones, would then all score alike, and seem not to be told apart at all. So images are
+    ranked by this: by the detector's decision function where it has one, else by its probabilities.
+
+    Args:
+        detector: fitted, of two classes.
+        features: ``(N, ...)``.
+    """
+    if hasattr(detector, "decision_function"):
+        return np.asarray(detector.decision_function(features), np.float64)
+    shares = np.asarray(detector.predict_proba(features), np.float64)
+    return odds_of(shares)
+
+
+def odds_of(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Log-odds ``(N,)`` from probabilities of two classes ``(N, 2)``; none is taken as less than 1e-300."""
+    logs = np.log(np.maximum(shares, 1e-300))
+    return np.asarray(logs[:, 1] - logs[:, 0])
+
+
 class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """(N, ...) to (N, D), after a check of features and labels."""
 
@@ -138,3 +161,11 @@ class Calibrated(Judge):
         """Probability of each class, ``(N, K)``."""
         probabilities: Floats = self.fitted_.predict_proba(features)
         return probabilities
+
+    def decision_function(self, features: Floats) -> Floats:
+        """Log-odds by the curves, ``(N,)`` of class 1 where there are two classes, else ``(N, K)``."""
+        inner = self.fitted_.calibrated_classifiers_[0]
+        scores = inner.estimator.decision_function(features)
+        slope, shift = (np.array([getattr(c, end) for c in inner.calibrators]) for end in ("a_", "b_"))
+        odds: Floats = -(scores.reshape(len(scores), -1) * slope + shift)
+        return odds[:, 0] if odds.shape[1] == 1 else odds

@@ -42,6 +42,11 @@ class DetectorNetwork(nn.Module):
         probabilities: Tensor = self(features).softmax(1)
         return probabilities
 
+    def evidence(self, features: Tensor) -> Tensor:
+        """Logarithms of the probabilities, ``(N, K)`` float64; differences are what counts."""
+        logits: Tensor = self(features)
+        return logits.double()
+
 
 class SmallCnn(DetectorNetwork):
     """Four 3x3 convolutions of 3, 8, 16 and 32 channels, two average pools, one dense layer (Frank 2020)."""

@@ -129,13 +129,22 @@ class NetDetector(Judge):
 
     def predict_proba(self, features: Floats) -> Floats:
         """Probability of each class, ``(N, K)`` float64."""
+        return self._asked(features, self.module_.probabilities)
+
+    def decision_function(self, features: Floats) -> Floats:
+        """Log-odds of class 1 ``(N,)`` where there are two classes, else logarithms ``(N, K)``."""
+        logs = self._asked(features, self.module_.evidence)
+        return logs[:, 1] - logs[:, 0] if len(self.classes_) == 2 else logs
+
+    def _asked(self, features: Floats, question: Callable[[Tensor], Tensor]) -> Floats:
+        """What the network answers ``(N, K)``, float64, a few images at a time."""
         parts = [np.empty((0, len(self.classes_)))]
         for start in range(0, len(features), PREDICT_BATCH):
             with torch.inference_mode():
                 batch = self.planes(features[start : start + PREDICT_BATCH])
-                parts.append(self.module_.probabilities(batch).double().numpy())
-        probabilities: Floats = np.concatenate(parts)
-        return probabilities
+                parts.append(question(batch).double().numpy())
+        answers: Floats = np.concatenate(parts)
+        return answers
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Weights and scale, for a file.

@@ -212,6 +212,10 @@ class PatchNetwork(DetectorNetwork):
         """Ensemble over the patches, ``(N, K)``."""
         return ensemble(self(features), self.ensemble)
 
+    def evidence(self, features: Tensor) -> Tensor:
+        """Logarithms of the probabilities, ``(N, K)`` float64, none below that of 1e-300."""
+        return ensemble(self(features).double(), self.ensemble).clamp_min(1e-300).log()
+
 
 def ensemble(logits: Tensor, rule: str) -> Tensor:
     """An image's probabilities from its patches' logits by one of `ENSEMBLES`.

@@ -54,6 +54,7 @@ def evaluate(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    ranking: npt.ArrayLike | None = None,
 ) -> dict[str, Interval]:
     """All of `METRICS` with intervals over images.
 
@@ -70,6 +71,8 @@ def evaluate(
             two.
         level: of the interval.
         seed: of the draws.
+        ranking: ``(N,)`` what ranks the images where probabilities would round to 0 or 1, such as log-odds:
+            the areas and the true-positive rates come from it.
 
     Sources: Newcombe, Statistics in Medicine 17 (1998) 873 and 25 (2006) 559; Boyd, Eng and Page, ECML 2013.
 
@@ -83,10 +86,12 @@ def evaluate(
         raise GanlabError("metrics need both classes: labels 0 (real) and 1 (fake)")
     if not (np.isfinite(probability).all() and probability.min() >= 0 and probability.max() <= 1):
         raise GanlabError("scores are probabilities of fake: finite and in [0, 1]")
-    truth = given.astype(bool)
-    order = np.argsort(-probability, kind="stable")
-    truth, probability = truth[order], probability[order]
-    value = _metrics(truth, probability, np.ones((1, len(truth))))
+    rank = probability if ranking is None else np.asarray(ranking, np.float64)
+    if rank.shape != given.shape or not np.isfinite(rank).all():
+        raise GanlabError(f"a ranking is a finite number for each of {len(given)} images")
+    order = np.argsort(-rank, kind="stable")
+    truth, probability, rank = given.astype(bool)[order], probability[order], rank[order]
+    value = _metrics(truth, probability, rank, np.ones((1, len(truth))))
     fakes, reals = int(truth.sum()), int((~truth).sum())
     called = probability >= 0.5
     right = [int((called & truth).sum()), int((~called & ~truth).sum())]
@@ -97,7 +102,7 @@ def evaluate(
     rates = ("average_precision", "tpr_at_1", "tpr_at_5")
     ends |= {name: wilson(float(value[name][0]) * fakes, fakes, level) for name in rates}
     if resamples:
-        drawn = [_metrics(truth, probability, w) for w in _resample_weights(truth, resamples, seed)]
+        drawn = [_metrics(truth, probability, rank, w) for w in _resample_weights(truth, resamples, seed)]
         tail = 100 * (1 - level) / 2
         for name in (*rates, "ece", "brier"):
             own = np.percentile(np.concatenate([part[name] for part in drawn]), [tail, 100 - tail])
@@ -122,10 +127,12 @@ def _resample_weights(truth: npt.NDArray[np.bool_], resamples: int, seed: int) -
         yield weights
 
 
-def _metrics(truth: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> dict[str, Floats]:
-    """Every metric for every row of weights ``(R, N)``; scores descend."""
+def _metrics(
+    truth: npt.NDArray[np.bool_], scores: Floats, ranking: Floats, weights: Floats
+) -> dict[str, Floats]:
+    """Every metric for every row of weights ``(R, N)``; the ranking descends."""
     fakes, reals = np.where(truth, weights, 0.0), np.where(truth, 0.0, weights)
-    ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # equal scores are one step of the curve
+    ends = np.flatnonzero(np.append(np.diff(ranking) != 0, True))  # equal ranks are one step of the curve
     true, false = np.cumsum(fakes, 1)[:, ends], np.cumsum(reals, 1)[:, ends]
     total_true, total_false = true[:, -1:], false[:, -1:]
     recall, alarm = true / total_true, false / total_false
