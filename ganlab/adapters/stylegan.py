@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ganlab.adapters.programs import side_file
 from ganlab.adapters.wrap import Generator
 from ganlab.errors import GanlabError
-from ganlab.models.store import filled
+from ganlab.models.base import filled
 from ganlab.util.hashing import sha256_file
 from ganlab.util.reading import open_safetensors
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
-from ganlab.models.base import BareOperator
+from ganlab.models.layers import BareOperator
 from ganlab.upsampling import Upsampler
 
 Factor = tuple[int, int]

@@ -1,23 +1,30 @@
-"""What every generator and every discriminator shares; a generator's stages can be stopped at anywhere."""
+"""What every generator and every discriminator shares, and how one is built from its configuration."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganlab.config.schema import ModelConfig, UpsamplingConfig
-from ganlab.errors import GanlabError
+from ganlab.config import from_mapping, load
+from ganlab.config.architecture import DECODERS as TAKE_IMAGES
+from ganlab.config.architecture import discriminator_norm, shape, uses_spectral_norm
+from ganlab.config.schema import Config, LossConfig, ModelConfig
+from ganlab.errors import GanlabError, lookup
 from ganlab.models.latents import BLOCK, image_labels, image_latents
-from ganlab.upsampling import UPSAMPLERS, FixedUpsampler, Upsampler, interpolate2x, make_upsampler
-from ganlab.upsampling.layers import same_conv
 from ganlab.util.atomic import write_bytes, write_json
 from ganlab.util.reading import open_safetensors, read_json, reading
+
+PRETRAINED_CONFIG, PRETRAINED_WEIGHTS = "config.json", "model.safetensors"
+REASON = 300
+"""Characters of torch's list of names; whole, it fills the screen."""
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Generator(nn.Module):
@@ -120,10 +127,6 @@ class Generator(nn.Module):
         Raises:
             GanlabError: no such folder, or its files are damaged or do not fit each other.
         """
-        # Late: the registry imports this file for the classes it lists.
-        from ganlab.models.registry import build_generator
-        from ganlab.models.store import filled
-
         place = Path(folder)
         expected = f"{PRETRAINED_CONFIG} and {PRETRAINED_WEIGHTS} as save_pretrained writes them"
         try:
@@ -134,9 +137,6 @@ class Generator(nn.Module):
                 return filled(lambda: build_generator(dict(sections)), state, str(place)).eval()
         except GanlabError as error:
             raise GanlabError(f"{place} holds no generator of ganlab: {error}") from error
-
-
-PRETRAINED_CONFIG, PRETRAINED_WEIGHTS = "config.json", "model.safetensors"
 
 
 class Discriminator(nn.Module):
@@ -204,48 +204,105 @@ class Discriminator(nn.Module):
                 spectral_norm(module)
 
 
-class BareOperator(nn.Module):
-    """A fixed x2 operator with no weights, for a tail that brings the convolutions."""
+GENERATORS: dict[str, type[Generator]] = {}
+DISCRIMINATORS: dict[str, type[Discriminator]] = {}
+"""Architectures by name; the package's ``__init__`` enters those that ganlab brings."""
+CODED: dict[str, type[Generator]] = {}
+"""Networks that take images, of which the second half makes images of codes."""
 
-    def __init__(self, name: str, border: str) -> None:
-        super().__init__()
-        self.name, self.border = name, border
+NO_GENERATOR = "give it photos, with `ganlab generate RUN --reconstruct PHOTOS`"
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W) -> (N, C, 2H, 2W)``."""
-        return interpolate2x(x, self.name, self.border)
+ANY_DATA = {"source": "pack", "path": "-"}
 
-
-def upsampler_for(
-    config: UpsamplingConfig, name: str, in_channels: int, out_channels: int, kernel: int | None = None,
-    bias: bool = True,
-) -> Upsampler:  # fmt: skip
-    """The configured upsampler; options that another one of the stages needs are left out where unknown."""
-    given: dict[str, Any] = {"icnr": config.icnr, "shuffle_first": config.shuffle_first}
-    options = {key: given[key] for key in UPSAMPLERS[name].OPTIONS if key in given}
-    side = config.kernel if kernel is None else kernel
-    return make_upsampler(name, in_channels, out_channels, side, border=config.border, bias=bias, **options)
+ConfigLike = Config | ModelConfig | Mapping[str, Any] | str | os.PathLike[str]
 
 
-def doubling_for_tail(config: UpsamplingConfig, name: str, channels: int, bias: bool) -> nn.Module:
-    """The doubling before a tail: a fixed operator bare (UpConv, X.n.k), a learned one whole (Jung)."""
-    if issubclass(UPSAMPLERS[name], FixedUpsampler):
-        return BareOperator(name, config.border)
-    return upsampler_for(config, name, channels, channels, bias=bias)
+def build_generator(config: ConfigLike) -> Generator:
+    """A freshly initialised generator, in training mode.
+
+    Args:
+        config: a whole configuration, its ``model`` section, either of them as a mapping, or what
+            ``ganlab.config.load`` takes (a preset name, a YAML file, a run folder).
+
+    Returns:
+        A module ``(N, z_dim)`` latents -> ``(N, 3, S, S)`` images in [-1, 1]. Weights come from torch's
+        global generator: seed it for a reproducible start. Of an encoder_decoder it is the second half.
+
+    Raises:
+        GanlabError: an invalid configuration, or no such architecture at this size.
+    """
+    model, _ = _sections(config)
+    networks = GENERATORS | CODED
+    if model.architecture in TAKE_IMAGES and model.architecture not in networks:
+        raise GanlabError(f"a {model.architecture} makes images of images, not of latents: {NO_GENERATOR}")
+    return lookup(networks, model.architecture, "architecture")(_possible(model))
 
 
-def tail_convs(config: UpsamplingConfig, channels: int, bias: bool = True) -> nn.Sequential:
-    """The tail's convolutions, the last of them to RGB."""
-    assert config.tail is not None
-    layers: list[nn.Module] = []
-    for index in range(config.tail.convs):
-        last = index == config.tail.convs - 1
-        layers.append(same_conv(channels, 3 if last else channels, config.tail.kernel, config.border, bias))
-        if config.tail.activation == "relu" and not last:
-            layers.append(nn.ReLU(inplace=True))
-    return nn.Sequential(*layers)
+def build_discriminator(config: ConfigLike) -> Discriminator:
+    """A freshly initialised discriminator, in training mode: ``(N, 3, S, S)`` images -> logits ``(N,)``.
+
+    Args:
+        config: as for `build_generator`. With the ``model`` section alone, a norm of "auto" knows of no
+            gradient penalty.
+
+    Raises:
+        GanlabError: an invalid configuration, or no such architecture at this size.
+    """
+    model, loss = _sections(config)
+    name = "dcgan" if model.architecture in TAKE_IMAGES else model.architecture
+    network = lookup(DISCRIMINATORS, name, "architecture")
+    return network(_possible(model), discriminator_norm(model, loss), uses_spectral_norm(model))
 
 
-def as_image(x: Tensor) -> Tensor:
-    """The range of images, by tanh."""
-    return torch.tanh(x)
+def count_parameters(module: Any) -> int:
+    """Number of trainable scalars."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def _sections(config: ConfigLike) -> tuple[ModelConfig, LossConfig]:
+    if isinstance(config, ModelConfig):
+        return config, LossConfig()
+    if isinstance(config, Mapping):
+        # A model alone says nothing of data; a pack may have classes, which the default source has not.
+        task = "autoencoder" if config.get("architecture") in TAKE_IMAGES else "gan"
+        whole = config if "model" in config else {"model": dict(config), "data": ANY_DATA, "task": task}
+        config = from_mapping(whole)
+    elif not isinstance(config, Config):
+        config = load(config)
+    return config.model, config.loss
+
+
+def _possible(model: ModelConfig) -> ModelConfig:
+    if shape(model) is None:
+        raise GanlabError(f"no {model.architecture} of {model.image_size} pixels; see `ganlab list`")
+    return model
+
+
+def filled(build: Callable[[], Network], state: Mapping[str, Tensor], source: str) -> Network:
+    """The network that ``build`` makes, with the weights of a file that may be anybody's.
+
+    Args:
+        build: makes the network as the file describes it; called twice.
+        state: its weights and buffers.
+        source: the file, for messages.
+
+    Raises:
+        GanlabError: names, shapes or types differ from the network's, or a weight is not finite.
+    """
+    # First where nothing takes memory: a description may ask for more than the file, and the machine, hold.
+    with torch.device("meta"):
+        planned = build()
+    kinds = {name: value.dtype for name, value in planned.state_dict().items()}
+    try:
+        planned.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:REASON]
+        raise GanlabError(f"{source}: the weights do not fit its configuration: {reason} ...") from error
+    for name, value in state.items():
+        if value.dtype != kinds[name]:
+            raise GanlabError(f"{source}: {name} is {value.dtype}, expected {kinds[name]}")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise GanlabError(f"{source}: {name} is not finite; expected trained weights")
+    network = build()
+    network.load_state_dict(state)
+    return network

@@ -20,15 +20,18 @@ from ganlab.config.architecture import (
     stage_names,
 )
 from ganlab.config.schema import ModelConfig
-from ganlab.models.base import (
-    Discriminator,
-    Generator,
+from ganlab.models.base import Discriminator, Generator
+from ganlab.models.layers import (
     as_image,
+    batch_norm,
+    dcgan_init,
+    discriminator_norm,
     doubling_for_tail,
+    halving_conv,
+    normalise,
     tail_convs,
     upsampler_for,
 )
-from ganlab.models.layers import batch_norm, dcgan_init, discriminator_norm, halving_conv, normalise
 from ganlab.upsampling.layers import same_conv
 
 

@@ -25,8 +25,16 @@ from ganlab.config.architecture import (
 )
 from ganlab.config.schema import Config, ModelConfig
 from ganlab.errors import GanlabError, lookup
-from ganlab.models.base import Generator, as_image, doubling_for_tail, tail_convs, upsampler_for
-from ganlab.models.layers import Halve, dcgan_init, glorot_init
+from ganlab.models.base import Generator
+from ganlab.models.layers import (
+    Halve,
+    as_image,
+    dcgan_init,
+    doubling_for_tail,
+    glorot_init,
+    tail_convs,
+    upsampler_for,
+)
 from ganlab.upsampling import UNPOOLERS
 from ganlab.upsampling.layers import same_conv
 

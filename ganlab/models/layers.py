@@ -1,14 +1,17 @@
-"""Layers that the architectures share: how a discriminator halves, norms, initial weights."""
+"""Layers that the architectures share: how one halves and doubles, tails, norms, initial weights."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganlab.upsampling import Upsampler
+from ganlab.config.schema import UpsamplingConfig
+from ganlab.upsampling import UPSAMPLERS, FixedUpsampler, Upsampler, interpolate2x, make_upsampler
+from ganlab.upsampling.layers import same_conv
 
 BLUR = (0.25, 0.5, 0.25)
 """The binomial filter [1, 2, 1]/4 (Zhang 2019, arXiv 1904.11486): zero at each axis's Nyquist frequency."""
@@ -158,3 +161,50 @@ def _finish(network: nn.Module) -> None:
         for module in network.modules():
             if isinstance(module, Upsampler):
                 module.finish_init()
+
+
+class BareOperator(nn.Module):
+    """A fixed x2 operator with no weights, for a tail that brings the convolutions."""
+
+    def __init__(self, name: str, border: str) -> None:
+        super().__init__()
+        self.name, self.border = name, border
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W) -> (N, C, 2H, 2W)``."""
+        return interpolate2x(x, self.name, self.border)
+
+
+def upsampler_for(
+    config: UpsamplingConfig, name: str, in_channels: int, out_channels: int, kernel: int | None = None,
+    bias: bool = True,
+) -> Upsampler:  # fmt: skip
+    """The configured upsampler; options that another one of the stages needs are left out where unknown."""
+    given: dict[str, Any] = {"icnr": config.icnr, "shuffle_first": config.shuffle_first}
+    options = {key: given[key] for key in UPSAMPLERS[name].OPTIONS if key in given}
+    side = config.kernel if kernel is None else kernel
+    return make_upsampler(name, in_channels, out_channels, side, border=config.border, bias=bias, **options)
+
+
+def doubling_for_tail(config: UpsamplingConfig, name: str, channels: int, bias: bool) -> nn.Module:
+    """The doubling before a tail: a fixed operator bare (UpConv, X.n.k), a learned one whole (Jung)."""
+    if issubclass(UPSAMPLERS[name], FixedUpsampler):
+        return BareOperator(name, config.border)
+    return upsampler_for(config, name, channels, channels, bias=bias)
+
+
+def tail_convs(config: UpsamplingConfig, channels: int, bias: bool = True) -> nn.Sequential:
+    """The tail's convolutions, the last of them to RGB."""
+    assert config.tail is not None
+    layers: list[nn.Module] = []
+    for index in range(config.tail.convs):
+        last = index == config.tail.convs - 1
+        layers.append(same_conv(channels, 3 if last else channels, config.tail.kernel, config.border, bias))
+        if config.tail.activation == "relu" and not last:
+            layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+def as_image(x: Tensor) -> Tensor:
+    """The range of images, by tanh."""
+    return torch.tanh(x)

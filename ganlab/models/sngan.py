@@ -14,8 +14,16 @@ from ganlab.config.architecture import (
     stage_sides,
 )
 from ganlab.config.schema import ModelConfig
-from ganlab.models.base import Discriminator, Generator, as_image, tail_convs, upsampler_for
-from ganlab.models.layers import Halve, batch_norm, glorot_init, normalise
+from ganlab.models.base import Discriminator, Generator
+from ganlab.models.layers import (
+    Halve,
+    as_image,
+    batch_norm,
+    glorot_init,
+    normalise,
+    tail_convs,
+    upsampler_for,
+)
 from ganlab.upsampling.layers import same_conv
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganlab.config import Config, from_mapping
 from ganlab.errors import GanlabError
-from ganlab.models.base import Generator
+from ganlab.models.base import NO_GENERATOR, Generator, build_generator, filled
 from ganlab.models.decoders import EncoderDecoder, UNet, build_network
-from ganlab.models.registry import NO_GENERATOR, build_generator
 from ganlab.util.atomic import write_bytes
 from ganlab.util.reading import open_safetensors, parse_json, reading
 from ganlab.zoo import PREFIX, zoo_file
@@ -25,9 +23,6 @@ FILE_NAME = "generator.safetensors"
 METADATA = "ganlab"
 FORMAT = "ganlab-generator-1"
 WEIGHTS = ("ema", "raw")
-Network = TypeVar("Network", bound=nn.Module)
-REASON = 300
-"""Characters of torch's list of names; whole, it fills the screen."""
 
 
 def save_generator(
@@ -110,36 +105,6 @@ def load_network(path: str | os.PathLike[str], weights: str = "ema") -> EncoderD
             "to read a photo with; expected a run with task: autoencoder, superres or segment"
         )
     return filled(lambda: build_network(config), state, str(generator_file(path))).eval()
-
-
-def filled(build: Callable[[], Network], state: Mapping[str, Tensor], source: str) -> Network:
-    """The network that ``build`` makes, with the weights of a file that may be anybody's.
-
-    Args:
-        build: makes the network as the file describes it; called twice.
-        state: its weights and buffers.
-        source: the file, for messages.
-
-    Raises:
-        GanlabError: names, shapes or types differ from the network's, or a weight is not finite.
-    """
-    # First where nothing takes memory: a description may ask for more than the file, and the machine, hold.
-    with torch.device("meta"):
-        planned = build()
-    kinds = {name: value.dtype for name, value in planned.state_dict().items()}
-    try:
-        planned.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:REASON]
-        raise GanlabError(f"{source}: the weights do not fit its configuration: {reason} ...") from error
-    for name, value in state.items():
-        if value.dtype != kinds[name]:
-            raise GanlabError(f"{source}: {name} is {value.dtype}, expected {kinds[name]}")
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise GanlabError(f"{source}: {name} is not finite; expected trained weights")
-    network = build()
-    network.load_state_dict(state)
-    return network
 
 
 def read_generator(path: str | os.PathLike[str], weights: str) -> tuple[Config, dict[str, Tensor], int]:

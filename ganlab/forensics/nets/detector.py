@@ -26,7 +26,7 @@ from ganlab.forensics.nets.patch import PatchNetwork
 from ganlab.forensics.nets.trainer import AUGMENTATIONS, Examples, Plan, perturbed, train
 from ganlab.forensics.perturbations.base import Perturbation, perturb
 from ganlab.images import to_float, to_uint8
-from ganlab.models.store import filled
+from ganlab.models.base import filled
 from ganlab.util.hashing import derive_seed
 
 NETWORKS: dict[str, Callable[..., DetectorNetwork]] = {
