@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -31,14 +31,11 @@ from ganlab.spectra.resampling import (
     permutations,
 )
 from ganlab.spectra.set_metrics import SET_DEVIATIONS, Options, SetResult
-from ganlab.spectra.statistics import SpectrumStatistics
+from ganlab.spectra.statistics import HasStatistics, SpectrumStatistics
 from ganlab.spectra.summary import profile_set
 from ganlab.util.memory import release_memory
 
-if TYPE_CHECKING:
-    from ganlab.spectra.accumulator import SpectrumAccumulator
-
-Images: TypeAlias = "Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics"
+Images: TypeAlias = Tensor | Iterable[Tensor] | HasStatistics | SpectrumStatistics
 
 
 @dataclass(frozen=True)

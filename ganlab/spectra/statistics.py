@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -189,3 +190,10 @@ def statistics_of_power(power: FloatArray, count: int = 1, window: str = "none")
     named = {"radial": sums / totals, "horizontal": horizontal, "vertical": vertical}
     moments = {name: Moments(count, values[0].numpy()) for name, values in named.items()}
     return SpectrumStatistics(count, height, width, window, {"power": Moments(count, power), **moments})
+
+
+class HasStatistics(Protocol):
+    """What has seen images: a ``SpectrumAccumulator``, whose own class would bring torchmetrics (seconds)."""
+
+    def result(self) -> SpectrumStatistics:
+        """What they gave."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from ganlab.images import luma
 from ganlab.spectra.conventions import GANLAB, LUMA_FOUR_DIGITS
 from ganlab.spectra.decay import decay_profile
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums_of_orbits
-from ganlab.spectra.statistics import PROFILES, Moments, SpectrumStatistics
+from ganlab.spectra.statistics import PROFILES, HasStatistics, Moments, SpectrumStatistics
 from ganlab.spectra.transforms import (
     apply_window,
     as_convention,
@@ -26,9 +25,6 @@ from ganlab.spectra.transforms import (
     half_squares,
     radial_profile,
 )
-
-if TYPE_CHECKING:
-    from ganlab.spectra.accumulator import SpectrumAccumulator
 
 CHUNK_PIXELS = 2**19
 """Pixels transformed at a time, so that what follows the FFT finds its data in the cache."""
@@ -275,7 +271,7 @@ NEEDED = ("jung2021", "durall2020", DECAY)
 
 @torch.no_grad()
 def profile_set(
-    images: Tensor | Iterable[Tensor] | SpectrumAccumulator | SpectrumStatistics, window: str | None = None
+    images: Tensor | Iterable[Tensor] | HasStatistics | SpectrumStatistics, window: str | None = None
 ) -> SpectrumStatistics:
     """The profiles of a set of images, from whatever form it comes in.
 
