@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -149,7 +151,9 @@ def _library(name: str, what: str, extra: str) -> Any:
 
 def _read(load: Callable[[], Any], folder: Path) -> Any:
     try:
-        return load().eval()
+        # A loader's remarks are none of what a command prints.
+        with contextlib.redirect_stdout(sys.stderr):
+            return load().eval()
     except Exception as error:  # what these loaders raise has no common class
         reason = " ".join(str(error).split())[:300]
         raise GanlabError(f"{folder} cannot be read: {type(error).__name__}: {reason}") from error

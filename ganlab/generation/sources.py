@@ -42,6 +42,10 @@ class Sampled(Protocol):
 
     name: str
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+
     def sample(self, seed: int, first: int, count: int) -> Tensor:
         """Images ``(count, C, H, W)`` in [-1, 1]; image i depends on the seed and i alone."""
 
@@ -53,9 +57,16 @@ class Sampled(Protocol):
 
 
 class SampledSource:
-    """Somebody's generator: images by number, however it makes them."""
+    """Somebody's generator: images by number, however it makes them.
+
+    Raises:
+        GanlabError: images that are neither grey nor coloured.
+    """
 
     def __init__(self, generator: Sampled, name: str, seed: int) -> None:
+        channels = generator.shape[0]
+        if channels not in (1, 3):
+            raise GanlabError(f"{name} draws {channels} channels; images have 1 (grey) or 3 (colour)")
         self.generator, self.name, self.seed = generator, name, seed
         self._about = {"kind": "fake", "generator": name, "seed": seed, **generator.identity()}
 

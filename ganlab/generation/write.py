@@ -33,9 +33,10 @@ COMPRESSION = {"folder": 1, "zip": 0, "npy": 0}
 
 
 def png_bytes(image: UInt8Array, level: int) -> bytes:
-    """One uint8 ``(H, W, 3)`` image as a PNG file."""
+    """One uint8 image as a PNG file: ``(H, W, 3)``, or ``(H, W, 1)``, which is grey."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", compress_level=level)
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=level)
     return buffer.getvalue()
 
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from foreign_sources import MINE
 from spectra_sets import read_csv
 
 from ganlab.data import open_image_set
@@ -11,22 +12,6 @@ from ganlab.errors import GanlabError
 from ganlab.experiments.sources import draw, may_be_generator, open_sets
 from ganlab.generation import Request, generate
 from ganlab.util.hashing import sha256_file
-
-MINE = """
-import torch
-from torch import nn
-import ganlab
-
-def make():
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(), nn.Upsample(scale_factor=2), nn.Conv2d(8, 3, 3, padding=1)
-    )
-    return ganlab.wrap(net, (4, 16, 16), output=torch.tanh, name="mine")
-
-def odd():
-    return ganlab.wrap(nn.Conv2d(4, 2, 1), (4, 4, 4), output=torch.tanh)
-"""
 
 
 @pytest.fixture

@@ -48,6 +48,16 @@ def test_a_wrapped_module_makes_a_set(tmp_path):
         generate(Request((generator,), 8, with_real=True), tmp_path / "other")
 
 
+@pytest.mark.parametrize("format", ["folder", "npy"])
+def test_grey_images_and_what_is_no_image(tmp_path, format):
+    grey = lab.wrap(lambda z: z.clamp(-1, 1), (1, 8, 8), name="grey")
+    generate(Request((grey,), 3, format), tmp_path / "set")
+    assert (open_image_set(tmp_path / "set").read(range(3)) == to_uint8(grey.sample(0, 0, 3))).all()
+    with pytest.raises(GanlabError, match="draws 2 channels"):
+        generate(Request((lab.wrap(lambda z: z.clamp(-1, 1), (2, 8, 8)),), 3), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_any_source_on_the_command_line(tmp_path, ganlab, tiny_runs):
     file = tmp_path / "mine.py"
     file.write_text(SOURCE)

@@ -62,8 +62,6 @@ def probe_any_stages(generator: Generator, count: int | None = None, seed: int =
         GanlabError: nothing of it resizes that can be seen.
     """
     names = [stage.name for stage in generator.stages]
-    if not names:
-        raise GanlabError(f"{generator.name}: no stage can be seen, so that none can be measured")
     _, height, width = generator.shape
     count = count or max(FEWEST, min(256, PIXELS // (height * width)))
     sums: dict[str, Tensor] = {}
@@ -77,6 +75,9 @@ def probe_any_stages(generator: Generator, count: int | None = None, seed: int =
     for image in _calls(generator, count, seed, lambda: _Tap(generator.modules, see)):
         _add(sums, "", image)
     seen = [name for name in names if name in sums]
+    # A saved program may be known to enlarge as a whole, and still let nobody look inside.
+    if not seen:
+        raise GanlabError(f"{generator.name}: no stage can be seen, so that none can be measured")
     panels = [panel_of("features", place, name, sums[name]) for place, name in enumerate(seen, 1)]
     panels.append(panel_of("features", len(seen) + 1, "", sums[""]))
     for place, name in enumerate(seen, 1):
