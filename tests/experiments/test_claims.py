@@ -24,20 +24,20 @@ from ganlab.experiments.claims.lattice import (
     periods,
     prominence,
 )
-from ganlab.experiments.claims.outcome import VERDICTS, Verdict
+from ganlab.experiments.claims.outcome import VERDICTS, Verdict, shown
 from ganlab.experiments.claims.page import as_markdown
+from ganlab.experiments.claims.recipes import SCALES
 from ganlab.experiments.claims.registry import EXPERIMENTS
 from ganlab.experiments.claims.seeds import (
     ASKED,
     asked,
     common,
     counted,
-    over_seeds,
     seeded,
+    student_mean,
     variance_shares,
-    words,
 )
-from ganlab.experiments.claims.setting import SCALES, Setting
+from ganlab.experiments.claims.setting import Setting
 from ganlab.forensics import Interval, parse_system
 
 SIZE = 32
@@ -122,15 +122,15 @@ def test_the_match_of_a_notch_has_its_energy_and_none_of_its_places():
 
 
 def test_mean_over_seeds_is_students():
-    found = over_seeds([1.0, 2.0, 3.0])
+    found = student_mean([1.0, 2.0, 3.0])
     assert (found.value, found.low, found.high) == pytest.approx((2, 2 - 2.4841, 2 + 2.4841), abs=1e-3)
-    assert words(found) == "2.00 [-0.48, 4.48]"
-    alone = over_seeds([0.5])
+    assert shown(found) == "2.00 [-0.48, 4.48]"
+    alone = student_mean([0.5])
     assert math.isinf(alone.low)
     assert math.isinf(alone.high)
-    assert words(alone) == "0.50 (one seed)"
-    with pytest.raises(GanlabError, match="at least one trained generator"):
-        over_seeds([])
+    assert shown(alone) == "0.50 (one seed)"
+    with pytest.raises(GanlabError, match="a mean needs at least one value"):
+        student_mean([])
 
 
 def test_shares_of_variance_of_constructed_numbers():
@@ -181,12 +181,12 @@ def test_use_of_peaks_is_told_from_other_knowledge():
     system = [parse_system("dft+logistic")]
     mask = lattice(SIZE, SIZE)
     masks = {"lattice": mask, "elsewhere": equal_energy(mean_power(fake), mask)}
-    peaks = claim_notch.compared(real, fake + pattern(4, 1.0), masks, system)["dft+logistic"]
+    peaks = claim_notch.without(real, fake + pattern(4, 1.0), masks, system)["dft+logistic"]
     assert peaks["untouched"] > 0.95
     assert claim_notch.use(peaks) > 0.3
     assert claim_notch.use(peaks, "refitted ") > 0.3
     other = noise(160, 1, colour=1.3)
-    found = claim_notch.compared(real, notched(other, mask) + fake - notched(fake, mask), masks, system)
+    found = claim_notch.without(real, notched(other, mask) + fake - notched(fake, mask), masks, system)
     assert found["dft+logistic"]["untouched"] > 0.95
     assert abs(claim_notch.use(found["dft+logistic"])) < 0.05
     assert abs(found[claim_notch.PEAKS]["refitted lattice"] - 0.5) < 0.01  # nothing is left to see

@@ -7,9 +7,9 @@ import pytest
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.claims.outcome import VERDICTS
+from ganlab.experiments.claims.recipes import RECIPES, Scale
 from ganlab.experiments.claims.registry import EXPERIMENTS
 from ganlab.experiments.claims.run import reproduce
-from ganlab.experiments.claims.setting import RECIPES, Scale
 
 TINY = Scale(
     "tiny", images=48, steps=6, zoo=False, repeats=1, epochs=1, resamples=20, work=0.002, processes=1
@@ -85,7 +85,8 @@ def test_bad_input_is_one_error(ganlab, tmp_path, monkeypatch, words, told):
 
 
 def test_the_zoo_gives_the_generators_at_small_scale(tmp_path):
-    from ganlab.experiments.claims.setting import SCALES, Setting
+    from ganlab.experiments.claims.recipes import SCALES
+    from ganlab.experiments.claims.setting import Setting
 
     setting = Setting(tmp_path, SCALES["small"], names=("dcgan-nearest",))
     assert setting.sources == {"dcgan-nearest": "zoo:dcgan-nearest-s0"}
@@ -136,7 +137,8 @@ def test_a_stopped_experiment_goes_on_to_the_same_numbers(tmp_path, monkeypatch)
 def test_what_is_trained_here_is_what_the_zoo_trained(tmp_path):
     """So that a generator that the zoo lacks differs from its others in nothing but what its name says."""
     from ganlab import zoo
-    from ganlab.experiments.claims.setting import SCALES, Setting
+    from ganlab.experiments.claims.recipes import SCALES
+    from ganlab.experiments.claims.setting import Setting
     from ganlab.models.store import generator_file, read_generator
 
     setting = Setting(tmp_path, SCALES["small"])
@@ -152,7 +154,8 @@ def test_what_is_trained_here_is_what_the_zoo_trained(tmp_path):
 
 def test_a_collapsed_generator_is_left_out_and_named(tmp_path, monkeypatch):
     from ganlab.data import array_image_set
-    from ganlab.experiments.claims.setting import SCALES, Setting
+    from ganlab.experiments.claims.recipes import SCALES
+    from ganlab.experiments.claims.setting import Setting
 
     noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
 
@@ -168,7 +171,8 @@ def test_a_collapsed_generator_is_left_out_and_named(tmp_path, monkeypatch):
 
 
 def test_the_zoo_may_have_others_in_the_place_of_what_it_lacks(tmp_path):
-    from ganlab.experiments.claims.setting import SCALES, Setting
+    from ganlab.experiments.claims.recipes import SCALES
+    from ganlab.experiments.claims.setting import Setting
 
     there, not_there = ("dcgan-nearest",), ("sngan-kaiser",)
     assert Setting(tmp_path, SCALES["small"], names=not_there, instead=there).names == there

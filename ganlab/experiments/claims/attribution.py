@@ -105,7 +105,7 @@ def guarnera2020(setting: Setting) -> Outcome:
     parts = [
         Part("Found, and named", tables=[own, naming], drawings=[drawn]),
     ]
-    return Outcome(here, verdict, because, parts, {"named": top.as_list(), "chance": chance}, arena.warnings)
+    return Outcome(here, verdict, because, parts, {"named": top, "chance": chance}, arena.warnings)
 
 
 def _values(records: Sequence[Any], system: str, source: str) -> float:
@@ -177,7 +177,7 @@ def yu2019(setting: Setting) -> Outcome:
     else:
         verdict, because = Verdict.UNDECIDED, "Seeds or kinds are not told apart beyond chance."
     because += " Classical rules and a sensor's residual stand in the place of the published network."
-    numbers = {"tops": {question: i.as_list() for question, i in tops.items()}, "unseen": right}
+    numbers = {"tops": tops, "unseen": right}
     return Outcome(here, verdict, because, [Part("Naming", tables=tables, drawings=[drawn])], numbers)
 
 

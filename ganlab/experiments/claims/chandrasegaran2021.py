@@ -8,6 +8,7 @@ from typing import Any
 from ganlab.experiments.claims.detecting import Arena, accuracy, systems
 from ganlab.experiments.claims.drawing import bars
 from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
+from ganlab.experiments.claims.recipes import GAMES
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.claims.spectral import against, deviation, deviation_table, deviations, profiles
 from ganlab.experiments.detection.measure import Record
@@ -15,11 +16,7 @@ from ganlab.experiments.detection.tables import select
 from ganlab.forensics import NULL, Interval
 
 RECIPE = "dcgan-transposed"
-LOSSES: dict[str, tuple[str, ...]] = {
-    "DCGAN": (),
-    "LSGAN": ("loss.adversarial=least_squares",),
-    "WGAN-GP": ("loss.adversarial=wasserstein", "loss.penalty=wgan_gp"),
-}
+LOSSES = ("DCGAN", "LSGAN", "WGAN-GP")
 BASELINE = "baseline"
 _CODES = {"N": "nearest", "Z": "bed_of_nails", "B": "bilinear_align_corners"}
 CONSISTENT = ("N", "B")
@@ -44,8 +41,7 @@ def run(setting: Setting) -> Outcome:
     """Every last layer under every loss: decay, and a detector that learned on the baseline."""
     real, codes = setting.real, layers(setting)
     sources = setting.trained({
-        f"{loss} {code}": (RECIPE, (*game, *last))
-        for code, last in codes.items() for loss, game in LOSSES.items()
+        f"{loss} {code}": (RECIPE, (*GAMES[loss], *last)) for code, last in codes.items() for loss in LOSSES
     })  # fmt: skip
     fakes = {name: setting.fake(source, name) for name, source in sources.items()}
     found = deviations(setting, real, list(fakes.values()))
@@ -145,7 +141,7 @@ def _judged(
         because = "No interpolation at the end is nearer to the reals than the baseline."
     because += " One seed of each, short trainings."
     numbers = {
-        "high_excess_db": {code: {k: i.as_list() for k, i in excess(code).items()} for code in codes},
+        "high_excess_db": {code: excess(code) for code in codes},
         "nearer": nearer,
     }
     return Outcome(here, verdict, because, parts, numbers, warnings)

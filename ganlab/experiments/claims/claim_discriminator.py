@@ -11,13 +11,12 @@ from torch import Tensor
 from ganlab.errors import GanlabError
 from ganlab.experiments.claims.drawing import bars
 from ganlab.experiments.claims.lattice import prominence
-from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
-from ganlab.experiments.claims.seeds import SEEDS, asked, counted, each, over_seeds, variance_shares, words
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
+from ganlab.experiments.claims.seeds import SEEDS, asked, compared, counted, student_mean, variance_shares
 from ganlab.experiments.claims.separation import area
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.setting import Setting
 from ganlab.forensics import Interval, parse_system
 from ganlab.forensics.protocol.guards import MINIMUM
-from ganlab.images import to_float
 from ganlab.spectra import spectral_deviation
 
 UPSAMPLERS = ("transposed", "nearest", "bilinear", "bicubic", "pixel_shuffle", "bed_of_nails")
@@ -97,7 +96,7 @@ def balance(cells: Cells, name: str) -> dict[str, Interval]:
         )
         for key, value in zip(found, (first, second, first - second), strict=True):
             found[key].append(value)
-    return {key: over_seeds(values) for key, values in found.items()}
+    return {key: student_mean(values) for key, values in found.items()}
 
 
 def decomposed(cells: Cells, name: str) -> tuple[dict[str, float], dict[str, float]]:
@@ -119,7 +118,7 @@ def judged(leads: Mapping[str, Interval]) -> tuple[Verdict, str]:
     """Verdict from the lead of the upsampling in each measure, and why."""
     generator = [name for name, lead in leads.items() if lead.low > 0]
     discriminator = [name for name, lead in leads.items() if lead.high < 0]
-    text = ", ".join(f"{name} {words(lead, 2, True)}" for name, lead in leads.items())
+    text = ", ".join(f"{name} {shown(lead, 2, True)}" for name, lead in leads.items())
     text = f"Share of the variation that upsampling explains less that of downsampling: {text}."
     if len(generator) == len(leads):
         return Verdict.AT_THIS_SCALE, f"The generator's upsampling decides all of them. {text}"
@@ -147,9 +146,7 @@ def run(setting: Setting) -> Outcome:
         f"{up}+{down}": {seed: trained[f"{up}+{down}-s{seed}"] for seed in SEEDS}
         for up in UPSAMPLERS for down in DOWNSAMPLERS
     }  # fmt: skip
-    real = to_float(pixels(setting.real))
-    values = each(setting, generators, lambda fake: measured(real, fake))
-    null = setting.once("null", lambda: measured(real[::2], real[1::2]))
+    values, null = compared(setting, generators, measured)
     # A collapsed training is no measurement of its cell; the table stays whole without that upsampler's row.
     fallen = {
         name.partition("+")[0]: f"{name} of seed {seed} collapsed to {own['different']} different images"
@@ -164,8 +161,8 @@ def run(setting: Setting) -> Outcome:
     balances = {name: balance(cells, name) for name in MEASURES}
     verdict, because = judged({name: balances[name]["lead"] for name in JUDGED})
     here = [
-        f"{name} ({what}): upsampling explains {words(own['upsampling'])} of the variation within a seed, "
-        f"downsampling {words(own['downsampling'])}."
+        f"{name} ({what}): upsampling explains {shown(own['upsampling'])} of the variation within a seed, "
+        f"downsampling {shown(own['downsampling'])}."
         for (name, what), own in zip(MEASURES.items(), balances.values(), strict=True)
     ]
     picture = bars(
@@ -179,7 +176,7 @@ def run(setting: Setting) -> Outcome:
             asked(ASKED, f"{counted(generators)}, {setting.scale.steps} steps"),
             Part("What each explains", tables=_tables(cells, null), drawings=[picture]),
         ],
-        {"balance": {n: {k: i.as_list() for k, i in b.items()} for n, b in balances.items()}, "null": null},
+        {"balance": balances, "null": null},
         [f"{text}: {up} is left out" for up, text in fallen.items()],
     )  # fmt: skip
 
@@ -195,12 +192,12 @@ def _tables(cells: Cells, null: Mapping[str, float]) -> list[Table]:
     def level(place: int, which: str) -> list[Any]:
         chosen = [own for key, own in cells.items() if key[place] == which]
         means = [[sum(own[s][n] for own in chosen) / len(chosen) for s in seeds] for n in MEASURES]
-        return [("upsampling", "downsampling")[place], which, *(words(over_seeds(own)) for own in means)]
+        return [("upsampling", "downsampling")[place], which, *(shown(student_mean(own)) for own in means)]
 
     levels = [level(place, which) for place in (0, 1) for which in dict.fromkeys(key[place] for key in cells)]
     levels.append(["reals", "(null)", *(f"{null[name]:.2f}" for name in MEASURES)])
     singles = [
-        [*key, *(words(over_seeds([one[n] for one in own.values()])) for n in MEASURES)]
+        [*key, *(shown(student_mean([one[n] for one in own.values()])) for n in MEASURES)]
         for key, own in cells.items()
     ]
     note = "; ".join(f"{name}: {what}" for name, what in MEASURES.items())

@@ -11,22 +11,20 @@ from torch import Tensor
 from ganlab import zoo
 from ganlab.experiments.claims.drawing import bars
 from ganlab.experiments.claims.lattice import prominence
-from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.seeds import (
     SEEDS,
     asked,
-    clear_of_zero,
     common,
+    compared,
     counted,
-    over_seeds,
     seeded,
+    student_mean,
     variance_shares,
-    words,
 )
 from ganlab.experiments.claims.separation import area, features, fitted, tested
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.setting import Setting, floats
 from ganlab.forensics import Interval, System, parse_system
-from ganlab.images import to_float
 from ganlab.spectra import spectral_deviation
 
 OPERATORS = ("transposed", "bilinear")
@@ -117,15 +115,15 @@ def effects(values: Values, name: str) -> dict[str, Interval]:
     seeds = common(values)
     tables = [{cell: values[cell][seed][name] for cell in CELLS} for seed in seeds]
     return {
-        "early": over_seeds([(t[one, one] + t[one, two] - t[two, one] - t[two, two]) / 2 for t in tables]),
-        "last": over_seeds([(t[one, one] + t[two, one] - t[one, two] - t[two, two]) / 2 for t in tables]),
-        "both": over_seeds([(t[one, one] - t[one, two] - t[two, one] + t[two, two]) / 2 for t in tables]),
+        "early": student_mean([(t[one, one] + t[one, two] - t[two, one] - t[two, two]) / 2 for t in tables]),
+        "last": student_mean([(t[one, one] + t[two, one] - t[one, two] - t[two, two]) / 2 for t in tables]),
+        "both": student_mean([(t[one, one] - t[one, two] - t[two, one] + t[two, two]) / 2 for t in tables]),
     }
 
 
 def decided_by(found: Mapping[str, Interval]) -> str:
     """The stage whose effect alone is clear of zero, or clearly the larger; else "both", or "open"."""
-    sure = [name for name in ("early", "last") if clear_of_zero(found[name])]
+    sure = [name for name in ("early", "last") if not found[name].contains(0.0)]
     if not sure:
         return "open"
     first = max(sure, key=lambda name: abs(found[name].value))
@@ -137,25 +135,31 @@ def decided_by(found: Mapping[str, Interval]) -> str:
 def judged(ring: Mapping[str, Interval], place: Mapping[str, Interval]) -> tuple[str, str]:
     """Verdict from the effects on the decay and on the lattice of period 4, and why."""
     rings, plane = decided_by(ring), decided_by(place)
-    shown = (
-        f"Decay: early {words(ring['early'], 2, True)}, last {words(ring['last'], 2, True)}; lattice of "
-        f"period 4: early {words(place['early'], 2, True, 'dB')}, last {words(place['last'], 2, True, 'dB')}."
+    text = (
+        f"Decay: early {shown(ring['early'], 2, True)}, last {shown(ring['last'], 2, True)}; lattice of "
+        f"period 4: early {shown(place['early'], 2, True, 'dB')}, last {shown(place['last'], 2, True, 'dB')}."
     )
     if rings == "last":
         if plane in ("early", "both"):
             return Verdict.SHARPENED, (
                 "True of rings: the last stage decides the decay. Not of the plane: what earlier stages "
-                f"left at period 4 stays behind another last stage. {shown}"
+                f"left at period 4 stays behind another last stage. {text}"
             )
         if plane == "last":
-            return Verdict.AT_THIS_SCALE, f"The last stage decides the decay, and period 4 as well. {shown}"
+            return (
+                Verdict.AT_THIS_SCALE,
+                f"The last stage decides the decay, and period 4 as well. {text}",
+            )
         return Verdict.AT_THIS_SCALE, (
-            f"The last stage decides the decay. Whether earlier stages' lattices remain stays open. {shown}"
+            f"The last stage decides the decay. Whether earlier stages' lattices remain stays open. {text}"
         )
     if rings in ("early", "both"):
         verdict = Verdict.REFUTED if rings == "early" else Verdict.SHARPENED
-        return verdict, f"Earlier stages move the decay {'more' if rings == 'early' else 'as well'}. {shown}"
-    return Verdict.UNDECIDED, f"Neither stage moves the decay by more than seeds differ. {shown}"
+        return (
+            verdict,
+            f"Earlier stages move the decay {'more' if rings == 'early' else 'as well'}. {text}",
+        )
+    return Verdict.UNDECIDED, f"Neither stage moves the decay by more than seeds differ. {text}"
 
 
 def mixed(setting: Setting) -> dict[str, dict[int, str]]:
@@ -187,32 +191,29 @@ def mixed(setting: Setting) -> dict[str, dict[int, str]]:
 def run(setting: Setting) -> Outcome:
     """Two operators early, two last, the same seeds; rings, plane, and detectors that know the baseline."""
     generators = mixed(setting)
-    real = to_float(pixels(setting.real))
-    values = {
-        cell: {
-            seed: setting.once(f"{'-'.join(cell)}-s{seed}", partial(_of, setting, real, at))
-            for seed, at in generators["+".join(cell)].items()
-        }
-        for cell in CELLS
-    }
-    null = setting.once("null", lambda: measured(real[::2], real[1::2]))
+    by_name, null = compared(setting, generators, measured)
+    values = {cell: by_name["+".join(cell)] for cell in CELLS}
     baseline = f"{OPERATORS[0]}+{OPERATORS[0]}"
+
+    def transferred(seed: int) -> Any:
+        images = {cell: floats(setting.fake(own[seed], "fake")) for cell, own in generators.items()}
+        return carried_over(floats(setting.real), images.pop(baseline), images)
+
     transfer = {
-        seed: setting.once(f"transfer-s{seed}", partial(_transferred, setting, real, generators, seed))
-        for seed in generators[baseline]
+        seed: setting.once(f"transfer-s{seed}", partial(transferred, seed)) for seed in generators[baseline]
     }
     found = {name: effects(values, name) for name in (*RINGS, *PLANE)}
     verdict, because = judged(found[RING], found[PLACE])
     changed = f"{OPERATORS[0]}+{OPERATORS[1]}"
     here = [
-        f"{name}, transposed less bilinear: early {words(own['early'], 2, True)}, last "
-        f"{words(own['last'], 2, True)}."
+        f"{name}, transposed less bilinear: early {shown(own['early'], 2, True)}, last "
+        f"{shown(own['last'], 2, True)}."
         for name, own in found.items()
     ]
     here += [
-        f"A detector of {name} that knows the baseline calls {words(_share(transfer, name, 'baseline'))} of "
-        f"its fakes fake, {words(_share(transfer, name, changed))} with another last stage, "
-        f"{words(_share(transfer, name, 'real'))} of the reals."
+        f"A detector of {name} that knows the baseline calls {shown(_share(transfer, name, 'baseline'))} of "
+        f"its fakes fake, {shown(_share(transfer, name, changed))} with another last stage, "
+        f"{shown(_share(transfer, name, 'real'))} of the reals."
         for name in DETECTORS
     ]
     picture = bars(
@@ -227,34 +228,18 @@ def run(setting: Setting) -> Outcome:
             Part("Which stage it is", (), [_levels(values, null), _effects(values, found)], [picture]),
             Part("Detectors that know the baseline", tables=[_transfer(transfer, list(generators))]),
         ],
-        {"effects": {n: {k: i.as_list() for k, i in own.items()} for n, own in found.items()}, "null": null},
+        {"effects": found, "null": null},
     )  # fmt: skip
 
 
-def _images(setting: Setting, source: str) -> Tensor:
-    return to_float(pixels(setting.fake(source, "fake")))
-
-
-def _of(setting: Setting, real: Tensor, source: str) -> Any:
-    return measured(real, _images(setting, source))
-
-
-def _transferred(
-    setting: Setting, real: Tensor, generators: Mapping[str, Mapping[int, str]], seed: int
-) -> Any:
-    first, *others = generators
-    images = {cell: _images(setting, generators[cell][seed]) for cell in others}
-    return carried_over(real, _images(setting, generators[first][seed]), images)
-
-
 def _share(transfer: Mapping[Any, Any], detector: str, name: str) -> Interval:
-    return over_seeds([found[detector][name] for found in transfer.values()], share=True)
+    return student_mean([found[detector][name] for found in transfer.values()], share=True)
 
 
 def _levels(values: Values, null: Mapping[str, float]) -> Table:
     names = list(null)
     rows = [
-        [early, last, len(own), *(words(over_seeds([one[n] for one in own.values()]), 2) for n in names)]
+        [early, last, len(own), *(shown(student_mean([one[n] for one in own.values()]), 2) for n in names)]
         for (early, last), own in values.items()
     ]
     rows.append(["reals", "(null)", 1, *(f"{null[name]:.2f}" for name in names)])
@@ -269,7 +254,7 @@ def _effects(values: Values, found: Mapping[str, Mapping[str, Interval]]) -> Tab
     rows = []
     for name, own in found.items():
         shares = variance_shares({cell: [values[cell][seed][name] for seed in seeds] for cell in CELLS})
-        rows.append([name, *(words(own[stage], 2, True) for stage in ("early", "last", "both")),
+        rows.append([name, *(shown(own[stage], 2, True) for stage in ("early", "last", "both")),
                      *(f"{shares[part]:.2f}" for part in ("first", "second", "both", "seeds"))])  # fmt: skip
     header = ("measure", "early", "last", "their interplay", "share early", "share last", "share interplay",
               "share seeds")  # fmt: skip
@@ -279,7 +264,7 @@ def _effects(values: Values, found: Mapping[str, Mapping[str, Interval]]) -> Tab
 
 def _transfer(transfer: Mapping[int, Mapping[str, Mapping[str, float]]], cells: Sequence[str]) -> Table:
     sets = ["baseline", *cells[1:], "real"]
-    rows = [[name, *(words(_share(transfer, name, one)) for one in sets)] for name in DETECTORS]
+    rows = [[name, *(shown(_share(transfer, name, one)) for one in sets)] for name in DETECTORS]
     note = "Share called fake, over seeds. Fitted on reals and fakes of the baseline, transposed everywhere."
     return Table("transfer", "Early stages + last stage", ("detector sees", *sets), rows, note)
 

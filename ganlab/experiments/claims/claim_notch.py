@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from ganlab.experiments.claims import detecting
 from ganlab.experiments.claims.drawing import bars
 from ganlab.experiments.claims.lattice import Mask, equal_energy, lattice, mean_power, notched, prominence
-from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
-from ganlab.experiments.claims.seeds import SEEDS, asked, common, counted, over_seeds, repeated, seeded, words
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
+from ganlab.experiments.claims.seeds import (
+    SEEDS,
+    asked,
+    common,
+    compared,
+    counted,
+    repeated,
+    seeded,
+    student_mean,
+)
 from ganlab.experiments.claims.separation import features, fitted, tested
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.setting import Setting
 from ganlab.forensics import Interval, System, parse_system
-from ganlab.images import to_float
 from ganlab.upsampling import UPSAMPLERS
 
 SYSTEMS = (
@@ -73,7 +81,7 @@ class LatticeOnly:
         return levels.astype(np.float32)
 
 
-def compared(
+def without(
     real: Tensor, fake: Tensor, masks: Mapping[str, Mask], systems: Sequence[System], seed: int = 0
 ) -> Areas:
     """What every system is worth on the images as they are, and without the frequencies of each mask.
@@ -106,14 +114,14 @@ def compared(
 
 
 def measured(real: Tensor, fake: Tensor, systems: Sequence[System]) -> dict[str, Any]:
-    """`compared` with the lattice and with a match of equal energy, and how equal it is."""
+    """`without` the lattice and with a match of equal energy, and how equal it is."""
     power = mean_power(fake)
     masks = dict(
         zip(NOTCHES, (lattice(*power.shape), equal_energy(power, lattice(*power.shape))), strict=True)
     )
     share = {name: float(power[mask].sum() / (power.sum() - power[0, 0])) for name, mask in masks.items()}
     lines = {str(period): db for period, db in prominence(real, fake).items()}
-    return {"areas": compared(real, fake, masks, systems), "share": share, "lines": lines}
+    return {"areas": without(real, fake, masks, systems), "share": share, "lines": lines}
 
 
 def use(areas: Mapping[str, float], prefix: str = "") -> float:
@@ -152,30 +160,22 @@ def judged(uses: Mapping[str, Interval]) -> tuple[str, str]:
 def run(setting: Setting) -> Outcome:
     """Every generator: eight systems, three versions of the images, fitted once and fitted anew."""
     generators = seeded(setting, [f"dcgan-{name}" for name in UPSAMPLERS])
-    fewer = {"epochs": min(EPOCHS, setting.scale.epochs)}
-    systems = [parse_system(name) for name in SYSTEMS]
-    systems = [one.with_detector_options(fewer) if one.is_network else one for one in systems]
-    real = to_float(pixels(setting.real)).double()
-    results = {
-        kind: {
-            seed: setting.once(f"{kind}-s{seed}", partial(_of, setting, real, at, systems))
-            for seed, at in own.items()
-        }
-        for kind, own in generators.items()
-    }
-    null = setting.once("null", lambda: measured(real[::2], real[1::2], systems))
+    systems = detecting.systems(setting, SYSTEMS, EPOCHS)
+    results, null = compared(
+        setting, generators, lambda real, fake: measured(real.double(), fake.double(), systems)
+    )
     names = [one.name for one in systems]
     whole = repeated(results)
-    uses = {name: over_seeds(list(by_seed(whole, name).values())) for name in (*names, PEAKS)}
+    uses = {name: student_mean(list(by_seed(whole, name).values())) for name in (*names, PEAKS)}
     verdict, because = judged({name: uses[name] for name in names})
     every = [one for own in results.values() for one in own.values()]
     share = [np.mean([one["share"][notch] for one in every]) for notch in NOTCHES]
     here = [
-        f"Cut at the test: {', '.join(f'{name} {words(uses[name], 3, True)}' for name in names)}; area "
+        f"Cut at the test: {', '.join(f'{name} {shown(uses[name], 3, True)}' for name in names)}; area "
         "under the ROC curve that the lattice costs beyond as much energy elsewhere.",
         f"That is of {', '.join(whole)}, {len(common(whole))} seeds of each. Of all {len(results)} kinds, "
         f"seed 0: {', '.join(f'{name} {_first(results, name):+.3f}' for name in names)}.",
-        f"The control that sees the lattice alone: {words(uses[PEAKS], 3, True)}.",
+        f"The control that sees the lattice alone: {shown(uses[PEAKS], 3, True)}.",
         f"{_at_threshold(results, names)}",
         f"The lattice holds {share[0]:.3f} of the fakes' energy (without brightness), its match "
         f"{share[1]:.3f}.",
@@ -186,7 +186,7 @@ def run(setting: Setting) -> Outcome:
         {
             name: {
                 "cut at the test": uses[name],
-                "cut before the training": over_seeds(list(by_seed(whole, name, "refitted ").values())),
+                "cut before the training": student_mean(list(by_seed(whole, name, "refitted ").values())),
             }
             for name in (*names, PEAKS)
         },
@@ -203,12 +203,8 @@ def run(setting: Setting) -> Outcome:
             asked(ASKED, counted(generators)),
             Part("What the lattice is worth", text, _tables(results, null), [picture]),
         ],
-        {"uses": {name: one.as_list() for name, one in uses.items()}, "null": null},
+        {"uses": uses, "null": null},
     )  # fmt: skip
-
-
-def _of(setting: Setting, real: Tensor, source: str, systems: Sequence[System]) -> Any:
-    return measured(real, to_float(pixels(setting.fake(source, "fake"))).double(), systems)
 
 
 def _first(results: Mapping[str, Mapping[int, Mapping[str, Any]]], system: str) -> float:
@@ -245,18 +241,18 @@ def _tables(results: Mapping[str, Mapping[int, Mapping[str, Any]]], null: Mappin
     rows = []
     for system in null["areas"]:
         means = {
-            key: over_seeds([
+            key: student_mean([
                 float(np.mean([own[s]["areas"][system][key] for own in whole.values()]))
                 for s in common(whole)
             ], share=True)
             for key in columns.values()
         }  # fmt: skip
         controls = [f"{null['areas'][system][key]:.3f}" for key in ("untouched", "lattice", "elsewhere")]
-        rows.append([system, *(words(one, 3) for one in means.values()), " / ".join(controls)])
+        rows.append([system, *(shown(one, 3) for one in means.values()), " / ".join(controls)])
     kinds = [
         [kind, len(own),
-         *(words(over_seeds([one["lines"][p] for one in own.values()]), 2, True) for p in ("2", "4", "8")),
-         *(words(over_seeds([use(one["areas"][s]) for one in own.values()]), 3, True)
+         *(shown(student_mean([one["lines"][p] for one in own.values()]), 2, True) for p in ("2", "4", "8")),
+         *(shown(student_mean([use(one["areas"][s]) for one in own.values()]), 3, True)
            for s in ("dft+logistic", "dct+ridge", PEAKS))]
         for kind, own in results.items()
     ]  # fmt: skip

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
 
 from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.claims.drawing import bars
-from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
-from ganlab.experiments.claims.seeds import SEEDS, asked, counted, over_seeds, seeded, words
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
+from ganlab.experiments.claims.seeds import SEEDS, asked, compared, counted, seeded, student_mean
 from ganlab.experiments.claims.separation import area
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.setting import Setting
 from ganlab.forensics import Interval, parse_system
-from ganlab.images import to_float
 from ganlab.spectra import spectral_deviation
 
 UPSAMPLERS = ("transposed", "bilinear")
@@ -92,7 +89,7 @@ def over_upsamplers(
     """A remedy's change over seeds, averaged over upsamplers first: sharing seeds, they are no repeats."""
     own = [found[key] for key in found if key[1:] == (remedy, name)]
     seeds = sorted(set.intersection(*(set(one) for one in own)))
-    return over_seeds([sum(one[seed] for one in own) / len(own) for seed in seeds])
+    return student_mean([sum(one[seed] for one in own) / len(own) for seed in seeds])
 
 
 def judged(own: Interval, decibels: Interval) -> tuple[str, str]:
@@ -100,10 +97,10 @@ def judged(own: Interval, decibels: Interval) -> tuple[str, str]:
     if decibels.high < 0:
         return Verdict.AT_THIS_SCALE, "The loss lowers the distance in dB over seeds, as claimed."
     if own.high < 0:
-        change = words(decibels, 2, True, "dB")
+        change = shown(decibels, 2, True, "dB")
         said = "which it makes larger" if decibels.low > 0 else "which leaves both signs open"
         return Verdict.SHARPENED, (
-            f"The loss lowers what it measures, min-max profiles ({words(own, 4, True)}). The distance in dB "
+            f"The loss lowers what it measures, min-max profiles ({shown(own, 4, True)}). The distance in dB "
             f"changes by {change}, {said}: min-max profiles do not hold the level that it sees."
         )
     if decibels.low > 0:
@@ -119,15 +116,8 @@ def run(setting: Setting) -> Outcome:
     recipes = {(u, "none"): f"dcgan-{u}" for u in UPSAMPLERS}
     recipes |= {(u, r): f"dcgan-{u}-{r}" for r in REMEDIES for u in UPSAMPLERS}
     generators = seeded(setting, list(recipes.values()))
-    real = to_float(pixels(setting.real))
-    values = {
-        key: {
-            seed: setting.once(f"{recipe}-s{seed}", partial(_of, setting, real, at))
-            for seed, at in generators.get(recipe, {}).items()
-        }
-        for key, recipe in recipes.items()
-    }
-    null = setting.once("null", lambda: measured(real[::2], real[1::2]))
+    by_recipe, null = compared(setting, generators, measured)
+    values = {key: by_recipe.get(recipe, {}) for key, recipe in recipes.items()}
     found = changes(values)
     remedies = [remedy for remedy in REMEDIES if any(key[1] == remedy for key in found)]
     pooled = {(r, name): over_upsamplers(found, r, name) for r in remedies for name in MEASURES}
@@ -135,17 +125,17 @@ def run(setting: Setting) -> Outcome:
         raise GanlabError("this claim needs generators with Durall's loss and without; the zoo here has none")
     verdict, because = judged(pooled["durall", OWN], pooled["durall", DECIBELS])
     here = [
-        f"{remedy}: mean distance {words(pooled[remedy, DECIBELS], 2, True, 'dB')}, its excess of "
-        f"cross-entropy {words(pooled[remedy, OWN], 4, True)}, area on radial profiles "
-        f"{words(pooled[remedy, 'radial+logistic'], 3, True)}, on the DCT "
-        f"{words(pooled[remedy, 'dct+ridge'], 3, True)}; with the remedy less without."
+        f"{remedy}: mean distance {shown(pooled[remedy, DECIBELS], 2, True, 'dB')}, its excess of "
+        f"cross-entropy {shown(pooled[remedy, OWN], 4, True)}, area on radial profiles "
+        f"{shown(pooled[remedy, 'radial+logistic'], 3, True)}, on the DCT "
+        f"{shown(pooled[remedy, 'dct+ridge'], 3, True)}; with the remedy less without."
         for remedy in remedies
     ]
     picture = bars(
         "decibels",
         "Change of the mean distance of radial profiles by each remedy, over seeds; below 0 is nearer.",
         {
-            upsampler: {r: over_seeds(list(found[upsampler, r, DECIBELS].values())) for r in remedies}
+            upsampler: {r: student_mean(list(found[upsampler, r, DECIBELS].values())) for r in remedies}
             for upsampler in UPSAMPLERS
         },
         "change, dB", 0.0,
@@ -156,12 +146,8 @@ def run(setting: Setting) -> Outcome:
             asked(ASKED, counted(generators)),
             Part("What each remedy changes", tables=_tables(values, found, null), drawings=[picture]),
         ],
-        {"changes": {f"{r} {n}": i.as_list() for (r, n), i in pooled.items()}, "null": null},
+        {"changes": {f"{r} {n}": i for (r, n), i in pooled.items()}, "null": null},
     )  # fmt: skip
-
-
-def _of(setting: Setting, real: Tensor, source: str) -> Any:
-    return measured(real, to_float(pixels(setting.fake(source, "fake"))))
 
 
 def _tables(
@@ -172,14 +158,14 @@ def _tables(
     """Levels of every kind, and differences paired by seed."""
     levels = [
         [upsampler, remedy, len(own), *(
-            words(over_seeds([one[name] for one in own.values()], name in SYSTEMS), 4 if name == OWN else 3)
+            shown(student_mean([one[name] for one in own.values()], name in SYSTEMS), 4 if name == OWN else 3)
             for name in MEASURES
         )]
         for (upsampler, remedy), own in values.items() if own
     ]  # fmt: skip
     levels.append(["null", "reals", 1, *(f"{null[name]:.{4 if name == OWN else 3}f}" for name in MEASURES)])
     rows = [
-        [upsampler, remedy, name, len(own), words(over_seeds(list(own.values())), 4, True),
+        [upsampler, remedy, name, len(own), shown(student_mean(list(own.values())), 4, True),
          f"{sum(one < 0 for one in own.values())} of {len(own)}"]
         for (upsampler, remedy, name), own in found.items()
     ]  # fmt: skip

@@ -11,13 +11,13 @@ import numpy.typing as npt
 from torch import Tensor
 
 from ganlab.errors import GanlabError
+from ganlab.experiments.claims import detecting
 from ganlab.experiments.claims.drawing import bars
-from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict
-from ganlab.experiments.claims.seeds import SEEDS, asked, common, counted, over_seeds, repeated, seeded, words
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
+from ganlab.experiments.claims.seeds import SEEDS, asked, common, counted, repeated, seeded, student_mean
 from ganlab.experiments.claims.separation import Matrix, features
-from ganlab.experiments.claims.setting import Setting, pixels
-from ganlab.forensics import Interval, System, parse_system
-from ganlab.images import to_float
+from ganlab.experiments.claims.setting import Setting, floats
+from ganlab.forensics import Interval, System
 from ganlab.upsampling import UPSAMPLERS
 
 SYSTEMS = ("dft+lda", "wavelets+lda", "pixels+cnn")
@@ -120,7 +120,7 @@ def _mean(shares: Mapping[Any, float]) -> float:
 
 def by_seed(found: Mapping[str, Any], question: str) -> Interval:
     """Accuracy of a question about kinds: mean over kinds, then Student's t over seeds."""
-    return over_seeds([_mean(shares) for shares in found[question].values()], share=True)
+    return student_mean([_mean(shares) for shares in found[question].values()], share=True)
 
 
 def carried(found: Mapping[str, Any]) -> Interval:
@@ -128,7 +128,7 @@ def carried(found: Mapping[str, Any]) -> Interval:
     first = next(iter(found["kind, seeds seen"].values()))
     chance = 1 / len(first)
     pairs = zip(found["kind, new seed"].values(), found["kind, seeds seen"].values(), strict=True)
-    return over_seeds([(_mean(new) - chance) / max(_mean(seen) - chance, 1e-9) for new, seen in pairs])
+    return student_mean([(_mean(new) - chance) / max(_mean(seen) - chance, 1e-9) for new, seen in pairs])
 
 
 def judged(results: Mapping[str, Mapping[str, Any]], kinds: int, seeds: int) -> tuple[str, str]:
@@ -138,7 +138,7 @@ def judged(results: Mapping[str, Mapping[str, Any]], kinds: int, seeds: int) -> 
     own = {name: _mean(found["seed of a kind"]) for name, found in results.items()}
     above = [name for name, one in new.items() if one.low > 1 / kinds]
     text = "; ".join(
-        f"{name}: kind of a new seed {words(new[name])}, {words(parts[name])} of what it knows of seen "
+        f"{name}: kind of a new seed {shown(new[name])}, {shown(parts[name])} of what it knows of seen "
         f"seeds beyond chance; seed within a kind {own[name]:.2f}"
         for name in results
     )
@@ -168,14 +168,12 @@ def run(setting: Setting) -> Outcome:
     seeds = common(generators)
     if len(seeds) < 2:
         raise GanlabError("this claim needs two seeds of a kind of generators; the zoo here has one of each")
-    fewer = {"epochs": min(EPOCHS, setting.scale.epochs)}
-    systems = [parse_system(name) for name in SYSTEMS]
-    systems = [one.with_detector_options(fewer) if one.is_network else one for one in systems]
+    systems = detecting.systems(setting, SYSTEMS, EPOCHS)
     images = {
-        kind: {seed: to_float(pixels(setting.fake(own[seed], kind))) for seed in seeds}
+        kind: {seed: floats(setting.fake(own[seed], kind)) for seed in seeds}
         for kind, own in generators.items()
     }
-    real = to_float(pixels(setting.real))
+    real = floats(setting.real)
     # Groups of reals in the place of generators: nobody made them, so that all answers are guesses. A group
     # below 8 images would leave nothing to learn from.
     dealt = list(images)[: max(2, len(real) // (8 * len(seeds)))]
@@ -193,8 +191,8 @@ def run(setting: Setting) -> Outcome:
     )  # fmt: skip
     verdict, because = judged(results, len(images), len(seeds))
     here = [
-        f"{name}: kind of seeds that were seen {words(by_seed(found, 'kind, seeds seen'))}, of a new seed "
-        f"{words(by_seed(found, 'kind, new seed'))}; seed among generators of one kind "
+        f"{name}: kind of seeds that were seen {shown(by_seed(found, 'kind, seeds seen'))}, of a new seed "
+        f"{shown(by_seed(found, 'kind, new seed'))}; seed among generators of one kind "
         f"{_mean(found['seed of a kind']):.2f}, of kinds that were not learnt "
         f"{_mean(found['seed of new kinds']):.2f}."
         for name, found in results.items()
@@ -236,8 +234,8 @@ def _tables(
         for question in found:
             over = question.startswith("kind")
             chance = 1 / len(found["seed of a kind"]) if over else 1 / seeds
-            value = words(by_seed(found, question)) if over else f"{_mean(found[question]):.2f}"
-            control = words(by_seed(null, question)) if over else f"{_mean(null[question]):.2f}"
+            value = shown(by_seed(found, question)) if over else f"{_mean(found[question]):.2f}"
+            control = shown(by_seed(null, question)) if over else f"{_mean(null[question]):.2f}"
             rows.append([name, question, value, f"{chance:.2f}", control])
     singles = [
         [kind, name, *(f"{np.mean([own[kind] for own in found[q].values()]):.2f}"

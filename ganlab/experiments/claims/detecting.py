@@ -23,10 +23,10 @@ ACCURACY = "balanced_accuracy"
 CHANCE = 0.5
 
 
-def systems(setting: Setting, names: Iterable[str]) -> tuple[System, ...]:
-    """Systems by their ``feature+detector``; networks with as many epochs as the scale says."""
+def systems(setting: Setting, names: Iterable[str], epochs: int | None = None) -> tuple[System, ...]:
+    """Systems by their ``feature+detector``; networks with ``epochs``, at most as many as the scale says."""
     found = [parse_system(name) for name in names]
-    fewer = {"epochs": setting.scale.epochs}
+    fewer = {"epochs": min(epochs or setting.scale.epochs, setting.scale.epochs)}
     return tuple(one.with_detector_options(fewer) if one.is_network else one for one in found)
 
 

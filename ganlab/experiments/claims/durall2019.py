@@ -11,16 +11,7 @@ from PIL import Image
 from ganlab.data import ImageSet, array_image_set
 from ganlab.experiments.claims.detecting import ACCURACY, Arena
 from ganlab.experiments.claims.drawing import curves
-from ganlab.experiments.claims.outcome import (
-    Drawing,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-    Verdict,
-    shown,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting, pixels
 from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.tables import over_seeds, select
@@ -74,8 +65,15 @@ def run(setting: Setting) -> Outcome:
         ],
         "No generator is involved here.",
     )  # fmt: skip
+    feature = SYSTEMS["SVM"].make_feature()
+    lines = {one.name: extract(feature, one).mean(0).astype(np.float64) for one in (real, *fakes)}
+    count = len(next(iter(lines.values())))
+    profile = curves(
+        "profile", "Mean 80-point profiles, each divided by its first point (ring means of 20 ln|F|).",
+        np.arange(count, dtype=np.float64), {"profiles": lines}, "point", "profile over its first point",
+    )  # fmt: skip
     return _judged(records, control, tried, [
-        Part("Accuracy over the number of images", tables=[table], drawings=[_profile(real, fakes)]),
+        Part("Accuracy over the number of images", tables=[table], drawings=[profile]),
         Part(
             "What else the profile sees",
             ["The published CelebA experiment holds fakes of 128x128 against photos of 178x218, both JPEG; "
@@ -105,17 +103,6 @@ def _jpeg(image: UInt8Array) -> UInt8Array:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="JPEG", quality=QUALITY)
     return np.asarray(Image.open(stream))
-
-
-def _profile(real: ImageSet, fakes: Sequence[ImageSet]) -> Drawing:
-    """What the classifiers see."""
-    feature = SYSTEMS["SVM"].make_feature()
-    lines = {one.name: extract(feature, one).mean(0).astype(np.float64) for one in (real, *fakes)}
-    count = len(next(iter(lines.values())))
-    return curves(
-        "profile", "Mean 80-point profiles, each divided by its first point (ring means of 20 ln|F|).",
-        np.arange(count, dtype=np.float64), {"profiles": lines}, "point", "profile over its first point",
-    )  # fmt: skip
 
 
 def _over(records: Sequence[Record]) -> Interval:
@@ -169,9 +156,9 @@ def _judged(
     if coded.low > null.value:
         because += " A codec alone is seen by the profile too: equal preparation is part of the claim."
     numbers = {
-        "all": {f"{source}, {name}": i.as_list() for (source, name), i in last.items()},
-        "few": {f"{source}, {name}": i.as_list() for (source, name), i in first.items()},
-        "jpeg": coded.as_list(), "null": null.as_list(),
+        "all": {f"{source}, {name}": i for (source, name), i in last.items()},
+        "few": {f"{source}, {name}": i for (source, name), i in first.items()},
+        "jpeg": coded, "null": null,
     }  # fmt: skip
     return Outcome(here, verdict, because, parts, numbers, warnings)
 

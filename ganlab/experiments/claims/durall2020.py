@@ -7,19 +7,13 @@ from typing import Any
 
 from ganlab.experiments.claims.detecting import Arena, accuracy, own_table, systems
 from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Verdict, shown
+from ganlab.experiments.claims.recipes import GAMES
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.claims.spectral import against, deviation, deviation_table, deviations, profiles
 from ganlab.experiments.detection.measure import Record
 from ganlab.forensics import NULL
 
 RECIPE = "dcgan-transposed"
-LOSSES: dict[str, tuple[str, ...]] = {
-    "DCGAN": (),
-    "DRAGAN": ("loss.penalty=dragan",),
-    "LSGAN": ("loss.adversarial=least_squares",),
-    "WGAN-GP": ("loss.adversarial=wasserstein", "loss.penalty=wgan_gp"),
-}
-"""The adversarial games of the paper; their upsampling is the same."""
 _TAIL = "model.upsampling={name: transposed, last: nearest, tail: {convs: 3, kernel: 5}}"
 _LOSS = "loss.spectral=[{kind: radial_profile, weight: 0.5}]"
 REMEDIES: dict[str, tuple[str, ...]] = {
@@ -34,14 +28,14 @@ SYSTEMS = ("radial+logistic", "both+logistic", "dct+logistic")
 
 def run(setting: Setting) -> Outcome:
     """Four games, four remedies of the first: profiles, deviations, detectors."""
-    variants = {**LOSSES, **{f"DCGAN, {name}": options for name, options in REMEDIES.items()}}
+    variants = {**GAMES, **{f"DCGAN, {name}": options for name, options in REMEDIES.items()}}
     sources = setting.trained({name: (RECIPE, options) for name, options in variants.items()})
     real = setting.real
     fakes = [setting.fake(source, name) for name, source in sources.items()]
     found = deviations(setting, real, fakes)
     arena = Arena(setting, "detect", real, fakes, allow=("count", "duplicates"))
     records = arena.transfer(systems(setting, SYSTEMS), (*arena.sources, NULL))
-    games, remedied = fakes[: len(LOSSES)], [fakes[0], *fakes[len(LOSSES) :]]
+    games, remedied = fakes[: len(GAMES)], [fakes[0], *fakes[len(GAMES) :]]
     panels = {"four games": profiles(real, games, "radial")}
     panels["remedies of DCGAN"] = profiles(real, remedied, "radial")
     drawn = [
@@ -72,16 +66,16 @@ def _judged(
 ) -> Outcome:
     """Do all games miss the spectrum; does the loss mend it; does what was released?"""
     mean = {name: deviation(own, "mean_db") for name, own in found.items()}
-    ends = {name: found[name]["mean_db"]["null_high"] for name in LOSSES}
-    missed = [name for name in LOSSES if ends[name] is None or mean[name].low > ends[name]]
+    ends = {name: found[name]["mean_db"]["null_high"] for name in GAMES}
+    missed = [name for name in GAMES if ends[name] is None or mean[name].low > ends[name]]
     base = mean["DCGAN"]
     better = [name for name in REMEDIES if mean[f"DCGAN, {name}"].high < base.low]
     plane = {
         name: accuracy(records, system="dct+logistic", trained_on=name, tested_on=name) for name in found
     }
     here = [
-        f"Mean deviation: {', '.join(f'{name} {shown(mean[name])}' for name in LOSSES)} dB; "
-        f"{len(missed)} of {len(LOSSES)} beyond the null.",
+        f"Mean deviation: {', '.join(f'{name} {shown(mean[name])}' for name in GAMES)} dB; "
+        f"{len(missed)} of {len(GAMES)} beyond the null.",
         *(
             f"DCGAN with {name}: {shown(mean[f'DCGAN, {name}'])} dB against {shown(base)} without; a fresh "
             f"detector of the DCT {shown(plane[f'DCGAN, {name}'])}."
@@ -90,10 +84,10 @@ def _judged(
     ]
     end = found["DCGAN, loss"]["mean_db"]["null_high"]
     consistent = end is not None and mean["DCGAN, loss"].low <= end
-    if len(missed) == len(LOSSES) and "loss" in better and consistent:
+    if len(missed) == len(GAMES) and "loss" in better and consistent:
         verdict = Verdict.AT_THIS_SCALE
         because = "Every game misses the spectrum, and with the loss it is met."
-    elif len(missed) == len(LOSSES) and "loss" in better:
+    elif len(missed) == len(GAMES) and "loss" in better:
         verdict = Verdict.SHARPENED
         because = (
             "Every game misses the spectrum. The loss brings it nearer and not to the reals: "
@@ -103,7 +97,7 @@ def _judged(
     elif missed:
         verdict = Verdict.SHARPENED
         because = (
-            f"{len(missed)} of {len(LOSSES)} games miss the spectrum. Nearer to it (intervals apart): "
+            f"{len(missed)} of {len(GAMES)} games miss the spectrum. Nearer to it (intervals apart): "
             f"{', '.join(better) or 'none of the remedies'}."
         )
     else:
@@ -113,8 +107,8 @@ def _judged(
         "short trainings: differences between remedies may be the training's scatter."
     )
     numbers = {
-        "mean_db": {name: i.as_list() for name, i in mean.items()},
-        "detected": {name: i.as_list() for name, i in plane.items()}, "better": better,
+        "mean_db": mean,
+        "detected": plane, "better": better,
     }  # fmt: skip
     return Outcome(here, verdict, because, parts, numbers, warnings)
 

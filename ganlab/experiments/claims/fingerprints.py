@@ -7,24 +7,14 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 from torch import Tensor
 
 from ganlab.data import ImageSet
 from ganlab.experiments.claims.drawing import bars, curves, planes
-from ganlab.experiments.claims.outcome import (
-    Drawing,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-    Verdict,
-    shown,
-)
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
+from ganlab.experiments.claims.seeds import student_mean
+from ganlab.experiments.claims.setting import Setting, floats
 from ganlab.forensics import Interval
-from ganlab.images import to_float
 from ganlab.spectra import (
     angular_profile,
     autocorrelation,
@@ -86,10 +76,8 @@ def nyquist_level(images: Tensor, moments: tuple[float, float]) -> float:
 
 def grouped(images: ImageSet, statistic: Statistic) -> Interval:
     """A statistic of a set's parts: their mean with Student's interval."""
-    everything = to_float(pixels(images))
-    values = np.array([statistic(everything[start::GROUPS]) for start in range(GROUPS)])
-    margin = float(stats.t.ppf(0.975, GROUPS - 1) * values.std(ddof=1) / np.sqrt(GROUPS))
-    return Interval(float(values.mean()), float(values.mean()) - margin, float(values.mean()) + margin)
+    everything = floats(images)
+    return student_mean([statistic(everything[start::GROUPS]) for start in range(GROUPS)])
 
 
 def measured(setting: Setting, key: str, statistic: Statistic) -> dict[str, Interval]:
@@ -150,24 +138,21 @@ def outcome(
     ]
     note = f"Fakes minus reals; intervals over {GROUPS} parts of each set."
     table = Table("differences", "Differences", ("statistic", "set", "difference", "unit"), rows, note)
-    drawn: list[Drawing] = [
+    drawn = [
         bars(
-            f"differences-{k}",
-            f"{title}: fakes minus reals.",
-            {n: {title: i} for n, i in found.items()},
-            unit,
-            0.0,
+            f"differences-{k}", f"{title}: fakes minus reals.", {n: {title: i} for n, i in found.items()},
+            unit, 0.0,
         )
         for k, (title, (unit, found)) in enumerate(named.items())
-    ]
+    ]  # fmt: skip
     first = Part("Differences to the reals", tables=[table], drawings=drawn)
-    numbers = {title: {n: i.as_list() for n, i in found.items()} for title, (_, found) in named.items()}
+    numbers = {title: found for title, (_, found) in named.items()}
     return Outcome(here, verdict, because, [first, *parts], numbers)
 
 
 def corvi2023(setting: Setting) -> Outcome:
     """Radial and angular shares of the power, autocorrelation of the residuals."""
-    sets = {one.name: to_float(pixels(one)) for one in (setting.real, *setting.fakes)}
+    sets = {one.name: floats(one) for one in (setting.real, *setting.fakes)}
     radial = {n: decibels(radial_profile(i, "corvi2023").double().mean(0).numpy()) for n, i in sets.items()}
     angular = {n: 100 * angular_profile(i).double().mean(0).numpy() for n, i in sets.items()}
     bins = len(next(iter(angular.values())))
@@ -199,7 +184,7 @@ def _without_near(lags: Floats) -> Floats:
 
 def stylegan3(setting: Setting) -> Outcome:
     """Mean spectra on a finer grid, and their slices at 0 and 45 degrees."""
-    sets = {one.name: to_float(pixels(one)) for one in (setting.real, *setting.fakes)}
+    sets = {one.name: floats(one) for one in (setting.real, *setting.fakes)}
     moments = pixel_moments(sets[setting.real.name])
     spectra = {name: padded_spectrum(images, *moments) for name, images in sets.items()}
     slices = {
@@ -223,7 +208,7 @@ def wang2020(setting: Setting) -> Outcome:
     """Mean complex spectrum of the residuals: what has the same phase in all images."""
     sets = [setting.real, *setting.fakes]
     maps = [
-        (one.name, full_plane(2 * decibels(residual_spectrum(to_float(pixels(one))).numpy()), one.shape[1]))
+        (one.name, full_plane(2 * decibels(residual_spectrum(floats(one)).numpy()), one.shape[1]))
         for one in sets
     ]
     caption = "Modulus of the mean complex spectrum of 5x5 median residuals, zero frequency in the middle."

@@ -5,11 +5,10 @@ from __future__ import annotations
 from ganlab.experiments.claims.detecting import Arena, accuracy, beyond, in_words, mean_of, own_table, systems
 from ganlab.experiments.claims.drawing import bars, planes
 from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.setting import Setting, floats
 from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.tables import select
 from ganlab.forensics import NULL
-from ganlab.images import to_float
 from ganlab.spectra import dct_statistics
 
 SYSTEMS = (
@@ -37,7 +36,7 @@ def run(setting: Setting) -> Outcome:
     attacked = Arena(setting, "attack", real, fakes).transfer(
         systems(setting, [ATTACKED]), arena.sources, ATTACKS
     )
-    maps = [(one.name, dct_statistics(to_float(pixels(one))).log_mean.mean(0)) for one in (real, *fakes)]
+    maps = [(one.name, dct_statistics(floats(one)).log_mean.mean(0)) for one in (real, *fakes)]
     drawn = planes(
         "dct", "Mean over channels of ln|mean DCT coefficient|, images in 0..255; zero at the upper left.",
         maps, "ln|mean DCT|", centred=False,
@@ -114,7 +113,7 @@ def _judged(
         " That upsampling alone is the cause does not follow: every generator here differs from the reals in "
         "more than its upsampler."
     )
-    numbers = {"dct": dct, "pixels": raw, "null": null.as_list(), "found": seen}
+    numbers = {"dct": dct, "pixels": raw, "null": null, "found": seen}
     return Outcome(here, verdict, because, parts, numbers, warnings)
 
 

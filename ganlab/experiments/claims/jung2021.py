@@ -9,11 +9,10 @@ from typing import Any
 from ganlab.data import ImageSet
 from ganlab.experiments.claims.detecting import Arena, accuracy, own_table, systems
 from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.setting import Setting, floats
 from ganlab.experiments.claims.spectral import against, deviation, deviation_table, deviations, profiles
 from ganlab.experiments.detection.measure import Record
 from ganlab.forensics import NULL
-from ganlab.images import to_float
 from ganlab.results.tables import plain, with_interval
 from ganlab.spectra import spectral_deviation
 
@@ -57,7 +56,7 @@ def run(setting: Setting) -> Outcome:
 
 def _cloaking(setting: Setting, real: ImageSet, fake: ImageSet) -> Any:
     """The published score after both numbers of epochs, and a converged classifier's on held-out images."""
-    sets = [to_float(pixels(one)) for one in (real, fake)]
+    sets = [floats(one) for one in (real, fake)]
     found = {}
     for epochs in EPOCHS:
         report = spectral_deviation(
@@ -133,8 +132,8 @@ def _judged(
         because = "The intervals of the mean deviation with and without it overlap."
     because += " One seed of each."
     numbers = {
-        "mean_db": {n: i.as_list() for n, i in mean.items()}, "held_out": held,
-        "dct": {n: i.as_list() for n, i in plane.items()},
+        "mean_db": mean, "held_out": held,
+        "dct": plane,
     }  # fmt: skip
     return Outcome(here, verdict, because, parts, numbers, warnings)
 

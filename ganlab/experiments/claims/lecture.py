@@ -17,16 +17,7 @@ from ganlab.experiments.claims.detecting import (
     systems,
 )
 from ganlab.experiments.claims.drawing import Floats, bars, curves
-from ganlab.experiments.claims.outcome import (
-    Drawing,
-    Experiment,
-    Outcome,
-    Part,
-    Published,
-    Table,
-    Verdict,
-    shown,
-)
+from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.claims.spectral import against, deviation, deviation_table, deviations, profiles
 from ganlab.experiments.detection.measure import POOLED, Record
@@ -60,9 +51,20 @@ def run(setting: Setting) -> Outcome:
     names = arena.sources
     questions = [*_questions(records, names), *remedied]
     own = own_table("systems", "Trained and tested on the same source", records)
+    drawn = bars(
+        "detectors", "Balanced accuracy of every system on the source that it was trained on.",
+        {
+            name: {
+                record.system: accuracy(records, system=record.system, trained_on=name, tested_on=name)
+                for record in select(records, trained_on=name, tested_on=name)
+            }
+            for name in (*names, NULL)
+        },
+        "balanced accuracy", 0.5, (0.3, 1.03),
+    )  # fmt: skip
     parts = [
         spectra,
-        Part("1, 2: projections and networks on each", tables=[own], drawings=[_bars(records, names)]),
+        Part("1, 2: projections and networks on each", tables=[own], drawings=[drawn]),
         Part(
             "3, 4: one for another, one for all",
             [
@@ -108,18 +110,6 @@ def _share(level: Floats) -> Floats:
     """A profile in dB over the sum of its powers, DC left out."""
     shares: Floats = level[1:] - 10 * np.log10((10 ** (level[1:] / 10)).sum())
     return shares
-
-
-def _bars(records: list[Record], names: Sequence[str]) -> Drawing:
-    chosen = {
-        name: {
-            record.system: accuracy(records, system=record.system, trained_on=name, tested_on=name)
-            for record in select(records, trained_on=name, tested_on=name)
-        }
-        for name in (*names, NULL)
-    }
-    caption = "Balanced accuracy of every system on the source that it was trained on."
-    return bars("detectors", caption, chosen, "balanced accuracy", 0.5, (0.3, 1.03))
 
 
 def _joint(setting: Setting, real: ImageSet) -> tuple[Part, list[tuple[str, str]]]:
@@ -237,7 +227,7 @@ def _judged(
     if any(name.startswith("dcgan") for name in names):
         because += " DCGANs of the zoo stand in the place of SNGANs."
     because += " One seed of each generator: what is said about an upsampler is said about one generator."
-    numbers = {"found": seen, "null": null.as_list(), "own": {n: i.as_list() for n, i in own.items()}}
+    numbers = {"found": seen, "null": null, "own": own}
     return Outcome(here, verdict, because, parts, numbers, warnings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -101,7 +102,7 @@ class Outcome:
         verdict: a key of `VERDICTS`.
         because: one or two sentences: why this verdict, and what it does not cover.
         parts: tables and figures.
-        numbers: what programs want, as JSON values.
+        numbers: what programs want: JSON values and intervals, which become [value, low, high].
         warnings: what a reader must know beside the numbers.
     """
 
@@ -130,7 +131,7 @@ class Experiment:
         minutes: on two idle cores at small scale, from the CPU time of a real run.
         needs: what it takes beside this installation, in words.
         run: measures; everything it needs is asked of its `Setting`.
-        generators: names of `ganlab.experiments.claims.setting.RECIPES`, without seed: the default fakes.
+        generators: names of `ganlab.experiments.claims.recipes.RECIPES`, without seed: the default fakes.
         instead: what the zoo may have in their place; taken where it has all of these and not of the others.
         takes_fakes: whether ``--fake`` means anything to it; an experiment on training makes its own.
         takes_reals: whether ``--real`` does.
@@ -151,5 +152,7 @@ class Experiment:
 
 
 def shown(interval: Interval, digits: int = 2, sign: bool = False, unit: str = "") -> str:
-    """``0.91 [0.88, 0.94]`` of an interval."""
+    """``0.91 [0.88, 0.94]`` of an interval; without ends ``0.91 (one seed)``."""
+    if math.isinf(interval.high):
+        return f"{with_interval(interval.value, digits=digits, sign=sign, unit=unit)} (one seed)"
     return with_interval(interval.value, interval.low, interval.high, digits, sign, unit)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganlab.errors import GanlabError, lookup
 from ganlab.experiments.claims.outcome import VERDICTS, Experiment, Outcome, Part
 from ganlab.experiments.claims.page import as_markdown, page
+from ganlab.experiments.claims.recipes import SCALES, Scale
 from ganlab.experiments.claims.registry import EXPERIMENTS
-from ganlab.experiments.claims.setting import KEPT, RUNS, SCALES, Scale, Setting
-from ganlab.forensics import GUARDS
+from ganlab.experiments.claims.setting import KEPT, RUNS, Setting
+from ganlab.forensics import GUARDS, Interval
 from ganlab.results.folder import PAGE, RESULTS, ResultsFolder
 from ganlab.results.page import write_page
 from ganlab.results.style import save_figure
@@ -99,8 +100,15 @@ def as_json(name: str, experiment: Experiment, outcome: Outcome, scale: Scale) -
         "experiment": name, "title": experiment.title, "source": experiment.source, "scale": scale.name,
         "published": [{"text": entry.text, "source": entry.source} for entry in experiment.published],
         "here": list(outcome.here), "verdict": outcome.verdict, "because": outcome.because,
-        "numbers": plain(outcome.numbers), "parts": [_part(part) for part in outcome.parts],
+        "numbers": plain(_listed(outcome.numbers)), "parts": [_part(part) for part in outcome.parts],
     }  # fmt: skip
+
+
+def _listed(numbers: Any) -> Any:
+    """Intervals as [value, low, high], at any depth."""
+    if isinstance(numbers, Interval):
+        return numbers.as_list()
+    return {k: _listed(v) for k, v in numbers.items()} if isinstance(numbers, Mapping) else numbers
 
 
 def _part(part: Part) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from torch import Tensor
 
 from ganlab.experiments.claims.drawing import bars, curves
 from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
+from ganlab.experiments.claims.seeds import student_mean
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.claims.testbeds import BANDS, band_errors, pull, radial_level, regress, ring_images
 from ganlab.forensics import Interval
@@ -64,7 +64,8 @@ def run(setting: Setting) -> Outcome:
         ),
         bars(
             "discriminator", "Power of the optimised pixels in the two rings over that of the reals.",
-            {name: {band: _interval(own[band]) for band in BANDS} for name, own in pulled.items()}, "dB", 0.0,
+            {name: {band: student_mean(own[band]) for band in BANDS} for name, own in pulled.items()},
+            "dB", 0.0,
         ),
     ]  # fmt: skip
     parts = [
@@ -104,16 +105,9 @@ def _pull(setting: Setting, weaker: str, downsampling: str, size: int) -> Any:
     return {**own, "rms": float(images.square().mean().sqrt() / mean)}
 
 
-def _interval(values: Sequence[float]) -> Interval:
-    """Mean over images with Student's interval."""
-    own = np.asarray(values)
-    margin = float(stats.t.ppf(0.975, len(own) - 1) * own.std(ddof=1) / np.sqrt(len(own)))
-    return Interval(float(own.mean()), float(own.mean()) - margin, float(own.mean()) + margin)
-
-
 def _regressions(made: Mapping[tuple[str, str], Any]) -> Table:
     rows = [
-        [name, loss, *(shown(_interval(own[key]), 1) for key in (*BANDS, "psnr")),
+        [name, loss, *(shown(student_mean(own[key]), 1) for key in (*BANDS, "psnr")),
          ", ".join(f"{step}: {values['high']:+.1f}" for step, values in own["course"].items())]
         for (name, loss), own in made.items()
     ]  # fmt: skip
@@ -123,11 +117,11 @@ def _regressions(made: Mapping[tuple[str, str], Any]) -> Table:
 
 def _pulls(pulled: Mapping[str, Any], null: Mapping[str, Any]) -> Table:
     rows = [
-        [name, *(shown(_interval(own[band]), 1, sign=True) for band in BANDS), f"{own['rms']:.2f}"]
+        [name, *(shown(student_mean(own[band]), 1, sign=True) for band in BANDS), f"{own['rms']:.2f}"]
         for name, own in pulled.items()
     ]
     rows.append(
-        ["null: other reals", *(shown(_interval(null[band]), 1, sign=True) for band in BANDS), "1.00"]
+        ["null: other reals", *(shown(student_mean(null[band]), 1, sign=True) for band in BANDS), "1.00"]
     )
     header = ("setting", "low ring (dB)", "high ring (dB)", "contrast over the reals'")
     return Table("pulls", "Power over the reals'", header, rows, "Intervals over images; one seed.")
@@ -137,10 +131,10 @@ def _judged(made: Mapping[tuple[str, str], Any], pulled: Mapping[str, Any], part
     """The paper's four observations, as far as these two testbeds show them."""
 
     def high(name: str, loss: str) -> Interval:
-        return _interval(made[name, loss]["high"])
+        return student_mean(made[name, loss]["high"])
 
     def miss(name: str, band: str) -> Interval:
-        return _interval(pulled[name][band])
+        return student_mean(pulled[name][band])
 
     plain = {name: high(name, "pixels").value for name in UPSAMPLERS}
     mended = {name: high(name, "pixels and spectrum").value for name in UPSAMPLERS}
@@ -181,7 +175,7 @@ def _judged(made: Mapping[tuple[str, str], Any], pulled: Mapping[str, Any], part
         "plain": plain,
         "with_spectrum": mended,
         "held": held,
-        "halving": {n: i.as_list() for n, i in halving.items()},
+        "halving": halving,
     }
     return Outcome(here, verdict, because, parts, numbers)
 

@@ -17,10 +17,8 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.claims.outcome import Part
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.setting import Setting, floats
 from ganlab.forensics import Interval
-from ganlab.images import to_float
-from ganlab.results.tables import with_interval
 
 T = TypeVar("T")
 SEEDS = (0, 1, 2)
@@ -47,24 +45,31 @@ def seeded(setting: Setting, recipes: Sequence[str]) -> dict[str, dict[int, str]
     }
 
 
-def each(
-    setting: Setting, generators: Mapping[str, Mapping[int, str]], measure: Callable[[Tensor], Any]
-) -> dict[str, dict[int, Any]]:
-    """Kind -> seed -> what a measure says of that generator's images: JSON values, kept from run to run.
+def compared(
+    setting: Setting,
+    generators: Mapping[str, Mapping[int, str]],
+    measure: Callable[[Tensor, Tensor], Any],
+) -> tuple[dict[str, dict[int, Any]], Any]:
+    """Every generator's images held against the reals; what was measured is kept from run to run.
 
     Args:
         setting: of the experiment.
         generators: as `seeded` returns them.
-        measure: of float images ``(N, C, H, W)``.
+        measure: of reals and fakes, float ``(N, C, H, W)``; gives JSON values.
+
+    Returns:
+        Kind -> seed -> what was measured; and the null, one half of the reals against the other.
     """
+    real = floats(setting.real)
 
     def make(source: str) -> Any:
-        return measure(to_float(pixels(setting.fake(source, "fake"))))
+        return measure(real, floats(setting.fake(source, "fake")))
 
-    return {
+    values = {
         kind: {seed: setting.once(f"{kind}-s{seed}", partial(make, at)) for seed, at in own.items()}
         for kind, own in generators.items()
     }
+    return values, setting.once("null", lambda: measure(real[::2], real[1::2]))
 
 
 def common(generators: Mapping[Any, Mapping[int, Any]]) -> tuple[int, ...]:
@@ -78,36 +83,24 @@ def repeated(found: Mapping[str, Mapping[int, T]]) -> dict[str, Mapping[int, T]]
     return {kind: own for kind, own in found.items() if len(own) == most}
 
 
-def over_seeds(values: Sequence[float], share: bool = False) -> Interval:
-    """Mean and its 95 % interval by Student's t over trainings; without ends (infinite ones) of one training.
+def student_mean(values: Sequence[float], share: bool = False) -> Interval:
+    """Mean and its 95 % interval by Student's t; without ends (infinite ones) of one value.
 
     Args:
-        values: one of each training.
+        values: independent ones: of trainings, of images, of parts of a set.
         share: the values are shares or areas, so that the interval ends at 0 and 1.
 
     Raises:
         GanlabError: no value.
     """
     if not len(values):
-        raise GanlabError("a mean over seeds needs at least one trained generator")
+        raise GanlabError("a mean needs at least one value")
     mean = float(np.mean(values))
     if len(values) == 1:
         return Interval(mean, -math.inf, math.inf)
     reach = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
     low, high = (0.0, 1.0) if share else (-math.inf, math.inf)
     return Interval(mean, max(mean - reach, low), min(mean + reach, high))
-
-
-def words(interval: Interval, digits: int = 2, sign: bool = False, unit: str = "") -> str:
-    """``0.91 [0.88, 0.94]``; of one seed ``0.91 (one seed)``."""
-    if math.isinf(interval.high):
-        return f"{with_interval(interval.value, digits=digits, sign=sign, unit=unit)} (one seed)"
-    return with_interval(interval.value, interval.low, interval.high, digits, sign, unit)
-
-
-def clear_of_zero(interval: Interval) -> bool:
-    """Whether an interval has one sign."""
-    return interval.low > 0 or interval.high < 0
 
 
 def variance_shares(cells: Mapping[tuple[str, str], Sequence[float]]) -> dict[str, float]:

@@ -12,9 +12,8 @@ import numpy.typing as npt
 from ganlab.data import ImageSet
 from ganlab.experiments.claims.drawing import curves
 from ganlab.experiments.claims.outcome import Drawing, Table
-from ganlab.experiments.claims.setting import Setting, pixels
+from ganlab.experiments.claims.setting import Setting, floats
 from ganlab.forensics import Interval
-from ganlab.images import to_float
 from ganlab.results.tables import plain, with_interval
 from ganlab.spectra import decibels, profile_set, spectral_deviation
 
@@ -48,7 +47,7 @@ def profiles(
 
 
 def _rows(images: ImageSet, kind: str, window: str | None) -> Floats:
-    measured = profile_set(to_float(pixels(images)), window)
+    measured = profile_set(floats(images), window)
     values: Floats = measured.profiles[kind].double().numpy()
     return values
 
@@ -79,7 +78,7 @@ def deviations(setting: Setting, real: ImageSet, fakes: Sequence[ImageSet]) -> d
 
     def make(fake: ImageSet) -> Any:
         report = spectral_deviation(
-            to_float(pixels(real)), to_float(pixels(fake)), metrics=list(METRICS),
+            floats(real), floats(fake), metrics=list(METRICS),
             resamples=setting.scale.resamples, seed=setting.seed,
         )  # fmt: skip
         return plain(report.as_dict()["deviations"])
