@@ -92,12 +92,13 @@ def means(rows: list[dict], task: str, skips: str, metric: str) -> list[list[flo
 
 @styled()
 def figure(rows: list[dict]) -> bytes:
-    """PSNR above, the error's lattice below, a column a task; dots are seeds."""
-    drawn = new_figure(7.2, 4.4)
-    tasks, metrics = (
-        ("superres", "autoencoder"),
-        {"psnr": "PSNR (dB)", "phases_db": "error, worst/best phase (dB)"},
-    )
+    """PSNR, the images' lattice, the error's lattice; a column a task; dots are seeds."""
+    drawn = new_figure(7.2, 6.2)
+    tasks = ("superres", "autoencoder")
+    metrics = {
+        "psnr": "PSNR (dB)", "peak_diagonal_2": "line at (1/2, 1/2),\nimages over photos (dB)",
+        "phases_db": "error, worst over\nbest position (dB)",
+    }  # fmt: skip
     grid = drawn.subplots(len(metrics), len(tasks), sharex=True)
     for (line, (metric, label)), (column, task) in itertools.product(
         enumerate(metrics.items()), enumerate(tasks)
