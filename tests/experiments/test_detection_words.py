@@ -13,7 +13,7 @@ from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.options import DetectionOptions
 from ganlab.experiments.detection.page import page
 from ganlab.experiments.detection.run import detect
-from ganlab.experiments.detection.tables import AT_CHANCE, kind_rows, summary, transfer_table
+from ganlab.experiments.detection.tables import AT_CHANCE, kind_rows, over_pairs, summary, transfer_table
 from ganlab.forensics import METRICS, NULL, Interval
 
 NOTHING = {"attribution": [], "perturbed_sources": [], "unseen": []}
@@ -92,9 +92,37 @@ def test_transfer_counts_pairs_of_different_generators():
     records = [record("a+b", one, two, *span) for (one, two), span in ends.items()]
     records += [record("a+b", "pooled", one, 0.8, 0.9) for one in ("x", "y")]
     found = words(records).splitlines()[-1]
-    assert "mean ROC-AUC 0.650 (fakes rank above reals) and mean balanced accuracy 0.650" in found
+    both = "0.650 [0.550, 0.750]"
+    assert f"mean ROC-AUC {both} (fakes rank above reals) and mean balanced accuracy {both}" in found
     assert "over 2 pairs of different generators, 1 of them" in found
-    assert "trained on all together 0.850 and 0.850" in found
+    assert "trained on all together 0.850 [0.800, 0.900] and 0.850" in found
+    assert "two generators say nothing of others" in found
+
+
+def test_pairs_that_share_a_generator_are_no_independent_pairs():
+    """The mean of pairs of five generators holds the mean of all there are in about 95 % of draws."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(200):
+        trained, tested = rng.normal(0, 0.05, (2, 5))
+        pairs = {
+            (f"g{i}", f"g{j}"): 0.7 + trained[i] + tested[j] + rng.normal(0, 0.02)
+            for i in range(5)
+            for j in range(5)
+            if i != j
+        }
+        found = over_pairs({names: Interval(value, value, value) for names, value in pairs.items()})
+        assert found.low <= found.value <= found.high
+        held += found.contains(0.7)
+    assert 180 <= held <= 199
+
+
+def test_seeds_of_one_kind_are_left_out_together():
+    names = [f"{kind}-s{seed}" for kind in "xyz" for seed in (0, 1)]
+    level = {"x": 0.6, "y": 0.7, "z": 0.8}
+    alike = {(one,): Interval(level[one[0]], level[one[0]], level[one[0]]) for one in names}
+    kinds = {(one,): Interval(value, value, value) for one, value in level.items()}
+    assert over_pairs(alike).low == pytest.approx(over_pairs(kinds).low)
+    assert over_pairs(kinds).low == pytest.approx(0.7 - 4.303 * 0.1 / 3**0.5, abs=1e-3)
 
 
 def test_ranking_and_threshold_stand_side_by_side():
