@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from torch import nn
 import ganlab
 from ganlab.errors import GanlabError
 from ganlab.experiments.probe import compare_generators, probe_generator
+from ganlab.experiments.probe.content import level, mean_chance, windowed
+from ganlab.experiments.probe.fields import agreement
 from ganlab.models import Generator as OwnGenerator
 from ganlab.zoo import names
 
@@ -77,6 +80,39 @@ def test_three_kinds_are_kept_apart():
     quiet = probe_generator(white)
     assert quiet.ok
     assert quiet.passes(strict=True)
+
+
+def test_the_level_of_a_line_lies_in_its_interval():
+    """A line of known height in white noise, over the floor that the mean of so many images has."""
+    count, side, at = 32, 24, (6, 12)
+    draw = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    wave = 0.1 * torch.cos(2 * torch.pi * (at[0] * y + at[1] * x) / side)
+    hann = torch.hann_window(side, periodic=True, dtype=torch.float64)
+    line = (0.1 * hann.sum() ** 2 / 2) ** 2
+    floor = hann.square().sum() ** 2
+    truth = {"content": float(line / floor * count), "cyclostationary": float(1 + line / floor)}
+    held = dict.fromkeys(truth, 0)
+    for _ in range(40):
+        spectra = windowed(torch.randn(count, 1, side, side, generator=draw) + wave)
+        near = spectra[:, at[0] - 4 : at[0] - 1, 3:21].flatten(1)
+        for kind, ratio in truth.items():
+            value, error = level(spectra[:, *at], near, kind)
+            held[kind] += abs(value - 10 * math.log10(ratio)) <= 2.04 * error
+    assert min(held.values()) >= 34
+    # Without a line one mean in twenty is that large.
+    chances = [mean_chance(spectra[:, fy, 1], False) for fy in range(-11, 12)]
+    assert sum(p <= 0.05 for p in chances) <= 4
+
+
+def test_p_of_structure_is_that_of_rounding():
+    draw = torch.Generator().manual_seed(0)
+    pairs = [torch.randn(2, 5, 4, 8, generator=draw).double() for _ in range(200)]
+    assert 2 <= sum(agreement(a, b) <= 0.05 for a, b in pairs) <= 20
+    a, b = pairs[0]
+    assert agreement(a, a + 0.1 * b) < 1e-4
+    assert agreement(a[:1, :2], a[:1, :2]) == 0.25  # two rows can hardly surprise
+    assert agreement(a, torch.zeros_like(a)) == 1
 
 
 def test_what_a_filter_takes_away_is_no_fault():

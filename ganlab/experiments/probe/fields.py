@@ -44,6 +44,8 @@ PERIODS = (2, 3, 4, 5, 6, 7, 8, 12, 16)
 """Of lattices that are looked for where nothing but the image is seen."""
 PERIODIC = 0.9
 """Part of the variation that a period must explain."""
+MOVED = 2.0**-8
+"""How far, from one value that stands in the map to another, fields go to have their rounding drawn anew."""
 MARK = "_ganlab_probe"
 
 
@@ -78,6 +80,9 @@ class Birth:
         period: in pixels of the tensor; 0 where it does not repeat.
         across: period of its strength along the other axis; 1 where that is the same everywhere.
         size: height and width of the tensor.
+        channel: the worst channel.
+        varying: its variation, ``(N, across, along)``.
+        p: probability that another rounding would agree with it as much; 1 until that was asked.
         survives: whether it reaches the next resizing or the image.
     """
 
@@ -88,6 +93,9 @@ class Birth:
     period: int
     across: int
     size: tuple[int, int]
+    channel: int
+    varying: Tensor
+    p: float = 1.0
     survives: bool = False
 
 
@@ -115,11 +123,14 @@ class Fields(Watch):
         alias: name of a resizing -> the stage it is part of.
         again: make the input of every resizing constant again.
         seed: of the fields.
+        before: births of such a run. The fields are moved a little: a lattice stays, rounding is drawn
+            anew, and how far both agree gives every birth its ``p``.
     """
 
     def __init__(
         self, modules: Mapping[str, nn.Module], axis: int, count: int, scale: float = 1.0,
         alias: Mapping[str, str] | None = None, again: bool = True, seed: int = 0,
+        before: Sequence[Birth] = (),
     ) -> None:  # fmt: skip
         super().__init__(modules)
         self.axis, self.count, self.scale, self.again = axis, count, scale, again
@@ -127,7 +138,9 @@ class Fields(Watch):
         self.found = FieldRun()
         self.stage, self.event = "", 0
         self.factor = (1, 1)
+        self.before = {(birth.event, birth.function): birth for birth in before}
         self._random = torch.Generator().manual_seed(seed)
+        self._moved = torch.Generator().manual_seed(seed + 1)
 
     # ---------------------------------------------------------------------------------------- what goes in
 
@@ -157,6 +170,9 @@ class Fields(Watch):
         columns = 1 if self.axis in (0, -1) else wide
         chosen = torch.randint(places.shape[-1], (rows * columns,), generator=self._random)
         field = places[..., chosen.to(places.device)]
+        if self.before:
+            other = torch.randint(places.shape[-1], (rows * columns,), generator=self._moved)
+            field = field.lerp(places[..., other.to(places.device)], MOVED)
         field = field.reshape(*field.shape[:-1], rows, columns)
         made: Tensor = field.expand(*field.shape[:-2], high, wide).movedim((-2, -1), (y, x)).contiguous()
         setattr(made, MARK, Mark(True, (y, x), True))
@@ -375,9 +391,14 @@ class Fields(Watch):
     def _judge(self, value: Tensor, mark: Mark, name: str) -> None:
         """Compare a field with itself along the axis; what it inherits is no news."""
         assert mark.axes is not None
-        share, varying = variation(value.detach(), mark.axes, self.axis)
+        share, varying, channel = variation(value.detach(), mark.axes, self.axis)
         if share is None:
             return
+        asked = self.before.get((self.event, name))
+        if asked is not None:
+            again = variation(value.detach(), mark.axes, self.axis, asked.channel)[1]
+            if again.shape == asked.varying.shape:
+                asked.p = agreement(asked.varying, again)
         level = float(share.mean())
         self.found.levels[self.stage] = level
         if not level > ROUNDING.get(value.dtype, 1e-9):
@@ -396,7 +417,8 @@ class Fields(Watch):
                 if not float(share.mean()) > ROUNDING.get(value.dtype, 1e-9):
                     mark.births = frozenset({-1})
                     return
-            born = Birth(self.event, stage, name, share, period, strength_period(varying), size)
+            across = strength_period(varying)
+            born = Birth(self.event, stage, name, share, period, across, size, channel, varying)
             self.found.births.append(born)
             mark.births = frozenset({self.event})
 
@@ -439,26 +461,45 @@ def middle(value: Tensor, axes: tuple[int, int]) -> Tensor:
     return value
 
 
-def variation(value: Tensor, axes: tuple[int, int], axis: int) -> tuple[Tensor | None, Tensor]:
+def variation(
+    value: Tensor, axes: tuple[int, int], axis: int, channel: int | None = None
+) -> tuple[Tensor | None, Tensor, int]:
     """How much a tensor varies along the axis, over its power, and how.
 
     Returns:
-        ``(N,)`` share of the worst channel, None where there is too little to see; and that channel's
-        variation, the axis last.
+        ``(N,)`` share of the worst channel (or of the one that was asked for), None where there is too little
+        to see; that channel's variation, the axis last; and its number.
     """
     along, across = axes if axis == -2 else axes[::-1]
-    inner = middle(value.float() if value.dtype != torch.float64 else value, axes)
+    # In double precision: the mean of equal values is that value then, and no variation of its own.
+    inner = middle(value, axes).double()
     inner = inner.movedim((along, across), (-1, -2))
     inner = inner.reshape(len(inner), -1, *inner.shape[-2:])
     if inner.shape[-1] < 2 or not bool(torch.isfinite(inner).all()):
-        return None, inner
+        return None, inner, 0
     varying = inner - inner.mean(-1, keepdim=True)
     moving, power = varying.square().mean((-2, -1)), inner.square().mean((-2, -1))
     # A channel that is all but silent cannot be the worst by its own measure.
     floor = power.mean().clamp_min(1e-30)
-    worst = int((moving.mean(0) / power.mean(0).clamp_min(floor)).argmax())
-    share = moving[:, worst] / torch.maximum(power[:, worst].mean(), floor)
-    return share, varying[:, worst]
+    if channel is None:
+        channel = int((moving.mean(0) / power.mean(0).clamp_min(floor)).argmax())
+    share = moving[:, channel] / torch.maximum(power[:, channel].mean(), floor)
+    return share, varying[:, channel], channel
+
+
+def agreement(first: Tensor, second: Tensor) -> float:
+    """Probability that two variations ``(N, rows, along)`` agree as much if both are rounding.
+
+    What varies for another reason does the same in fields that are almost the same. Rounding does not know
+    its former sign: the rows' correlations are then as often negative as positive (a sign-flip test in its
+    normal approximation, which never goes below the share of one among all signs).
+    """
+    products, sizes = (first * second).sum(-1), first.norm(dim=-1) * second.norm(dim=-1)
+    rows = products[sizes > 0] / sizes[sizes > 0]
+    if not len(rows):
+        return 1.0
+    normal = 0.5 * math.erfc(float(rows.sum()) / float(rows.norm().clamp_min(1e-30)) / math.sqrt(2))
+    return max(normal, 0.5 ** len(rows))
 
 
 def period_of(varying: Tensor) -> int:

@@ -31,7 +31,10 @@ class Finding:
             power 1; the others: level over the neighbouring frequencies.
         low: lower end of its 95 % interval.
         high: upper end.
-        p: probability of as much without it; adjusted for all frequencies that were looked at.
+        p: structure: probability that rounding alone varies so alike in two runs whose fields differ a
+            little, adjusted for every variation that was asked; 0 for what rounding cannot make (sizes,
+            seams, drifts, overflow). The others: probability of as much in independent images that have no
+            line, adjusted for all frequencies that were looked at.
         what: "lattice", "drift", "size", "pattern", "seam", "border" or "overflow".
         words: what the stage is and what would be without the fault.
         offset: phase (y, x) in pixels at which a lattice is highest, where it is known.

@@ -64,11 +64,20 @@ class Probe:
         """The images of one call, in the module's own range."""
         return self.generator.picked(self.generator.called(arguments, keywords), self.count)
 
-    def fields(self, axis: int, again: bool = True, native: bool = False) -> FieldRun:
+    def tested(self, axis: int, native: bool = False) -> FieldRun:
+        """As `fields`; whatever varies is held against a second run, which gives it a p."""
+        run = self.fields(axis, native=native)
+        if run.births:
+            self.fields(axis, native=native, before=run.births)
+        return run
+
+    def fields(
+        self, axis: int, again: bool = True, native: bool = False, before: Sequence[Birth] = ()
+    ) -> FieldRun:
         """Fields along one axis, as large as the network takes, or of their own size."""
         generator = self.generator
         for scale in [1.0] if native else self.scales():
-            fields = Fields(generator.modules, axis, self.count, scale, self.alias, again, self.seed)
+            fields = Fields(generator.modules, axis, self.count, scale, self.alias, again, self.seed, before)
             try:
                 with generator.quiet(), drawing_from(self.seed):
                     run = run_fields(fields, self.arguments, self.keywords, self.call)
@@ -102,7 +111,7 @@ class Probe:
 
 def structure(probe: Probe) -> tuple[list[Finding], FieldRun | None]:
     """Findings of kind "structure", and the run of a constant field."""
-    runs = {axis: probe.fields(axis) for axis in (-2, -1)}
+    runs = {axis: probe.tested(axis) for axis in (-2, -1)}
     if not any(run.entries for run in runs.values()):
         probe.notes.append(
             "nothing inside can be seen and the input is no feature map: structure cannot be told from "
@@ -115,7 +124,7 @@ def structure(probe: Probe) -> tuple[list[Finding], FieldRun | None]:
     lattices = _lattices(probe, runs, free)
     if runs[-2].image is not None and runs[-2].image.shape[-2] != probe.height:
         # What stands at one place of an image of the usual size is beside the middle of a larger one.
-        own = _lattices(probe, {axis: probe.fields(axis, native=True) for axis in (-2, -1)}, free)
+        own = _lattices(probe, {axis: probe.tested(axis, native=True) for axis in (-2, -1)}, free)
         lattices += [finding for finding in own if finding.stage not in {other.stage for other in lattices}]
     longest = max((finding.period for finding in lattices), default=1)
     findings = [
@@ -132,6 +141,7 @@ def _lattices(probe: Probe, runs: Mapping[int, FieldRun], free: Mapping[int, Fie
             if birth.survives:
                 born.setdefault((birth.stage, birth.event), {})[axis] = birth
     findings = []
+    tests = sum(birth.survives for run in runs.values() for birth in run.births)
     for (name, _), births in born.items():
         stage = next((stage for stage in probe.stages if stage.name == name), None)
         periods, what = {}, "lattice"
@@ -142,7 +152,9 @@ def _lattices(probe: Probe, runs: Mapping[int, FieldRun], free: Mapping[int, Fie
             continue
         strongest = max(births.values(), key=lambda birth: float(birth.share.mean()))
         later = _later(probe, name, free)
-        findings.append(_finding(name, strongest.share, periods, what, _words(stage, strongest), later))
+        p = min(1.0, tests * min(birth.p for birth in births.values()))
+        words = _words(stage, strongest)
+        findings.append(_finding(name, strongest.share, periods, what, words, later, p))
     return findings
 
 
@@ -169,17 +181,16 @@ def _period(
 
 def _finding(
     stage: str, share: Tensor, periods: Mapping[int, int], what: str, words: str,
-    later: tuple[tuple[str, float], ...] = (),
+    later: tuple[tuple[str, float], ...] = (), p: float = 0.0,
 ) -> Finding:  # fmt: skip
-    """A finding of structure, with the interval of its samples; a sign test against rounding gives p."""
+    """A finding of structure, with the interval of its samples; p is 0 for what rounding cannot make."""
     levels = share.double().clamp_min(1e-30).log10().mul(10)
     mean = decibel(float(share.mean()))
     spread = float(levels.std()) / math.sqrt(len(levels)) if len(levels) > 1 else 0.0
     reach = 2.776 * spread  # Student's t for five samples
-    # Rounding is as likely to lie below as above its own usual level: as many heads as samples, on both axes.
     return Finding(
         stage, "structure", periods[-2], periods[-1], mean, mean - reach, mean + reach,
-        0.5 ** max(2 * len(levels), 6), what, words, later=later,
+        p, what, words, later=later,
     )  # fmt: skip
 
 

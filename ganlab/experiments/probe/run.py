@@ -53,7 +53,7 @@ def probe_generator(
     ordered = same(findings)
     pictures: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
     if images is not None:
-        ordered += sorted(lines(images, probe.stages, seed), key=lambda f: (f.kind, -f.db))
+        ordered += sorted(lines(images, probe.stages), key=lambda f: (f.kind, -f.db))
         power = windowed(images).abs().square().mean(0)
         pictures["spectrum"] = (10 * torch.log10(power / power.mean() + 1e-12)).float().numpy()
         pictures["samples"] = images[:8].float().cpu().numpy()
