@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from ganlab.errors import GanlabError
 from ganlab.experiments.claims.outcome import VERDICTS
@@ -168,6 +169,27 @@ def test_a_collapsed_generator_is_left_out_and_named(tmp_path, monkeypatch):
     assert setting.left_out == ["dcgan-bilinear collapsed to 1 different images: left out"]
     with pytest.raises(GanlabError, match="no generator is left"):
         _ = Setting(tmp_path, SCALES["small"], names=("dcgan-bilinear",)).fakes
+
+
+def test_bands_and_patches_of_images():
+    """Yu 2019: halving keeps what is smooth, the rest has no mean; patches are cut image by image."""
+    from ganlab.experiments.claims.yu2019 import halved, named_from, patches_of, without_coarse
+
+    flat = torch.full((2, 3, 16, 16), 0.5)
+    assert torch.allclose(halved(flat, 2), torch.full((2, 3, 4, 4), 0.5))
+    assert without_coarse(flat, 1).abs().max() < 1e-6
+    checks = torch.ones(16, 16)
+    checks[::2, ::2] = checks[1::2, 1::2] = -1
+    assert halved(checks.expand(1, 3, 16, 16), 1).abs().max() < 1e-6
+    assert torch.allclose(without_coarse(checks.expand(1, 3, 16, 16), 1)[0, 0], checks, atol=1e-6)
+    numbers = torch.arange(2 * 64.0).reshape(2, 1, 8, 8)
+    assert torch.equal(patches_of(numbers, 4)[1], numbers[0, :, :4, 4:])
+    assert torch.equal(patches_of(numbers, 4)[4], numbers[1, :, :4, :4])
+    noise = 0.1 * torch.randn(3, 24, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    marked = noise[1] + checks[:8, :8]
+    for side in (None, 4):
+        assert named_from([noise[0], marked], side).value == 1
+        assert named_from([noise[0], noise[2]], side).contains(0.5)
 
 
 def test_the_zoo_may_have_others_in_the_place_of_what_it_lacks(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganlab.experiments.claims import (
-    attribution,
+    chai2020,
     chandrasegaran2021,
     claim_discriminator,
     claim_last_stage,
@@ -14,9 +14,11 @@ from ganlab.experiments.claims import (
     durall2020,
     fingerprints,
     frank2020,
+    guarnera2020,
     jung2021,
     lecture,
     schwarz2021,
+    yu2019,
 )
 from ganlab.experiments.claims.outcome import Experiment
 
@@ -28,8 +30,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "jung2021": jung2021.EXPERIMENT,
     "chandrasegaran2021": chandrasegaran2021.EXPERIMENT,
     "schwarz2021": schwarz2021.EXPERIMENT,
-    "guarnera2020": attribution.GUARNERA2020,
-    "yu2019": attribution.YU2019,
+    "guarnera2020": guarnera2020.EXPERIMENT,
+    "chai2020": chai2020.EXPERIMENT,
+    "yu2019": yu2019.EXPERIMENT,
     "corvi2023": fingerprints.CORVI2023,
     "stylegan3": fingerprints.STYLEGAN3,
     "wang2020": fingerprints.WANG2020,

@@ -1,4 +1,4 @@
-"""Guarnera 2020 and Yu 2019: who made the image, by convolutional traces, by seeds, by kinds."""
+"""Guarnera et al. 2020: who made the image, by convolutional traces; and naming sources in general."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ganlab.data import ImageSet
 from ganlab.experiments.claims.detecting import Arena, in_words, own_table, systems
-from ganlab.experiments.claims.drawing import bars, planes
+from ganlab.experiments.claims.drawing import planes
 from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.detection.sources import fit_sources, measure_sources
@@ -19,8 +19,6 @@ from ganlab.forensics import NULL, Interval, System
 from ganlab.forensics.features.extract import extract
 
 TRACES = ("traces+knn", "traces+lda", "traces+random_forest")
-NAMING = ("dct+logistic", "pixels+eigenfaces", "residual+prnu")
-SEEDS = (0, 1, 2)
 KINDS = ("dcgan-transposed", "dcgan-nearest", "dcgan-bilinear")
 
 
@@ -64,7 +62,7 @@ def accuracy(entry: Mapping[str, Any]) -> Interval:
     return Interval(*entry["balanced_accuracy"])
 
 
-def guarnera2020(setting: Setting) -> Outcome:
+def run(setting: Setting) -> Outcome:
     """Each source against the reals, and all of them named, by the kernels of convolutional traces."""
     real, fakes = setting.real, setting.fakes
     chosen = systems(setting, TRACES)
@@ -113,97 +111,15 @@ def _values(records: Sequence[Any], system: str, source: str) -> float:
     return over_seeds([r.metrics["balanced_accuracy"] for r in own]).value
 
 
-def yu2019(setting: Setting) -> Outcome:
-    """Three seeds of one generator, three kinds of one seed, and kinds on seeds that were never seen."""
-    real, chosen = setting.real, systems(setting, NAMING)
-    if setting.in_zoo(KINDS, SEEDS[-1]):
-        by_seed = {seed: setting.named(KINDS, seed) for seed in SEEDS}
-    else:
-        changed = {f"{kind} s{s}": (kind, (f"seed={s}",)) for s in SEEDS for kind in KINDS}
-        trained = setting.trained(changed)
-        by_seed = {s: {kind: trained[f"{kind} s{s}"] for kind in KINDS} for s in SEEDS}
-    first = KINDS[0]
-    seeds = [setting.fake(by_seed[s][first], f"seed {s}") for s in SEEDS]
-    # other latents of one generator: who can name these names the draw, not the generator
-    twin = setting.fake(by_seed[0][first], "seed 0 again", seed=1)
-    kinds = [setting.fake(source, name) for name, source in by_seed[0].items()]
-    fresh = [
-        setting.fake(source, f"{name}, seed {s}") for s in SEEDS[1:] for name, source in by_seed[s].items()
-    ]
-    results = {
-        "seeds": named(setting, "seeds", [real, *seeds], chosen),
-        "kinds": named(setting, "kinds", [real, *kinds], chosen, fresh),
-        "null: one generator twice": named(setting, "twins", [seeds[0], twin], chosen),
-    }
-    chances = {"seeds": 1 / (1 + len(SEEDS)), "kinds": 1 / (1 + len(KINDS)), "null: one generator twice": 0.5}
-    rows = [
-        [question, name, shown(accuracy(entry), 3), f"{chances[question]:.2f}"]
-        for question, own in results.items() for name, entry in own.items()
-    ]  # fmt: skip
-    best = max(results["kinds"], key=lambda name: accuracy(results["kinds"][name]).value)
-    entry = results["kinds"][best]
-    right = {
-        name: shares[entry["names"].index(name.partition(",")[0])] for name, shares in entry["fresh"].items()
-    }
-    unseen = [[name, f"{share:.3f}"] for name, share in right.items()]
-    drawn = bars(
-        "naming", "Mean recall of every question and system.",
-        {question: {name: accuracy(e) for name, e in own.items()} for question, own in results.items()},
-        "mean recall", None, (0.0, 1.02),
-    )  # fmt: skip
-    tables = [
-        Table("naming", "Who made it", ("question", "system", "mean recall", "chance"), rows, "One split."),
-        Table("unseen", f"{best} on seeds that it never saw", ("set", "share named as its kind"), unseen),
-    ]
-    tops = {
-        question: max((accuracy(e) for e in own.values()), key=lambda i: i.value)
-        for question, own in results.items()
-    }
-    apart, kinds_held = tops["seeds"].low > chances["seeds"], tops["kinds"].low > chances["kinds"]
-    mean = float(np.mean(list(right.values())))
-    here = [
-        f"Reals and three seeds of {first}: {shown(tops['seeds'], 3)} (chance {chances['seeds']:.2f}).",
-        f"Reals and three kinds of one seed: {shown(tops['kinds'], 3)} (chance {chances['kinds']:.2f}).",
-        f"The best rule on kinds names {mean:.2f} of images of unseen seeds as their kind.",
-        f"Null, one generator twice: {shown(tops['null: one generator twice'], 3)} (chance 0.5).",
-    ]
-    if apart and kinds_held and mean < tops["kinds"].low:
-        verdict = Verdict.SHARPENED
-        because = (
-            "Kinds and seeds are told apart, and so a rule on kinds is worse on seeds that it never saw."
-        )
-    elif apart and kinds_held:
-        verdict, because = Verdict.AT_THIS_SCALE, "Generators that differ in their seed alone are told apart."
-    else:
-        verdict, because = Verdict.UNDECIDED, "Seeds or kinds are not told apart beyond chance."
-    because += " Classical rules and a sensor's residual stand in the place of the published network."
-    numbers = {"tops": tops, "unseen": right}
-    return Outcome(here, verdict, because, [Part("Naming", tables=tables, drawings=[drawn])], numbers)
-
-
-GUARNERA2020 = Experiment(
+EXPERIMENT = Experiment(
     title="Convolutional traces: ten sources found and named",
     source="Guarnera et al. 2020, arXiv 2004.10448 and 2008.04095",
     published=(Published("Ten architectures are named with an overall accuracy above 98 %", "abstract"),),
     minutes=3,
     needs="nothing: generators of the zoo (or --real with --fake)",
-    run=guarnera2020,
+    run=run,
     generators=(
         *KINDS, "dcgan-bicubic", "dcgan-pixel_shuffle", "dcgan-bed_of_nails", "sngan-transposed",
         "sngan-nearest", "sngan-bilinear",
     ),
-)  # fmt: skip
-YU2019 = Experiment(
-    title="Attribution: three seeds, three kinds, kinds on seeds never seen",
-    source="Yu et al. 2019, arXiv 1811.08180",
-    published=(
-        Published("Even minor differences of the training leave different fingerprints",
-                  "abstract"),
-        Published("Ten ProGANs of different seeds are ten classes of their own", "README"),
-    ),
-    minutes=0.5,
-    needs="nothing: generators of the zoo (--real: trains 9)",
-    run=yu2019,
-    generators=KINDS,
-    takes_fakes=False,
 )  # fmt: skip
