@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from ganlab.errors import GanlabError
+from ganlab.errors import GanlabError, nearest_name
 from ganlab.util.reading import is_unicode
 
 TRAIN = "train"
@@ -82,7 +82,11 @@ def list_images(root: Path) -> Listing:
             text: it could not stand in any table.
     """
     if not root.is_dir():
-        raise GanlabError(f"{root}: no such folder; expected a folder of images")
+        nearby = sorted(path.name for path in root.parent.glob("*")) if root.parent.is_dir() else []
+        raise GanlabError(
+            f"{root}: no such folder; expected a folder of images (a configuration names it as data.path)"
+            f"{nearest_name(root.name, nearby)}"
+        )
     suffixes, names, others = image_suffixes(), [], Counter[str]()
     for folder, below, files in os.walk(root, onerror=_refuse_folder):
         below[:] = [name for name in below if not name.startswith(".")]

@@ -213,7 +213,11 @@ class ResultsFolder:
             raise GanlabError(f"{self.path} holds results of 'ganlab {there.verb}': choose another --out")
         changed = differences(there.identity, self.identity)
         if changed and not force:
-            shown = "; ".join(f"{key} {old!r} there, {new!r} asked for" for key, old, new in changed[:4])
+            # What a person can read comes first: a set that is another one has another name, mostly.
+            changed.sort(key=lambda leaf: leaf[0].endswith("sha256"))
+            shown = "; ".join(
+                f"{key} {_short(old)} there, {_short(new)} asked for" for key, old, new in changed[:4]
+            )
             more = f"; and {len(changed) - 4} more" if len(changed) > 4 else ""
             raise GanlabError(
                 f"{self.path} holds other results of 'ganlab {self.verb}' ({shown}{more}): "
@@ -293,6 +297,11 @@ def differences(old: Any, new: Any, where: str = "") -> list[tuple[str, Any, Any
         pairs = enumerate(zip(old, new, strict=True))
         return [leaf for place, pair in pairs for leaf in differences(*pair, f"{where}[{place}]")]
     return [] if old == new else [(where, old, new)]
+
+
+def _short(value: Any) -> str:
+    """A value as an error shows it: of a hash the beginning."""
+    return repr(f"{value[:8]}..." if isinstance(value, str) and len(value) == 64 else value)
 
 
 def _is_listed(name: str) -> bool:

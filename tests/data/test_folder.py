@@ -270,8 +270,9 @@ def test_a_folder_without_images(tmp_path, files, message):
 
 
 def test_no_such_folder(tmp_path):
-    with pytest.raises(GanlabError, match="no such folder"):
-        pack(tmp_path / "nothing")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(GanlabError, match=r"no such folder.*data\.path.*did you mean 'photos'"):
+        pack(tmp_path / "photoz")
 
 
 def test_images_beside_class_folders_are_ambiguous(class_folder, save):
