@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -314,5 +315,6 @@ def environment() -> dict[str, str]:
         "processor": platform.processor() or platform.machine(),
         "cuda": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
         "threads": str(torch.get_num_threads()),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        # `python -m ganlab`, as a quickstart trains, has its file's name there.
+        "command": shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "ganlab"), *sys.argv[1:]]),
     }

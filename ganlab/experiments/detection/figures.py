@@ -131,9 +131,9 @@ def draw_robustness(records: Sequence[Record]) -> Figure | None:
     names = [n for n in SEVERITIES if any(r.setting == f"{n} {LEVELS}" for r in chosen)]
     if not names:
         return None
-    rows = -(-len(names) // PANELS)
-    figure = new_figure(PAGE, 0.4 + 1.9 * rows)
-    panels = figure.subplots(rows, PANELS, squeeze=False, sharey=True).ravel()
+    rows, across = -(-len(names) // PANELS), min(PANELS, len(names))
+    figure = new_figure(max(COLUMN, PAGE * across / PANELS), 0.4 + 1.9 * rows)
+    panels = figure.subplots(rows, across, squeeze=False, sharey=True).ravel()
     systems = unique(chosen, "system")
     for axes, name in zip(panels, names, strict=False):
         for k, system in enumerate(systems):
@@ -209,9 +209,9 @@ def draw_responses(measured: Responses) -> Figure:
 @styled()
 def draw_maps(maps: Sequence[Map]) -> Figure:
     """A panel for each feature, a colour and a marker for each source."""
-    rows = -(-len(maps) // PANELS)
-    figure = new_figure(PAGE, 0.5 + 2.3 * rows)
-    panels = figure.subplots(rows, PANELS, squeeze=False).ravel()
+    rows, across = -(-len(maps) // PANELS), min(PANELS, len(maps))
+    figure = new_figure(max(COLUMN, PAGE * across / PANELS), 0.5 + 2.3 * rows)
+    panels = figure.subplots(rows, across, squeeze=False).ravel()
     for axes, one in zip(panels, maps, strict=False):
         for k, name in enumerate(one.names):
             style = REAL if k == 0 else series_style(k - 1)
