@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
 
 from ganlab.experiments.claims.outcome import Drawing
 from ganlab.forensics import Interval
@@ -16,9 +17,20 @@ Floats = npt.NDArray[np.float64]
 REAL_NAMES, NULL_NAMES = ("real",), ("null", "real (null)", "real vs real")
 
 
-def style_of(name: str, place: int) -> Any:
-    """The reals and the null have styles of their own in every figure."""
-    return REAL if name in REAL_NAMES else NULL if name in NULL_NAMES else series_style(place)
+def styles(names: Iterable[str]) -> dict[str, Any]:
+    """Name -> style: the reals and the null have their own, and the k-th other name the k-th one.
+
+    So a set looks alike in a figure with the reals and in one that shows what differs from them.
+    """
+    own = {**dict.fromkeys(REAL_NAMES, REAL), **dict.fromkeys(NULL_NAMES, NULL)}
+    others = [name for name in dict.fromkeys(names) if name not in own]
+    return own | {name: series_style(place) for place, name in enumerate(others)}
+
+
+def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Below the axes, at most four a row, rows of about equal length."""
+    rows = -(-len(labels) // 4)
+    figure.legend(handles, labels, loc="outside lower center", ncols=-(-len(labels) // rows))
 
 
 @styled()
@@ -45,14 +57,14 @@ def curves(
     figure = new_figure(PAGE, 2.9)
     axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
+        own = styles(lines)
         for place, (name, values) in enumerate(lines.items()):
-            axis.plot(x, values, label=name, **style_of(name, place).line(len(x), place))
+            axis.plot(x, values, label=name, **own[name].line(len(x), place))
         if zero:
             axis.axhline(0.0, color="black", linewidth=0.5)
         axis.set(title=title, xlabel=xlabel)
     axes[0].set_ylabel(ylabel)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    legend(figure, *axes[0].get_legend_handles_labels())
     header = [xlabel, *(f"{title}: {name}" for title, lines in panels.items() for name in lines)]
     columns = [x, *(values for lines in panels.values() for values in lines.values())]
     return Drawing(stem, figure, caption, header, np.stack(columns, 1).tolist())
@@ -80,9 +92,9 @@ def bars(
     series = list(dict.fromkeys(name for group in groups.values() for name in group))
     figure = new_figure(PAGE, 2.9)
     axes: Any = figure.subplots()
-    width = 0.8 / len(series)
+    width, looks = 0.8 / len(series), styles(series)
     for place, name in enumerate(series):
-        style = style_of(name, place)
+        style = looks[name]
         at = [k for k, group in enumerate(groups.values()) if name in group]
         own = [group[name] for group in groups.values() if name in group]
         ends = [
@@ -104,7 +116,7 @@ def bars(
     axes.set_ylabel(ylabel)
     if limits:
         axes.set_ylim(*limits)
-    figure.legend(loc="outside lower center", ncols=min(4, len(series)))
+    legend(figure, *axes.get_legend_handles_labels())
     rows = [[group, name, *one.as_list()] for group, own in groups.items() for name, one in own.items()]
     return Drawing(stem, figure, caption, ("group", "series", "value", "low", "high"), rows)
 

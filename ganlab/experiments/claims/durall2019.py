@@ -173,7 +173,7 @@ EXPERIMENT = Experiment(
         Published("Video frames, 2000 to 20 images: SVM 85, 82, 77, 66 %", "README"),
         Published("The CelebA fakes are 128x128 files, its reals 178x218", "the repository's files"),
     ),
-    minutes=0.5,
+    minutes=0.4,
     needs="nothing: generators of the zoo (or --real with --fake)",
     run=run,
     generators=("dcgan-transposed", "dcgan-nearest", "dcgan-bilinear"),

@@ -127,7 +127,7 @@ EXPERIMENT = Experiment(
             "The released loss multiplies the adversarial one and has no gradient", "code, its issue 5"
         ),
     ),
-    minutes=4,
+    minutes=4.5,
     needs="trains 8 small generators (--real: on your images)",
     run=run,
     generators=(RECIPE,),

@@ -234,13 +234,13 @@ CORVI2023 = Experiment(
         Published("Synthetic images have regular patterns in the autocorrelation of residuals", "abstract"),
         Published("Radial and angular power differ at middle to high frequencies", "abstract"),
     ),
-    minutes=0.2, needs=_NEEDS, run=corvi2023, generators=_GENERATORS,
+    minutes=0.1, needs=_NEEDS, run=corvi2023, generators=_GENERATORS,
 )  # fmt: skip
 STYLEGAN3 = Experiment(
     title="Mean spectra on a padded grid and their slices at 0 and 45 degrees",
     source="Karras et al. 2021, arXiv 2106.12423",
     published=(Published("Spectra of generators differ from the data's; maps and slices show how", "code"),),
-    minutes=0.2, needs=_NEEDS, run=stylegan3, generators=_GENERATORS,
+    minutes=0.1, needs=_NEEDS, run=stylegan3, generators=_GENERATORS,
 )  # fmt: skip
 WANG2020 = Experiment(
     title="Mean complex spectra of median residuals",
@@ -248,5 +248,5 @@ WANG2020 = Experiment(
     published=(
         Published("The mean spectrum of the residuals of 2,000 images shows periodic patterns", "issue 21"),
     ),
-    minutes=0.2, needs=_NEEDS, run=wang2020, generators=_GENERATORS,
+    minutes=0.1, needs=_NEEDS, run=wang2020, generators=_GENERATORS,
 )  # fmt: skip

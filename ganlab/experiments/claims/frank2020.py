@@ -132,7 +132,7 @@ EXPERIMENT = Experiment(
             "README of NPR (Tan et al. 2024)",
         ),
     ),
-    minutes=1.5,
+    minutes=1.3,
     needs="nothing: generators of the zoo (or --real with --fake)",
     run=run,
     generators=("dcgan-transposed", "dcgan-nearest", "dcgan-bilinear"),

@@ -147,7 +147,7 @@ EXPERIMENT = Experiment(
         Published("The cloaking score is taken on the training images of its classifier", "code"),
         Published("It sees the profile alone, so that it can be fooled", "blog of Schwarz et al. 2021"),
     ),
-    minutes=0.3,
+    minutes=0.2,
     needs="nothing: generators of the zoo (or --real with --fake: one without, one with it)",
     run=run,
     generators=(WITHOUT, WITH),

@@ -128,7 +128,7 @@ class Experiment:
         title: what it shows, one line.
         source: of the paper, the lecture or the statement.
         published: what it says, each with where that was read.
-        minutes: on two idle cores at small scale, from the CPU time of a real run.
+        minutes: of CPU of one core at small scale, trainings included, from a real run.
         needs: what it takes beside this installation, in words.
         run: measures; everything it needs is asked of its `Setting`.
         generators: names of `ganlab.experiments.claims.recipes.RECIPES`, without seed: the default fakes.

@@ -55,7 +55,7 @@ def page(folder: Path) -> Page:
         title, source = str(results["title"]), str(results["source"])
     except (KeyError, TypeError) as error:
         raise GanlabError(f"{folder / RESULTS} is no result of 'ganlab reproduce': {error}") from error
-    summary = [f"{source}. Verdict: {verdict}.", results["because"]]
+    summary = [f"{source[:1].upper()}{source[1:]}. Verdict: {verdict}.", results["because"]]
     return Page(
         title, "reproduce", summary, [*sections, Section("How to read this", [READING])], facts, warnings
     )

@@ -65,7 +65,7 @@ def run(setting: Setting) -> Outcome:
         bars(
             "discriminator", "Power of the optimised pixels in the two rings over that of the reals.",
             {name: {band: student_mean(own[band]) for band in BANDS} for name, own in pulled.items()},
-            "dB", 0.0,
+            "power over the reals' (dB)", 0.0,
         ),
     ]  # fmt: skip
     parts = [
