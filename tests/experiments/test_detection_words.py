@@ -13,7 +13,14 @@ from ganlab.experiments.detection.measure import Record
 from ganlab.experiments.detection.options import DetectionOptions
 from ganlab.experiments.detection.page import page
 from ganlab.experiments.detection.run import detect
-from ganlab.experiments.detection.tables import AT_CHANCE, kind_rows, over_pairs, summary, transfer_table
+from ganlab.experiments.detection.tables import (
+    AT_CHANCE,
+    kind_rows,
+    over_pairs,
+    setting_table,
+    summary,
+    transfer_table,
+)
 from ganlab.forensics import METRICS, NULL, Interval
 
 NOTHING = {"attribution": [], "perturbed_sources": [], "unseen": []}
@@ -131,6 +138,10 @@ def test_ranking_and_threshold_stand_side_by_side():
     metrics = {**dict.fromkeys(METRICS, rank), "balanced_accuracy": parted}
     table = transfer_table([Record("transfer", "a+b", "x", "y", 0, 100, "", metrics, 80)], "a+b")
     assert "| x | 0.500 / 1.000 |" in table
+    moved = [Record("robustness", "a+b", "x", "x", 0, 100, "blur 5", metrics, 80)]
+    assert "| blur 5 | 0.500 [0.500, 0.500] / 1.000 |" in setting_table(
+        moved, "robustness", "balanced_accuracy"
+    )
 
 
 def test_robustness_names_what_hides_every_generator():

@@ -28,8 +28,17 @@ SHOWN = {
 }
 """Metrics of the tables that people read, with their titles."""
 SETTINGS = {
-    "robustness": ("Robustness", "balanced_accuracy", "Test images perturbed; fitted on clean ones."),
-    "size": ("Number of training images", "balanced_accuracy", "Reals and fakes together."),
+    "robustness": (
+        "Robustness",
+        "balanced_accuracy",
+        "Balanced accuracy / ROC-AUC of perturbed test images; fitted on clean ones. A shift past the "
+        "threshold leaves the order of images as it was.",
+    ),
+    "size": (
+        "Number of training images",
+        "balanced_accuracy",
+        "Balanced accuracy / ROC-AUC by the number of training images, reals and fakes together.",
+    ),
     "band": (
         "Frequency bands",
         "roc_auc",
@@ -406,13 +415,19 @@ def transfer_table(records: Sequence[Record], system: str) -> str:
 
 
 def setting_table(records: Sequence[Record], kind: str, metric: str) -> str:
-    """A column for each system, a row for each setting, averaged over sources and seeds."""
+    """A column for each system, a row for each setting, averaged over sources and seeds.
+
+    Beside the balanced accuracy stands the mean ROC-AUC: threshold and ranking are two things.
+    """
     chosen = select(records, kind=kind)
-    systems = unique(chosen, "system")
-    lines = [
-        [setting, *(cell(select(chosen, system=system, setting=setting), metric) for system in systems)]
-        for setting in unique(chosen, "setting")
-    ]
+    systems, lines = unique(chosen, "system"), []
+    for setting in unique(chosen, "setting"):
+        cells = []
+        for system in systems:
+            own = select(chosen, system=system, setting=setting)
+            beside = f" / {_area(own).value:.3f}" if own and metric == "balanced_accuracy" else ""
+            cells.append(cell(own, metric) + beside)
+        lines.append([setting, *cells])
     return markdown(["setting", *systems], lines)
 
 
