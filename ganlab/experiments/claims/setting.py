@@ -21,7 +21,9 @@ from ganlab.data import ImageSet, array_image_set, load_training_images, open_im
 from ganlab.data.imageset import is_pack
 from ganlab.errors import GanlabError, lookup
 from ganlab.experiments.claims.recipes import PAPER, PHOTOGRAPHS, RECIPES, SMALL, Scale
+from ganlab.experiments.detection.measure import named_sets
 from ganlab.experiments.quickstart.run import Job, train_side_by_side
+from ganlab.experiments.spectra.run import renamed
 from ganlab.forensics.protocol.guards import MINIMUM
 from ganlab.generation.sampling import generate_images
 from ganlab.generation.sources import choose_reals, run_name
@@ -181,7 +183,8 @@ class Setting:
             GanlabError: all of them have, or a set cannot be read.
         """
         if self._fakes:
-            return tuple(_opened_fake(text, self.scale.images) for text in self._fakes)
+            opened = [_opened_fake(text, self.scale.images) for text in self._fakes]
+            return tuple(named_sets([self.real, *opened])[1:])
         made = [self.fake(source, name) for name, source in self.sources.items()]
         for images in made:
             different = len(images.pixel_hashes())
@@ -203,7 +206,7 @@ class Setting:
         the training.
         """
         if self._real is not None and (self._fakes or not self.names):
-            return self._opened_real
+            return renamed(self._opened_real, "real")
         if self._fakes:
             config = read_generator(generator_file(self._fakes[0]), "ema")[0]
         else:
