@@ -28,7 +28,8 @@ def theory(
     """What the fixed upsamplers do to a spectrum by theory: nulls, images, replicas after several stages.
 
     Prints the table; with --out also draws the responses and the replicas after one to four doublings. Of
-    generators (runs, zoo:NAME, what ganlab.load_generator reads) the learned layers, from their weights.
+    generators (runs, zoo:NAME, what ganlab.load_generator reads) the learned layers, of any whole factor,
+    from their weights.
     """
     from ganlab.experiments.theory.run import operator_rows, table_text, write_theory
 

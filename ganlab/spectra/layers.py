@@ -40,12 +40,15 @@ class LayerKernel:
         bias: ``(C_out, 2, 2)``, what is added to the output pixels of each (row, column) parity; None for
             nothing. It is no even grey where the four differ, as those of a sub-pixel convolution may.
         fixed: ``(F, G)``, a filter before or after the weights, the same for every channel; None for none.
+        factor: how many times higher and wider the layer makes its input; there are as many phases, and so
+            many places ``bias`` has, in place of 2 and 2.
     """
 
     weights: Tensor
     offset: tuple[int, int]
     bias: Tensor | None = None
     fixed: Tensor | None = None
+    factor: tuple[int, int] = (2, 2)
 
     @functools.cached_property
     def taps(self) -> Tensor:
@@ -69,42 +72,50 @@ class LayerKernel:
 
 
 def transposed_kernel(
-    weight: Tensor, padding: int | tuple[int, int] = 1, bias: Tensor | None = None
+    weight: Tensor,
+    padding: int | tuple[int, int] = 1,
+    bias: Tensor | None = None,
+    stride: tuple[int, int] = (2, 2),
 ) -> LayerKernel:
-    """The kernel of a transposed convolution with stride 2.
+    """The kernel of a transposed convolution, with stride 2 unless another is given.
 
     Args:
         weight: ``(C_in, C_out, K, L)`` as ``torch.nn.ConvTranspose2d`` holds it.
         padding: that of the layer, one number or (rows, columns).
         bias: ``(C_out,)`` of the layer.
+        stride: (rows, columns).
 
     Raises:
         GanlabError: not four-dimensional.
     """
     rows, columns = padding if isinstance(padding, tuple) else (padding, padding)
-    return LayerKernel(_four(weight).transpose(0, 1), (-rows, -columns), _even(bias))
+    taps = _four(weight).transpose(0, 1)
+    return LayerKernel(taps, (-rows, -columns), _even(bias, stride), factor=stride)
 
 
-def subpixel_kernel(weight: Tensor, padding: int | None = None, bias: Tensor | None = None) -> LayerKernel:
-    """The kernel of a convolution to 4 C channels followed by a pixel shuffle by 2.
+def subpixel_kernel(
+    weight: Tensor, padding: int | None = None, bias: Tensor | None = None, factor: int = 2
+) -> LayerKernel:
+    """The kernel of a convolution to 4 C channels followed by a pixel shuffle by 2, or by another factor.
 
     Args:
         weight: ``(4 C_out, C_in, k, l)`` of the convolution, stride 1.
         padding: that of the convolution, by default half its size.
         bias: ``(4 C_out,)`` of the convolution: one number for each output channel and phase.
+        factor: r of the shuffle; r^2 takes the place of 4.
 
     Raises:
-        GanlabError: not four-dimensional, or channels not divisible by 4.
+        GanlabError: not four-dimensional, or channels not divisible by r^2.
     """
-    outputs, inputs, height, width = _four(weight).shape
-    if outputs % 4:
-        raise GanlabError(f"a pixel shuffle by 2 takes a multiple of 4 channels; got {outputs}")
+    r, (outputs, inputs, height, width) = factor, _four(weight).shape
+    if outputs % r**2:
+        raise GanlabError(f"a pixel shuffle by {r} takes a multiple of {r**2} channels; got {outputs}")
     edges = (height // 2, width // 2) if padding is None else (padding, padding)
-    phases = weight.reshape(outputs // 4, 2, 2, inputs, height, width).flip(-2, -1)
-    # Phase (a, b) of tap (d, e) lies 2 (edge - d) + a rows and so many columns away from its input pixel.
-    taps = phases.permute(0, 3, 4, 1, 5, 2).reshape(outputs // 4, inputs, 2 * height, 2 * width)
-    offset = (2 * (edges[0] - height + 1), 2 * (edges[1] - width + 1))
-    return LayerKernel(taps, offset, None if bias is None else bias.reshape(-1, 2, 2))
+    phases = weight.reshape(outputs // r**2, r, r, inputs, height, width).flip(-2, -1)
+    # Phase (a, b) of tap (d, e) lies r (edge - d) + a rows and so many columns away from its input pixel.
+    taps = phases.permute(0, 3, 4, 1, 5, 2).reshape(outputs // r**2, inputs, r * height, r * width)
+    offset = (r * (edges[0] - height + 1), r * (edges[1] - width + 1))
+    return LayerKernel(taps, offset, None if bias is None else bias.reshape(-1, r, r), factor=(r, r))
 
 
 def shuffled_kernel(weight: Tensor, bias: Tensor | None = None) -> LayerKernel:
@@ -139,7 +150,8 @@ def interpolated_kernel(weight: Tensor, fixed: LayerKernel, bias: Tensor | None 
     """
     height, width = _four(weight).shape[2:]
     offset = (fixed.offset[0] + height // 2 - height + 1, fixed.offset[1] + width // 2 - width + 1)
-    return LayerKernel(weight.flip(-2, -1), offset, _even(bias), fixed.taps[0, 0])
+    taps, even = weight.flip(-2, -1), _even(bias, fixed.factor)
+    return LayerKernel(taps, offset, even, fixed.taps[0, 0], fixed.factor)
 
 
 def _four(weight: Tensor) -> Tensor:
@@ -148,8 +160,8 @@ def _four(weight: Tensor) -> Tensor:
     return weight
 
 
-def _even(bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else bias[:, None, None].expand(-1, 2, 2)
+def _even(bias: Tensor | None, factor: tuple[int, int] = (2, 2)) -> Tensor | None:
+    return None if bias is None else bias[:, None, None].expand(-1, *factor)
 
 
 @torch.no_grad()
@@ -174,7 +186,7 @@ def layer_kernel(
     """
     kernel = _kernel_of_weights(layer, size) if isinstance(layer, nn.Module) else None
     if kernel is None:
-        return _kernel_of_impulses(layer, in_channels, size)
+        return impulse_kernel(layer, in_channels, size)
     if kernel.weights.shape[1] != in_channels:
         raise GanlabError(
             f"the layer takes {kernel.weights.shape[1]} channels; got in_channels={in_channels}"
@@ -199,7 +211,7 @@ def _kernel_of_weights(layer: nn.Module, size: int) -> LayerKernel | None:
             return None
         # An operator without a kernel may do anything, so impulses ask it; one channel is enough.
         fixed = (
-            _kernel_of_impulses(lambda x: layer.operator(x, layer.border), 1, size)
+            impulse_kernel(lambda x: layer.operator(x, layer.border), 1, size)
             if layer.kernel is None
             else _both_axes(layer.kernel)
         )
@@ -252,7 +264,11 @@ IMPULSES = 64
 """Impulses sent at a time: memory does not grow with the channels."""
 
 
-def _kernel_of_impulses(layer: Callable[[Tensor], Tensor], in_channels: int, size: int) -> LayerKernel:
+def impulse_kernel(
+    layer: Callable[[Tensor], Tensor], in_channels: int, size: int, factor: tuple[int, int] = (2, 2)
+) -> LayerKernel:
+    """As `layer_kernel`, by impulses whatever the layer is, and for any ``factor`` by which it enlarges."""
+    (down, right) = factor
     parameter = next(iter(layer.parameters()), None) if isinstance(layer, nn.Module) else None
     images = (
         torch.zeros(3, in_channels, size, size)
@@ -264,18 +280,22 @@ def _kernel_of_impulses(layer: Callable[[Tensor], Tensor], in_channels: int, siz
     images[2, 0, centre - 1, centre + 1] = -2
     # Three images first, so that a layer which is no filter says so before all its channels are tried.
     nothing, impulse, moved = layer(images)
-    if nothing.shape[-2:] != (2 * size, 2 * size):
-        raise GanlabError(f"expected twice the size, {2 * size}; the layer gave {tuple(nothing.shape[-2:])}")
+    if nothing.shape[-2:] != (down * size, right * size):
+        times = "twice" if factor == (2, 2) else f"{down}x{right} times"
+        raise GanlabError(
+            f"expected {times} the size, {down * size}; the layer gave {tuple(nothing.shape[-2:])}"
+        )
     response = impulse - nothing
     scale = float(response.abs().max()) + 1e-12
-    expected = -2 * response.roll((-2, 2), (-2, -1))
+    expected = -2 * response.roll((-down, right), (-2, -1))
     if float((expected - (moved - nothing)).abs().max()) > 1e-3 * scale:
         raise GanlabError(
             "the layer is no filter: an impulse moved and scaled does not give its response moved and "
             "scaled; it depends on position (bilinear_align_corners), is not linear, or reaches the border"
         )
-    bias = nothing[:, 2 * centre : 2 * centre + 2, 2 * centre : 2 * centre + 2]
-    beside = nothing[:, 2 * centre - 2 : 2 * centre, 2 * centre - 2 : 2 * centre]
+    top, left = down * centre, right * centre
+    bias = nothing[:, top : top + down, left : left + right]
+    beside = nothing[:, top - down : top, left - right : left]
     if float((bias - beside).abs().max()) > 1e-3 * max(scale, float(nothing.abs().max())):
         raise GanlabError(
             "the layer is no filter: what it adds to its response differs from place to place (fixed noise, "
@@ -287,18 +307,16 @@ def _kernel_of_impulses(layer: Callable[[Tensor], Tensor], in_channels: int, siz
         batch = images.new_zeros(len(channels), in_channels, size, size)
         batch[channels - first, channels, centre, centre] = 1
         responses.append(layer(batch) - nothing)
-    return _trim(torch.cat(responses).transpose(0, 1), 2 * centre, bias)
-
-
-def _trim(taps: Tensor, centre: int, bias: Tensor) -> LayerKernel:
-    """Cut away what is zero around the kernel."""
+    taps = torch.cat(responses).transpose(0, 1)
+    # What is zero around the kernel is cut away.
     sizes = taps.abs().amax((0, 1))
     used = sizes > 1e-7 * sizes.max()
     if not bool(used.any()):
-        return LayerKernel(taps[..., centre : centre + 1, centre : centre + 1], (0, 0), bias)
+        used[top, left] = True
     rows, columns = used.any(1).nonzero()[:, 0], used.any(0).nonzero()[:, 0]
-    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
-    return LayerKernel(taps[..., top : bottom + 1, left : right + 1], (top - centre, left - centre), bias)
+    (first, last), (start, end) = ((int(line[0]), int(line[-1])) for line in (rows, columns))
+    offset = (first - top, start - left)
+    return LayerKernel(taps[..., first : last + 1, start : end + 1], offset, bias, factor=factor)
 
 
 def polyphase(kernel: LayerKernel) -> dict[tuple[int, int], Tensor]:
@@ -341,7 +359,7 @@ def effective_response(kernel: LayerKernel, n: int) -> Tensor:
     if kernel.fixed is not None:
         spectrum = torch.fft.rfft2(kernel.fixed.to(power), s=(n, n))
         power = power * (spectrum.real.square() + spectrum.imag.square())
-    return (power / len(kernel.weights)).sqrt() / 4
+    return (power / len(kernel.weights)).sqrt() / (kernel.factor[0] * kernel.factor[1])
 
 
 @dataclass(frozen=True)
@@ -389,7 +407,8 @@ def unevenness(kernel: LayerKernel, activation: Tensor | None = None) -> Unevenn
     nails.
 
     Args:
-        kernel: from ``layer_kernel``, ``transposed_kernel`` or ``subpixel_kernel``.
+        kernel: from ``layer_kernel``, ``transposed_kernel`` or ``subpixel_kernel``; it doubles the size
+            (`lattice_shares` takes others).
         activation: ``(C_in,)``, for example the mean activations that a trained generator feeds the layer.
 
     Raises:
@@ -413,6 +432,32 @@ def unevenness(kernel: LayerKernel, activation: Tensor | None = None) -> Unevenn
         tones,
         torch.finfo(kernel.weights.dtype).eps * 10,
     )
+
+
+@torch.no_grad()
+def lattice_shares(kernel: LayerKernel, activation: Tensor) -> tuple[float, float]:
+    """Share of a layer's output power that is a lattice when its input is constant; for any factor.
+
+    Returns:
+        ``Unevenness.mean`` and ``Unevenness.given``, of all replicas of zero at multiples of 1 / factor.
+    """
+    rows, columns = kernel.factor
+    sums = kernel.weights.new_zeros(*kernel.weights.shape[:2], rows, columns, dtype=torch.float64)
+    for a in range(rows):
+        for b in range(columns):
+            first, start = (a - kernel.offset[0]) % rows, (b - kernel.offset[1]) % columns
+            sums[..., a, b] = kernel.taps[..., first::rows, start::columns].double().sum((-2, -1))
+    bias = sums.new_zeros(len(sums), rows, columns) if kernel.bias is None else kernel.bias.double()
+    given = torch.einsum("ocab,c->oab", sums, activation.double()) + bias
+
+    def share(power: Tensor, even: Tensor) -> float:
+        return max(0.0, 1 - float(even / power)) if float(power) else 0.0
+
+    def powers(values: Tensor) -> tuple[Tensor, Tensor]:
+        return values.square().mean((-2, -1)).sum(), values.mean((-2, -1)).square().sum()
+
+    free, added = powers(sums), powers(bias)
+    return share(free[0] + added[0], free[1] + added[1]), share(*powers(given))
 
 
 def _tones(kernel: LayerKernel) -> Tensor:

@@ -8,7 +8,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from probe_hosts import CLEAN, FAULTS, Decoder, Multiplied, phase, vae, wrapped
+from probe_hosts import CLEAN, FAULTS, Decoder, Multiplied, ours, phase, vae, wrapped
+from probe_others import CLEAN as OTHER_CLEAN
+from probe_others import FAULTS as OTHER_FAULTS
 from torch import nn
 
 import ganlab
@@ -16,7 +18,9 @@ from ganlab.errors import GanlabError
 from ganlab.experiments.probe import compare_generators, probe_generator
 from ganlab.experiments.probe.content import level, mean_chance, windowed
 from ganlab.experiments.probe.fields import agreement
+from ganlab.experiments.probe.findings import fails
 from ganlab.models import Generator as OwnGenerator
+from ganlab.upsampling import UPSAMPLERS
 from ganlab.zoo import names
 
 QUICK = {
@@ -52,10 +56,54 @@ def test_a_clean_decoder_is_not_flagged(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", OTHER_FAULTS)
+def test_a_fault_in_another_decoder_is_found_alone(name):
+    make, expected = OTHER_FAULTS[name]
+    report = probe_generator(make())
+    found = {(f.stage, f.period_y, f.period_x) for f in report.of("structure") if fails(f, 3)}
+    assert found == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHER_CLEAN)
+def test_another_clean_decoder_is_not_flagged(name):
+    assert not probe_generator(OTHER_CLEAN[name]()).of("structure")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_the_zoo_is_judged_by_its_operators(name):
     faulty = any(operator in name for operator in ("transposed", "pixel_shuffle", "bed_of_nails"))
     assert probe_generator(f"zoo:{name}").ok is not faulty
+
+
+EVERY_STAGE = {("stages.0.up", 8), ("stages.1.up", 4), ("stages.2.up", 2)}
+
+
+def test_every_stage_answers_for_itself():
+    """Zeros between pixels at all three stages: each leaves a lattice of its own."""
+    findings = probe_generator(ours("bed_of_nails")).of("structure")
+    assert {(finding.stage, finding.period) for finding in findings} == EVERY_STAGE
+    born = {finding.stage: [stage for stage, _ in finding.later] for finding in findings}
+    assert born["stages.0.up"] == ["stages.1.up", "stages.2.up"]
+    assert born["stages.2.up"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UPSAMPLERS)
+def test_every_operator_at_every_stage(name):
+    faulty = name in ("transposed", "pixel_shuffle", "bed_of_nails", "bilinear_align_corners")
+    for base in ("nearest", "bilinear"):
+        for place, (stage, period) in enumerate(sorted(EVERY_STAGE)):
+            names = [base] * 3
+            names[place] = name
+            findings = probe_generator(ours({"name": names})).of("structure")
+            assert [(f.stage, f.period_y, f.period_x) for f in findings] == [(stage, period, period)] * faulty
+            assert all(finding.p < 0.01 for finding in findings)
+    everywhere = probe_generator(ours(name))
+    # Where all resizings align corners that is a convention, and noted.
+    expected = EVERY_STAGE if faulty and not everywhere.notes else set()
+    assert {(f.stage, f.period) for f in everywhere.of("structure")} == expected
 
 
 def test_a_gain_of_two_percent_stands_far_above_rounding():

@@ -130,7 +130,44 @@ def test_layers_of_a_generator_from_their_weights():
     assert rows["up2.0"].nyquist_db < -100
     assert -20 < rows["up3.1"].lattice_db < 0
     assert "none" in learned_text(rows.values())
-    assert learned_text([]).startswith("no doubling")
+    assert learned_text([]).startswith("no resizing")
+
+
+def followed(up, channels=4):
+    """An interpolation and a convolution after it."""
+    return nn.Sequential(up, nn.Conv2d(channels, 5, 3, padding=1))
+
+
+@pytest.mark.parametrize(
+    ("layer", "factor"),
+    [
+        (nn.ConvTranspose2d(4, 5, 8, 4, 2), (4, 4)), (nn.ConvTranspose2d(4, 5, 10, 4, 3), (4, 4)),
+        (nn.ConvTranspose2d(4, 5, (3, 4), (1, 2), (1, 1)), (1, 2)),
+        (nn.Sequential(nn.Conv2d(4, 18, 3, padding=1), nn.PixelShuffle(3)), (3, 3)),
+        (followed(nn.Upsample(scale_factor=3)), (3, 3)),
+        (followed(nn.Upsample(scale_factor=(1, 2), mode="bilinear")), (1, 2)),
+        (followed(nn.Upsample(scale_factor=(2, 1))), (2, 1)),
+    ],
+)  # fmt: skip
+def test_layers_of_any_factor(layer, factor):
+    """What the weights say of a constant, and of impulses, is what the layer makes of them."""
+    torch.manual_seed(0)
+    fixed = torch.randn(1, 4, 1, 1)
+    constant = lab.wrap(layer, lambda seed, first, count: fixed.expand(count, 4, 12, 12))
+    (row,) = learned_rows(constant)
+    with torch.no_grad():
+        out = layer(fixed.expand(1, 4, 12, 12).clone()).double()
+        impulses = torch.zeros(5, 4, 12, 12)
+        impulses[range(1, 5), range(4), 6, 6] = 1
+        responses = layer(impulses).double()
+    rows, columns = (4 * side for side in factor)
+    cell = out[..., rows : 2 * rows, columns : 2 * columns]
+    uneven = 1 - float(cell.mean((-2, -1)).square().sum() / cell.square().mean((-2, -1)).sum())
+    assert row.used_db == (pytest.approx(10 * np.log10(uneven), abs=0.01) if uneven > 1e-12 else -np.inf)
+    power = torch.fft.fft2(responses[1:] - responses[0]).abs().square().sum(0).mean(0)
+    gain = power.sqrt() / (factor[0] * factor[1])
+    along = gain[0] if factor[1] > 1 else gain[:, 0]
+    assert row.response[[0, -1]] == pytest.approx(along[[0, len(along) // 2]].numpy(), rel=1e-4, abs=1e-6)
 
 
 def test_the_command_with_a_generator(ganlab, tmp_path, tiny_runs):

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganlab.adapters.trace import RESHAPES, Watch, data_inputs, pair, resizing, spatial
+from ganlab.adapters.trace import BLANK, RESHAPES, Watch, data_inputs, pair, resizing, spatial
 
 MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "flip"}
 PRODUCTS = {"matmul", "__matmul__", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention", "linear"}
@@ -192,9 +192,12 @@ class Fields(Watch):
                     self._judge(value, written, "write")
         marks = [mark for mark in (getattr(value, MARK, None) for value in sources) if mark is not None]
         fields = [mark for mark in marks if mark.field]
-        if fields and self.axis and name in ENTERED and args and self._mark(args[0]).field:
-            args = (self._entered(args[0]), *args[1:])
-            fields = [self._mark(args[0])]
+        if fields and self.axis and args:
+            place = self._entering(name, args)
+            if place is not None and self._mark(args[place]).field:
+                entered = self._entered(args[place])
+                args = (*args[:place], entered, *args[place + 1 :])
+                fields = [self._mark(entered)]
         result = self._padded(func, name, args, kwargs) if fields and self.axis else func(*args, **kwargs)
         if name in NOISE and isinstance(result, Tensor) and self.axis:
             return result.zero_()
@@ -288,6 +291,21 @@ class Fields(Watch):
     def _mark(value: Any) -> Mark:
         mark: Mark | None = getattr(value, MARK, None)
         return mark or Mark()
+
+    @staticmethod
+    def _entering(name: str, args: tuple[Any, ...]) -> int | None:
+        """Which argument is made larger by a call, or by what begins with it; None where nothing is."""
+        if name in ENTERED:
+            return 0
+        if name == "__setitem__" and getattr(args[0], BLANK, False) and isinstance(args[2], Tensor):
+            return 2  # what is written first of all: zeros stay between its pixels, or other phases come
+        if name in RESHAPES and isinstance(args[0], Tensor) and args[0].ndim == 4:
+            # Channels that become places of a patch, two axes of them: an un-patchify begins.
+            shape = args[1] if isinstance(args[1], tuple | list | torch.Size) else args[1:]
+            sides = [side for side in shape if side != 1]
+            if len(sides) >= 6 and tuple(sides[-2:]) == tuple(args[0].shape[-2:]):
+                return 0
+        return None
 
     def _entered(self, value: Tensor) -> Tensor:
         """What enters a resizing, constant along the axis again; the lattices it carried have survived."""

@@ -212,6 +212,8 @@ def _later(probe: Probe, name: str, free: Mapping[int, FieldRun]) -> tuple[tuple
 
 
 def _words(stage: Stage | None, birth: Birth) -> str:
+    if birth.function == "output":
+        return "the program shows nothing inside, so that no stage can be named"
     if stage is None:
         return f"made by {birth.function} before any resizing"
     advice = ADVICE.get(stage.function, "")

@@ -110,7 +110,7 @@ def _calls(generator: Generator, count: int, seed: int, tap: Callable[[], Watch]
     for first in range(0, count, step):
         with generator.quiet(), drawing_from(derive_seed(seed, "noise", first // step)), tap():
             arguments, keywords = generator.arguments(seed, first, step)
-            result = generator.module(*arguments, **keywords)
+            result = generator.called(arguments, keywords)
         yield generator.picked(result, step)
 
 

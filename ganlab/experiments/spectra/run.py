@@ -146,6 +146,12 @@ def compare_spectra(
     with folder.open(options.command or "", options.force) as place:
         complete = folder.is_complete
         if not complete:
+            # First: a generator whose stages cannot be seen is refused before the sets take their minutes.
+            for source in stages:
+                if isinstance(source, str | os.PathLike):
+                    write_stages(probe_stages(source, seed=options.seed), place)
+                else:
+                    write_stages(probe_any_stages(source, seed=options.seed), place)
             measured, found = [measure(sets[0], "real", options)], []
             for images in sets[1:]:
                 fake = measure(images, "fake", options)
@@ -155,11 +161,6 @@ def compare_spectra(
                 measured.append(fake)
             found.append(null_lines(measured[0], options))
             measured[0] = replace(measured[0], lattice=None)
-            for source in stages:
-                if isinstance(source, str | os.PathLike):
-                    write_stages(probe_stages(source, seed=options.seed), place)
-                else:
-                    write_stages(probe_any_stages(source, seed=options.seed), place)
             warnings = _write(place, measured, found, options, warnings)
             folder.finish(warnings=warnings)
         # Also where a kill came between the results and their page.

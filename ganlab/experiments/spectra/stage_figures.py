@@ -25,6 +25,8 @@ from ganlab.results.tables import FREQUENCY, number, write_csv
 
 LONG = 20
 """Characters of a stage's name that a title shows."""
+WIDE = 5
+"""Columns of maps beside which there is room for a title in one line and for every tick."""
 ROWS = {
     "features": "trained:\nfeature maps",
     "untrained": "untrained:\nfeature maps",
@@ -91,7 +93,7 @@ def draw_stage_maps(probe: StageProbe) -> Figure:
     columns = len(probe.operators) + 1
     side = (PAGE - 1.45) / columns - 0.1
     questions = _asked(probe)
-    figure = new_figure(PAGE, len(questions) * (side + 0.27) + 0.75)
+    figure = new_figure(PAGE, len(questions) * (side + (0.42 if columns > WIDE else 0.27)) + 0.75)
     grid = figure.subplots(len(questions), columns, squeeze=False)
     bound = max(3.0, float(np.percentile(np.concatenate([abs(p.level).ravel() for p in probe.panels]), 99)))
     for row, question in zip(grid, questions, strict=True):
@@ -99,7 +101,7 @@ def draw_stage_maps(probe: StageProbe) -> Figure:
         for axes in row[len(shown) :]:
             axes.set_axis_off()
         for axes, panel in zip(row, shown, strict=False):
-            picture = _draw_map(axes, panel, bound)
+            picture = _draw_map(axes, panel, bound, columns > WIDE)
             axes.set_title(_title(panel, columns), fontsize=7)
         row[0].set_ylabel(ROWS[question])
     for axes in grid[:-1].flat:
@@ -124,7 +126,9 @@ def _title(panel: StageSpectrum, columns: int) -> str:
     if panel.question == "noise":
         return "into the last layers" if after else f"into stage {panel.stage}"
     operator = panel.operator if len(panel.operator) < LONG else f"…{panel.operator[-LONG:]}"
-    return f"image, {panel.side}²" if after else f"stage {panel.stage}: {operator}, {panel.side}²"
+    # Panels of many columns are narrower than a title of one line.
+    gap = "\n" if columns > WIDE else " "
+    return f"image, {panel.side}²" if after else f"stage {panel.stage}:{gap}{operator}, {panel.side}²"
 
 
 def _caption(probe: StageProbe) -> str:
@@ -135,12 +139,12 @@ def _caption(probe: StageProbe) -> str:
     )
 
 
-def _draw_map(axes: Any, panel: StageSpectrum, bound: float) -> Any:
+def _draw_map(axes: Any, panel: StageSpectrum, bound: float, crowded: bool) -> Any:
     edge = 0.5 / panel.side
     reach = (-0.5 - edge, 0.5 + edge, -0.5 - edge, 0.5 + edge)
     cells = pooled(closed(panel.level), difference=True)
     picture = axes.imshow(cells, origin="lower", extent=reach, cmap=DIVERGING, vmin=-bound, vmax=bound)
-    mark_plane(axes)
+    mark_plane(axes, sparse=crowded)
     return picture
 
 

@@ -8,15 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganlab.adapters.trace import Watch, pair, resizing, words
+from ganlab.adapters.trace import Stage, Watch, pair, resizing, words
 from ganlab.adapters.wrap import TRIED, Generator, drawing_from
-from ganlab.errors import GanlabError
 from ganlab.experiments.theory.page import LAYERS
 from ganlab.results.tables import aligned
-from ganlab.spectra import decibels, effective_response, unevenness
-from ganlab.spectra.layers import LayerKernel, layer_kernel, subpixel_kernel, transposed_kernel
+from ganlab.spectra import decibels, effective_response
+from ganlab.spectra.layers import (
+    LayerKernel,
+    impulse_kernel,
+    interpolated_kernel,
+    lattice_shares,
+    subpixel_kernel,
+    transposed_kernel,
+)
 from ganlab.spectra.rings import FloatArray
 from ganlab.util.hashing import derive_seed
 
@@ -27,17 +34,18 @@ MODES = ("nearest", "bilinear", "bicubic")
 
 @dataclass(frozen=True)
 class LearnedRow:
-    """One layer that doubles the size and has weights of its own, or takes a convolution's.
+    """One layer that enlarges and has weights of its own, or takes a convolution's.
 
     Attributes:
         generator: its name.
         stage: the layer's.
         layer: what it is, in words.
         kernel: size of its equivalent kernel, "4x4".
-        lattice_db: power at the replicas of zero, (1/2, 0), (0, 1/2) and (1/2, 1/2), over the whole, when the
-            input is constant and its channels are independent; -inf where the phases have equal sums.
+        lattice_db: power at the replicas of zero, (1/2, 0), (0, 1/2) and (1/2, 1/2) of a doubling, over the
+            whole, when the input is constant and its channels are independent; -inf where the phases have
+            equal sums.
         used_db: the same for the mean activations that the generator feeds the layer.
-        nyquist_db: gain along the axes at 1/2 over that at 0, for white input.
+        nyquist_db: gain at 1/2 along the axes that the layer enlarges over that at 0, for white input.
         response: gain along the horizontal axis at ``k / FINE``.
     """
 
@@ -58,12 +66,12 @@ class LearnedRow:
 
 
 class _Beside(Watch):
-    """Doublings of one call with the convolution beside each, known by the tensor that both hold."""
+    """Resizings of one call with the convolution beside each, known by the tensor that both hold."""
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__(modules)
         self.convolutions: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
-        self.doublings: list[tuple[str, str, str, Tensor, Tensor, Any]] = []
+        self.resizings: list[tuple[Stage, Tensor, Tensor, Any]] = []
         self._padded: dict[int, int] = {}
         # A tensor that is let go may give its number to another.
         self._kept: list[Any] = []
@@ -77,7 +85,7 @@ class _Beside(Watch):
         if name == "conv2d" and _option(args, kwargs, 6, "groups", 1) == 1:
             self.convolutions.append((args[0], result, args[1], _option(args, kwargs, 2, "bias", None)))
         factor = resizing(name, args, kwargs, result)
-        if factor == (2, 2) and isinstance(result, Tensor) and name != "__setitem__":
+        if factor is not None and isinstance(result, Tensor) and name != "__setitem__":
             details: Any = kwargs.get("mode", "nearest")
             if kwargs.get("align_corners"):
                 details = "align_corners"
@@ -85,8 +93,9 @@ class _Beside(Watch):
                 padding = pair(_option(args, kwargs, 4, "padding", 0))
                 grouped = _option(args, kwargs, 6, "groups", 1) != 1
                 details = None if grouped else (args[1], padding, _option(args, kwargs, 2, "bias", None))
-            text = words(name, args, kwargs)
-            self.doublings.append((self.stage_name(name), name, text, args[0], result, details))
+            size = (int(result.shape[-2]), int(result.shape[-1]))
+            stage = Stage(self.stage_name(name), factor, size, name, words(name, args, kwargs))
+            self.resizings.append((stage, args[0], result, details))
         return result
 
     def origin(self, value: Tensor) -> int:
@@ -100,7 +109,7 @@ def _option(args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: st
 
 @torch.no_grad()
 def learned_rows(generator: Generator, seed: int = 0) -> list[LearnedRow]:
-    """One row for every doubling whose weights are known; other resizings have none.
+    """One row for every resizing whose weights are known; others have none.
 
     Args:
         generator: from `ganlab.wrap` or `ganlab.load_generator`.
@@ -109,20 +118,24 @@ def learned_rows(generator: Generator, seed: int = 0) -> list[LearnedRow]:
     watch = _Beside(generator.modules)
     with generator.quiet(), drawing_from(derive_seed(seed, "theory")), watch:
         arguments, keywords = generator.arguments(seed, 0, generator.fixed_batch or TRIED)
-        generator.module(*arguments, **keywords)
+        generator.called(arguments, keywords)
     rows: dict[str, LearnedRow] = {}
-    for stage, name, text, entering, leaving, details in watch.doublings:
-        found = _kernel(watch, name, entering, leaving, details)
-        if found is None or stage in rows:
+    for stage, entering, leaving, details in watch.resizings:
+        known = None if stage in rows else _kernel(watch, stage, entering, leaving, details)
+        if known is None:
             continue
-        kernel, activation = found
-        numbers = unevenness(kernel, activation)
-        gain = effective_response(kernel, FINE)
-        mean = gain[0, 0].clamp_min(1e-30)
-        nyquist = (gain[0, FINE // 2].square() + gain[FINE // 2, 0].square()).div(2).sqrt() / mean
+        kernel, activation = known
+        mean, used = lattice_shares(kernel, activation)
+        # A multiple of both, so that every kernel fits: longer ones are rare.
+        points = FINE * -(-max(kernel.size) // FINE)
+        gain = effective_response(kernel, points)[:: points // FINE, :: points // FINE]
+        ends = torch.stack([gain[FINE // 2, 0], gain[0, FINE // 2]])[[side > 1 for side in stage.factor]]
+        nyquist = ends.square().mean().sqrt() / gain[0, 0].clamp_min(1e-30)
+        # Along the horizontal axis, unless the layer enlarges the other one alone.
+        along = gain[0] if stage.factor[1] > 1 else gain[: FINE // 2 + 1, 0]
         rows[stage] = LearnedRow(
-            generator.name, stage, text, "x".join(map(str, kernel.size)), _level(numbers.mean),
-            _level(numbers.given or 0.0), float(20 * nyquist.clamp_min(1e-15).log10()), gain[0].numpy(),
+            generator.name, stage.name, stage.words, "x".join(map(str, kernel.size)), _level(mean),
+            _level(used), float(20 * nyquist.clamp_min(1e-15).log10()), along.numpy(),
         )  # fmt: skip
     return list(rows.values())
 
@@ -133,35 +146,31 @@ def _level(share: float) -> float:
 
 
 def _kernel(
-    watch: _Beside, name: str, entering: Tensor, leaving: Tensor, details: Any
+    watch: _Beside, stage: Stage, entering: Tensor, leaving: Tensor, details: Any
 ) -> tuple[LayerKernel, Tensor] | None:
-    """A doubling's kernel and the mean of what enters it; None where no weights belong to it."""
-    if name == "conv_transpose2d":
+    """A resizing's kernel and the mean of what enters it; None where no weights belong to it."""
+    if stage.function == "conv_transpose2d":
         if details is None:
             return None
         weight, padding, bias = details
-        return transposed_kernel(_wide(weight), padding, _wide(bias)), _means(entering)
-    if name == "pixel_shuffle":
+        return transposed_kernel(_wide(weight), padding, _wide(bias), stage.factor), _means(entering)
+    if stage.function == "pixel_shuffle":
         before = next((c for c in watch.convolutions if c[1] is entering), None)
         if before is None:
             return None
-        return subpixel_kernel(_wide(before[2]), bias=_wide(before[3])), _means(before[0])
+        kernel = subpixel_kernel(_wide(before[2]), None, _wide(before[3]), stage.factor[0])
+        return kernel, _means(before[0])
     after = next((c for c in watch.convolutions if watch.origin(c[0]) == id(leaving)), None)
     if after is None or details not in MODES or any(side % 2 == 0 for side in after[2].shape[2:]):
         return None
-    outputs, inputs, height, width = after[2].shape
-    conv = nn.Conv2d(inputs, outputs, (height, width), padding=(height // 2, width // 2)).double()
-    conv.weight.copy_(after[2])
-    if after[3] is None:
-        conv.bias = None
-    else:
-        conv.bias = nn.Parameter(_wide(after[3]))
-    try:
-        return layer_kernel(nn.Sequential(nn.Upsample(scale_factor=2, mode=details), conv), inputs), _means(
-            entering
-        )
-    except GanlabError:
-        return None
+    align = None if details == "nearest" else False
+    scale = tuple(float(side) for side in stage.factor)
+
+    def enlarge(x: Tensor) -> Tensor:
+        return F.interpolate(x.double(), scale_factor=scale, mode=details, align_corners=align)
+
+    fixed = impulse_kernel(enlarge, 1, 16, stage.factor)
+    return interpolated_kernel(_wide(after[2]), fixed, _wide(after[3])), _means(entering)
 
 
 def _wide(value: Any) -> Any:
@@ -176,10 +185,11 @@ def learned_text(rows: Iterable[LearnedRow]) -> str:
     """The table for a terminal, and how to read it."""
     lines = [row.cells() for row in rows]
     if not lines:
-        return "no doubling of this generator has weights that can be seen\n"
+        return "no resizing of this generator has weights that can be seen\n"
     return aligned([LAYERS, *lines]) + (
-        "\nlattice: power at 1/2 along either axis or both, over the whole, for a constant input; none:\n"
-        "equal phase sums. as used: for the mean activations of this generator. at 1/2: gain over 0.\n"
+        "\nlattice: power at the replicas of zero (1/2 along either axis or both for a doubling), over the\n"
+        "whole, for a constant input; none: equal phase sums. as used: for the mean activations of this\n"
+        "generator. at 1/2: gain over 0.\n"
     )
 
 
