@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from ganlab.experiments.claims.outcome import Drawing
+from ganlab.experiments.detection.figures import write_cells
 from ganlab.forensics import Interval
 from ganlab.results.style import NULL, PAGE, REAL, SEQUENTIAL, new_figure, series_style, styled
 
@@ -160,3 +161,25 @@ def planes(
     rows = [[name, y, *row] for name, plane in maps for y, row in enumerate(plane.tolist())]
     header = ("map", f"row ({note})", *(f"column {x}" for x in range(maps[0][1].shape[1])))
     return Drawing(stem, figure, caption, header, rows, ink=False)
+
+
+@styled()
+def confusion(stem: str, caption: str, names: Sequence[str], shares: Floats) -> Drawing:
+    """Whose images (row) are called whose (column), as shares of the row.
+
+    Args:
+        stem: file name.
+        caption: what it shows.
+        names: of the classes.
+        shares: ``(K, K)``.
+    """
+    figure = new_figure(min(PAGE, 1.9 + 0.45 * len(names)), 1.4 + 0.3 * len(names))
+    axes: Any = figure.subplots()
+    picture = axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
+    write_cells(axes, shares, 2, dark=shares <= 0.5, fontsize=6.5)
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="called", ylabel="made by")
+    figure.colorbar(picture, ax=axes, label="share of the row")
+    rows = [[name, *row] for name, row in zip(names, shares.tolist(), strict=True)]
+    return Drawing(stem, figure, caption, ("made by", *names), rows, ink=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ganlab.data import ImageSet
 from ganlab.experiments.claims.detecting import Arena, in_words, own_table, systems
-from ganlab.experiments.claims.drawing import planes
+from ganlab.experiments.claims.drawing import confusion
 from ganlab.experiments.claims.outcome import Experiment, Outcome, Part, Published, Table, Verdict, shown
 from ganlab.experiments.claims.setting import Setting
 from ganlab.experiments.detection.sources import fit_sources, measure_sources
@@ -70,8 +70,8 @@ def run(setting: Setting) -> Outcome:
     records = arena.transfer(chosen, (*arena.sources, NULL))
     found = named(setting, "sources", [real, *fakes], chosen)
     best = max(found, key=lambda name: accuracy(found[name]).value)
-    confusion = np.array(found[best]["confusion"], float)
-    shares = confusion / confusion.sum(1, keepdims=True)
+    counts = np.array(found[best]["confusion"], float)
+    shares = counts / counts.sum(1, keepdims=True)
     classes = found[best]["names"]
     chance = 1 / len(classes)
     own = own_table("binary", "Each source against the reals", records)
@@ -79,11 +79,8 @@ def run(setting: Setting) -> Outcome:
         "naming", f"All {len(classes)} classes named", ("system", "mean recall"),
         [[name, shown(accuracy(entry), 3)] for name, entry in found.items()], f"Chance is {chance:.2f}.",
     )  # fmt: skip
-    drawn = planes(
-        "confusion",
-        f"{best}: share of each class's images (row) by what they are called (column): {', '.join(classes)}.",
-        [(best, shares)], "share", centred=False,
-    )  # fmt: skip
+    caption = f"{best}: share of each class's images (row) by what they are called (column)."
+    drawn = confusion("confusion", caption, classes, shares)
     worst = min((max(_values(records, s, n) for s in unique(records, "system")), n) for n in arena.sources)
     top = accuracy(found[best])
     here = [

@@ -76,7 +76,7 @@ def draw_transfer(records: Sequence[Record], system: str) -> Figure | None:
     figure = new_figure(max(COLUMN, 1.3 + 0.55 * len(columns)), 1.2 + 0.28 * len(rows))
     axes = figure.subplots()
     image = axes.imshow(values, vmin=0.5, vmax=1.0, cmap=SEQUENTIAL, aspect="auto")
-    _write_cells(axes, values, 2, dark=~(values > 0.75))
+    write_cells(axes, values, 2, dark=~(values > 0.75))
     axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right")
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel("tested on")
@@ -86,7 +86,7 @@ def draw_transfer(records: Sequence[Record], system: str) -> Figure | None:
     return figure
 
 
-def _write_cells(axes: Any, values: Floats, digits: int, dark: Any, **text: Any) -> None:
+def write_cells(axes: Any, values: Floats, digits: int, dark: Any, **text: Any) -> None:
     """The numbers of a matrix into its picture, white where it is dark."""
     for (i, j), value in np.ndenumerate(values):
         colour = "w" if dark[i, j] else "k"
@@ -186,7 +186,7 @@ def draw_responses(measured: Responses) -> Figure:
     limit = float(np.abs(values).max()) or 1.0
     image = axes.imshow(values, vmin=-limit, vmax=limit, cmap=DIVERGING)
     digits = max(2, 1 - math.floor(math.log10(limit)))  # two of the largest value
-    _write_cells(axes, values, digits, dark=np.abs(values) > 0.6 * limit, fontsize=6.5)
+    write_cells(axes, values, digits, dark=np.abs(values) > 0.6 * limit, fontsize=6.5)
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("fingerprint of")
