@@ -45,7 +45,7 @@ def card_lines(name: str) -> list[str]:
         f"  training        {card['steps']} steps, seed {card['seed']}, {card['parameters']:,} parameters",
         f"  losses G/D      {losses}",
         f"  strongest line  {card['strongest_line']}",
-        f"  radial profile  {profile} dB against the reals, from 0 to 1/2",
+        f"  ring averages   {profile} dB against the reals, from 0 to 1/2",
         f"  float16         at most {rounding['levels']} of 255 levels; mean deviation "
         f"{rounding['mean_db']:.2f} dB before, {rounding['mean_db_float16']:.2f} dB after",
         f"  samples         {room.FOLDER / card['samples']}",

@@ -162,6 +162,12 @@ def test_the_page_itself_never_scrolls_sideways(page):
 
 
 @pytest.mark.browser
+def test_a_first_column_is_never_squeezed_to_letters(page):
+    """A wide table on a narrow screen scrolls; its names stay readable beside it."""
+    assert page.evaluate("document.querySelector('tbody td').getBoundingClientRect().width") >= 80
+
+
+@pytest.mark.browser
 def test_tables_sort_and_filter(page):
     page.click("main .table th:nth-child(2) button")
     column = "[...document.querySelectorAll('main .table tbody tr:not([hidden]) td:nth-child(2)')]"

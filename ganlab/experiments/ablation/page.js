@@ -5,7 +5,7 @@ const colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 const dashes = ["", "6 3", "2 2", "8 3 2 3", "12 4", "1 4"];
 const theoryDashes = ["9 2 2 2 2 2", "4 4", "14 3", "9 3 2 3", "5 2 1 2", "16 4 3 4"];
 const KINDS = ["radial", "horizontal", "vertical"];
-const KIND_TITLES = { radial: "ring average", horizontal: "horizontal profile", vertical: "vertical profile" };
+const KIND_TITLES = { radial: "ring average", horizontal: "row spectrum", vertical: "column spectrum" };
 const picked = new Set(data.first);
 const NULL = { colour: "#767676", dash: "1 2", width: 2 };
 

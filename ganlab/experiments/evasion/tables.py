@@ -149,7 +149,7 @@ def image_words(measured: Evasion) -> list[str]:
     return [
         f"Image quality is {said}: sliced Wasserstein distance {shown(before, 1)} "
         f"before, {shown(after, 1)} after; reals against reals {null.value:.1f}.",
-        f"Log-spectral distance of the radial profiles to the reals: {old.value:.2f} dB before, "
+        f"Log-spectral distance of the ring averages to the reals: {old.value:.2f} dB before, "
         f"{new.value:.2f} dB after{apart}.",
     ]
 

@@ -103,7 +103,10 @@ def _caption(stem: str) -> str:
     if not stem.startswith("stages-"):
         return FURTHER.get(stem, stem.replace("-", ", "))
     name = stem.removeprefix("stages-")
-    for end, what in (("-profiles", "axis profiles"), ("-layers", "what each layer makes of a constant")):
+    for end, what in (
+        ("-profiles", "row and column spectra"),
+        ("-layers", "what each layer makes of a constant"),
+    ):
         if name.endswith(end):
             return f"Stage by stage, {name.removesuffix(end)}: {what}."
     return f"Stage by stage, {name}: mean spectra of what every stage puts out."

@@ -164,7 +164,7 @@ def draw_stage_profiles(probe: StageProbe) -> Figure:
         mark_replicas(axes)
         axes.set_title(ROWS[question].replace("\n", " "))
         axes.legend(loc="best", fontsize=6.5, handlelength=2.2)
-    panels[0].set_ylabel("axis profile (dB over white)")
+    panels[0].set_ylabel("rows and columns (dB over white)")
     figure.supxlabel("frequency (cycles per pixel of the map)", fontsize=8)
     figure.suptitle(_caption(probe), fontsize=7)
     return figure
