@@ -51,8 +51,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     """Let links between files of the repository lead to their places on the site."""
     name = page.file.src_uri
-    ours = name.startswith("results/") or name in PLACES.values()
-    folder = Path() if name in PLACES.values() else Path(name).parent
+    ours = name.startswith("results/") or name == PLACES["CHANGELOG.md"]  # not below docs/
+    folder = Path(name).parent
 
     def place(link: re.Match[str]) -> str:
         file = os.path.normpath((folder if ours else Path("docs") / folder) / link[2])

@@ -37,6 +37,8 @@ def test_the_site_builds_and_asks_for_nothing(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    first = (tmp_path / "index.html").read_text()
+    assert 'href="tutorials/ten-minutes.html"' in first.partition('class="cards"')[2]
     html = list(tmp_path.rglob("*.html"))
     assert len(html) > 30
     for page in html:

@@ -68,12 +68,7 @@ def generate(
             print(f"{folder}: {len(manifest['files'])} files as the manifest says")
         return
     if not runs or (num is None and reconstruct is None) or out is None:
-        given = {"RUN": runs, "--num (or --reconstruct PHOTOS)": num or reconstruct, "--out": out}
-        missing = " and ".join(name for name, value in given.items() if not value)
-        raise GanlabError(
-            f"ganlab generate lacks {missing}; it is called as: "
-            "ganlab generate RUN [RUN ...] --num N --out DIR"
-        )
+        raise GanlabError("ganlab generate needs RUN [RUN ...], --num (or --reconstruct PHOTOS) and --out")
     sources = [run_or_generator(run, trust or ()) for run in runs]
     names = tuple(
         cell_name(source) or run_name(source) if isinstance(source, Path) else source.name
