@@ -63,9 +63,18 @@ def squared_modulus(spectrum: Tensor) -> Tensor:
     return squares[..., 0] + squares[..., 1]
 
 
+def half_plane(planes: Tensor, norm: str = "backward") -> Tensor:
+    """``(..., H, W) -> (..., H, W//2+1)`` complex: ``rfft2``, of no image too (torch 2.10: an error)."""
+    if planes.numel():
+        spectrum: Tensor = torch.fft.rfft2(planes, norm=norm)
+        return spectrum
+    size = (*planes.shape[:-1], planes.shape[-1] // 2 + 1)
+    return torch.complex(planes.new_zeros(size), planes.new_zeros(size))
+
+
 def half_squares(planes: Tensor, norm: str = "backward") -> Tensor:
     """``(..., H, W) -> (..., H, W//2+1)``: ``|rfft2|^2`` under a norm of ``torch.fft``."""
-    return squared_modulus(torch.fft.rfft2(planes, norm=norm))
+    return squared_modulus(half_plane(planes, norm))
 
 
 def half_power(planes: Tensor) -> Tensor:
@@ -315,7 +324,7 @@ def measure_half_plane(planes: Tensor, measure: Measure, epsilon: float) -> Tens
     if measure in ("raw_power", "log_power"):
         squares = half_squares(planes)
         return squares if measure == "raw_power" else _log(squares, epsilon)
-    spectrum = torch.fft.rfft2(planes)
+    spectrum = half_plane(planes)
     if measure == "log_amplitude":
         return _log(squared_modulus(spectrum + epsilon), 0.0)
     re: Tensor = spectrum.real

@@ -115,6 +115,8 @@ def not_finite(state: Mapping[str, Any]) -> str:
         while waiting:
             value = waiting.pop()
             if isinstance(value, Tensor):
+                if value.is_floating_point() and value.element_size() == 1:
+                    value = value.float()  # torch 2.10 has no isfinite of eight bits
                 if not bool(torch.isfinite(value).all()):
                     return name
             elif isinstance(value, Mapping):
