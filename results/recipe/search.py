@@ -5,13 +5,15 @@ Run from the repository's root (one thread; it goes on where an interrupted call
     OMP_NUM_THREADS=1 python results/recipe/search.py STAGE [--budget SECONDS] [--arms NAME ...] [--seeds N]
     OMP_NUM_THREADS=1 python results/recipe/search.py STAGE --photos imagewoof_32.npz [...]
     OMP_NUM_THREADS=1 python results/recipe/search.py zoo
+    python results/recipe/search.py table [--photos imagewoof_32.npz]
 
 Stages are the dicts of arms below. Every arm is the quickstart as it was before this search (DCGAN, width 24,
 batch norm in both networks, non-saturating, Adam 5e-4 with betas 0.5/0.999, batch 64) with other keys, and is
 trained until it has used ``--budget`` seconds of CPU time. Results: one line of JSON for each arm, upsampler
 and seed in ``results/recipe/STAGE.jsonl``; sample grids in ``--pictures`` (not kept in the repository). With
 ``--photos`` the arms learn the images of that set (no digits, so nobody judges them), and the file is named
-after it. ``zoo`` trains nothing: it judges the generators of the zoo.
+after it. ``zoo`` trains nothing: it judges the generators of the zoo. ``table`` prints the means of
+the arms that several seeds were tried of, or of all on photographs.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from ganlab.generation.quality import sliced_wasserstein
 from ganlab.generation.sampling import generate_images
 from ganlab.images import to_float
 from ganlab.models import load_generator
+from ganlab.results.tables import markdown
 from ganlab.spectra import power_spectrum, radial_profile
 from ganlab.training.distributed import World, place
 from ganlab.training.loop import make_reader
@@ -222,10 +225,29 @@ def judge_zoo(pictures: Path) -> None:
         print(json.dumps(row), flush=True)  # noqa: T201
 
 
+def table(rows: list[dict], least: int) -> str:
+    """Means and ranges over the seeds of each arm with at least so many, in Markdown, best patches first."""
+    columns = {
+        "steps": 0, "sure": 2, "digits": 1, "low_db": 1, "high_db": 1, "swd": 0, "spread": 2, "corner_db": 1,
+    }  # fmt: skip
+    columns = {name: digits for name, digits in columns.items() if name in rows[0]}
+    arms = {row["arm"]: [one for one in rows if one["arm"] == row["arm"]] for row in rows}
+    several = {arm: own for arm, own in arms.items() if len(own) >= least}
+    lines = []
+    for arm in sorted(several, key=lambda arm: np.mean([row["swd"] for row in several[arm]])):
+        cells = [arm, str(len(several[arm]))]
+        for name, digits in columns.items():
+            values = [row[name] for row in several[arm]]
+            ends = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.{digits}f}{ends}")
+        lines.append(cells)
+    return markdown(["arm", "seeds", *columns], lines)
+
+
 def main() -> None:
     """Train and measure every arm that is not in the stage's file yet."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("stage", choices=[*STAGES, "zoo"])
+    options.add_argument("stage", choices=[*STAGES, "zoo", "table"])
     options.add_argument("--budget", type=float, default=60.0, help="CPU seconds an arm")
     options.add_argument("--seeds", type=int, default=1)
     options.add_argument("--upsampling", nargs="+", default=["bilinear"])
@@ -238,10 +260,14 @@ def main() -> None:
     if asked.stage == "zoo":
         judge_zoo(asked.pictures)
         return
-    stage = asked.stage + (f"-{asked.photos.stem}" if asked.photos else "")
+    stage = "wide" if asked.stage == "table" else asked.stage
+    stage += f"-{asked.photos.stem}" if asked.photos else ""
     log = HERE / f"{stage}.jsonl"
     keys = ("arm", "upsampling", "seed", "budget")
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    if asked.stage == "table":
+        print(table(done, 1 if asked.photos else 3))  # noqa: T201
+        return
     there = {tuple(row[key] for key in keys) for row in done}
     chosen = asked.arms or list(STAGES[asked.stage])
     for seed in range(asked.seeds):
