@@ -97,6 +97,9 @@ def test_frozen_predictions_equal_the_estimators(name, classes, tmp_path):
         np.testing.assert_allclose(expit(log_odds(detector, features)), expected[:, 1], atol=1e-6)
     ours = freeze(detector)
     np.testing.assert_allclose(ours.predict_proba(features), expected, atol=2e-5)
+    if classes == 2:
+        odds = log_odds(detector, features)
+        np.testing.assert_allclose(log_odds(ours, features), odds, rtol=1e-3, atol=1e-3 * np.ptp(odds))
     np.testing.assert_array_equal(ours.predict(features), ours.classes_[expected.argmax(1)])
     path = tmp_path / "detector.safetensors"
     names = ("real", "a", "b")[:classes]

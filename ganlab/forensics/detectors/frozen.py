@@ -26,7 +26,7 @@ from sklearn.svm import LinearSVC
 
 from ganlab.errors import GanlabError
 from ganlab.forensics.detectors.classical import Clusters, MeanPenalty, Neighbours
-from ganlab.forensics.detectors.prepare import Calibrated, Flatten, Planes, Reduce
+from ganlab.forensics.detectors.prepare import Calibrated, Flatten, Planes, Reduce, odds_of
 from ganlab.forensics.detectors.prnu import Patterns, SensorPatterns, sensor_filter, unit_rows
 
 Array = npt.NDArray[Any]
@@ -72,15 +72,31 @@ class FrozenDetector:
         Raises:
             GanlabError: another shape.
         """
+        return self._after(self.steps, features, len(self.classes_))
+
+    def decision_function(self, features: Array) -> Floats:
+        """Log-odds of class 1 where there are two, ``(N,)``: no end where probabilities round to 0 or 1.
+
+        Raises:
+            GanlabError: another shape.
+        """
+        last = self.steps[-1]
+        if last.kind not in ("sigmoid", "platt"):
+            return odds_of(self.predict_proba(features))
+        scores = self._after(self.steps[:-1], features, 1)[:, 0]
+        return scores if last.kind == "sigmoid" else -(scores * last.arrays["slope"] + last.arrays["shift"])
+
+    def _after(self, steps: tuple[Step, ...], features: Array, columns: int) -> Floats:
+        """What some of the steps make of the features, ``(N, columns)``."""
         if tuple(features.shape[1:]) != self.shape:
             raise GanlabError(
                 f"this detector was fitted on features of shape {self.shape}; got {tuple(features.shape[1:])}"
             )
         flat = np.asarray(features).reshape(len(features), math.prod(self.shape))
-        blocks = [np.empty((0, len(self.classes_)))]
+        blocks = [np.empty((0, columns))]
         for start in range(0, len(flat), ROWS_AT_ONCE):
             values = flat[start : start + ROWS_AT_ONCE].astype(np.float64)
-            for step in self.steps:
+            for step in steps:
                 values = KINDS[step.kind](step, values)
             blocks.append(values)
         return np.concatenate(blocks)
