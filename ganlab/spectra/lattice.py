@@ -78,7 +78,9 @@ class Line:
     @property
     def words(self) -> str:
         """What it is, in a sentence fragment: ``a 2-pixel checkerboard, +31.0 dB at (1/2, 1/2)``."""
-        where = f"{self.db:+.1f} dB at ({fraction(self.fy)}, {fraction(self.fx)})"
+        # A weak line is significant by its phase or texture: its power is no "-0.0".
+        digits = 1 if abs(self.db) >= 0.05 else 2
+        where = f"{self.db:+.{digits}f} dB at ({fraction(self.fy)}, {fraction(self.fx)})"
         whose = " of the reals" if self.of == "real" else ""
         return f"{self.name}{whose}, {where}" + ("" if self.by == "power" else f", in {self.by} only")
 
