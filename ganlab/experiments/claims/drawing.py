@@ -15,7 +15,7 @@ from ganlab.forensics import Interval
 from ganlab.results.style import NULL, PAGE, REAL, SEQUENTIAL, new_figure, series_style, styled
 
 Floats = npt.NDArray[np.float64]
-REAL_NAMES, NULL_NAMES = ("real",), ("null", "real (null)", "real vs real")
+REAL_NAMES, NULL_NAMES = ("real",), ("real (null)", "real vs real")
 
 
 def styles(names: Iterable[str]) -> dict[str, Any]:
@@ -23,9 +23,16 @@ def styles(names: Iterable[str]) -> dict[str, Any]:
 
     So a set looks alike in a figure with the reals and in one that shows what differs from them.
     """
-    own = {**dict.fromkeys(REAL_NAMES, REAL), **dict.fromkeys(NULL_NAMES, NULL)}
-    others = [name for name in dict.fromkeys(names) if name not in own]
-    return own | {name: series_style(place) for place, name in enumerate(others)}
+    found, others = {}, 0
+    for name in dict.fromkeys(names):
+        if name in REAL_NAMES:
+            found[name] = REAL
+        elif name in NULL_NAMES or name.startswith("null"):
+            found[name] = NULL
+        else:
+            found[name] = series_style(others)
+            others += 1
+    return found
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:

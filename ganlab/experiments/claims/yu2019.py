@@ -217,7 +217,7 @@ EXPERIMENT = Experiment(
         Published("Ten ProGANs of different seeds are ten classes of their own", "README"),
         Published("Frequencies are tested by halving the images first, patches by pooling early", "code"),
     ),
-    minutes=0.5,
+    minutes=0.6,
     needs="nothing: generators of the zoo (--real: trains 9)",
     run=run,
     generators=KINDS,
