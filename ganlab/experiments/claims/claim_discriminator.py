@@ -225,7 +225,7 @@ EXPERIMENT = Experiment(
             "abstract of Schwarz et al. 2021",
         ),
     ),
-    minutes=25,
+    minutes=32,
     needs="trains 54 small generators",
     run=run,
     takes_fakes=False,
