@@ -55,6 +55,26 @@ class SubPixel(nn.Module):
         return x.reshape(n, c // 4, 2 * h, 2 * w)
 
 
+class Zeros(nn.Module):
+    """Zeros between rows, then between columns, then a low-pass if it is not forgotten."""
+
+    def __init__(self, blur):
+        super().__init__()
+        self.blur = blur
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        tall = x.new_zeros(n, c, 2 * h, w)
+        tall[..., ::2, :] = x
+        out = x.new_zeros(n, c, 2 * h, 2 * w)
+        out[..., ::2] = tall
+        if not self.blur:
+            return out
+        taps = x.new_tensor([1.0, 3.0, 3.0, 1.0]) / 4
+        kernel = (taps[:, None] * taps).expand(c, 1, 4, 4)
+        return F.conv2d(F.pad(out, (2, 1, 2, 1)), kernel, groups=c)
+
+
 class Deep(nn.Module):
     """A vector by a linear layer to 6x6, stages with grouped kernels of 5 and weight norm; one channel."""
 
@@ -142,6 +162,7 @@ CLEAN = {
     "equal transposed phases": lambda: deep("nearest", tent(transposed(4)), "nearest"),
     "sub-pixels": lambda: deep(SubPixel(True), "nearest", SubPixel(True)),
     "sub-pixels by hand": lambda: deep(SubPixel(True, False), SubPixel(True, False), "nearest"),
+    "zeros and low-passes": lambda: deep(Zeros(True), Zeros(True), "nearest"),
     "not square": wide,
     "not square, nearest by 4": lambda: wide("nearest", None, 4),
     "not square, float64": lambda: wide(dtype=torch.float64),
@@ -171,6 +192,7 @@ FAULTS = {
         lambda: deep(SubPixel(False, False), SubPixel(False, False), "nearest"),
         {("ups.0.reshape", 8, 8), ("ups.1.reshape", 4, 4)},
     ),
+    "zeros": (lambda: deep(Zeros(False), "nearest", "nearest"), {("ups.0", 8, 1), ("ups.0", 8, 8)}),
     "bfloat16": (
         lambda: half(deep("nearest", "nearest", transposed(3, 2, 1, 1), norm=plain)), {("ups.2", 2, 2)},
     ),

@@ -193,7 +193,7 @@ class Fields(Watch):
         marks = [mark for mark in (getattr(value, MARK, None) for value in sources) if mark is not None]
         fields = [mark for mark in marks if mark.field]
         if fields and self.axis and args:
-            place = self._entering(name, args)
+            place = self._entering(name, args, self.factor)
             if place is not None and self._mark(args[place]).field:
                 entered = self._entered(args[place])
                 args = (*args[:place], entered, *args[place + 1 :])
@@ -293,12 +293,18 @@ class Fields(Watch):
         return mark or Mark()
 
     @staticmethod
-    def _entering(name: str, args: tuple[Any, ...]) -> int | None:
-        """Which argument is made larger by a call, or by what begins with it; None where nothing is."""
+    def _entering(name: str, args: tuple[Any, ...], last: tuple[int, int]) -> int | None:
+        """Which argument is made larger by a call, or by what begins with it; None where nothing is.
+
+        ``last`` is the factor of the resizing before.
+        """
         if name in ENTERED:
             return 0
         if name == "__setitem__" and getattr(args[0], BLANK, False) and isinstance(args[2], Tensor):
-            return 2  # what is written first of all: zeros stay between its pixels, or other phases come
+            # What is written first of all: zeros stay between its pixels, or other phases come. Zeros between
+            # columns after those between rows are one insertion, and the low-pass is still to come.
+            axes = [side > 1 for side in resizing(name, args, {}, None) or (2, 2)]
+            return None if sorted(axes) == [False, True] and axes != [side > 1 for side in last] else 2
         if name in RESHAPES and isinstance(args[0], Tensor) and args[0].ndim == 4:
             # Channels that become places of a patch, two axes of them: an un-patchify begins.
             shape = args[1] if isinstance(args[1], tuple | list | torch.Size) else args[1:]
@@ -333,7 +339,7 @@ class Fields(Watch):
             )
             edges = _edges(given)
             if any(edges) and given["input"].ndim == 4:
-                given |= {"input": F.pad(given["input"], edges, mode="replicate"), "padding": 0}
+                given |= {"input": self._continued(given["input"], edges), "padding": 0}
                 return func(**given)
         elif name == "conv_transpose2d":
             names = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
@@ -349,8 +355,14 @@ class Fields(Watch):
         elif (
             name == "pad" and len(args) > 1 and args[0].ndim == 4 and len(args[1]) == 4 and min(args[1]) >= 0
         ) and kwargs.get("mode", args[2] if len(args) > 2 else "constant") == "constant":
-            return F.pad(args[0], list(args[1]), mode="replicate")
+            return self._continued(args[0], args[1])
         return func(*args, **kwargs)
+
+    def _continued(self, value: Tensor, edges: Sequence[int]) -> Tensor:
+        """A field with more of itself around: its edge's values, or, of zeros between pixels, its mirror."""
+        room = max(edges[:2]) < value.shape[-1] and max(edges[2:]) < value.shape[-2]
+        mirrored = room and bool(self._mark(value).births)
+        return F.pad(value, list(edges), mode="reflect" if mirrored else "replicate")
 
     # ------------------------------------------------------------------------------------- what is noticed
 
