@@ -176,9 +176,14 @@ def _questions(records: list[Record], names: Sequence[str]) -> list[tuple[str, s
         if not pairs:
             return "one source alone"
         worst, top = min(pairs, key=lambda k: pairs[k].value), max(pairs, key=lambda k: pairs[k].value)
+        # a threshold that nobody sets again may be wrong where the ranking is right
+        areas = [
+            r.metrics["roc_auc"].value for row, column in pairs
+            for r in select(records, system=system, trained_on=row, tested_on=column)
+        ]  # fmt: skip
         return (
             f"from {shown(pairs[worst])} ({worst[0]} to {worst[1]}) to {shown(pairs[top])} "
-            f"({top[0]} to {top[1]})"
+            f"({top[0]} to {top[1]}), ROC-AUC {min(areas):.2f} to {max(areas):.2f}"
         )
 
     def pooled(system: str) -> str:
@@ -189,7 +194,8 @@ def _questions(records: list[Record], names: Sequence[str]) -> list[tuple[str, s
         ("1. How well do projections detect each?", f"The best of {len(PROJECTIONS)}: {best(PROJECTIONS)}."),
         ("2. How well do neural networks?", f"The best of {len(NETWORKS)}: {best(NETWORKS)}."),
         ("3. Does one generator's detector find another's?",
-         f"Projections: {crossed(TRANSFERRED)}; the plane: {crossed(PLANE)}."),
+         f"Projections: {crossed(TRANSFERRED)}; the plane: {crossed(PLANE)}; "
+         + "; ".join(f"{name}: {crossed(name)}" for name in _called(records, NETWORKS)) + "."),
     ]  # fmt: skip
     if len(names) > 1:
         several = f"Projections: {pooled(TRANSFERRED)}; the plane: {pooled(PLANE)}."
