@@ -253,6 +253,7 @@ def main() -> None:
     options.add_argument("--upsampling", nargs="+", default=["bilinear"])
     options.add_argument("--arms", nargs="+", default=None)
     options.add_argument("--photos", type=Path, help="a pack, folder or npz of 32 px to learn, not glyphs")
+    options.add_argument("--images", type=int, default=10_000, help="of the photos, if there are fewer")
     options.add_argument("--pictures", type=Path, default=Path("recipe-pictures"))
     asked = options.parse_args()
     asked.pictures.mkdir(exist_ok=True)
@@ -277,7 +278,9 @@ def main() -> None:
                     continue
                 overrides = [*BASE, *STAGES[asked.stage][arm], f"model.upsampling={name}", f"seed={seed}"]
                 if asked.photos:
-                    overrides += ["data.source=pack", f"data.path={asked.photos}"]
+                    overrides += [
+                        "data.source=pack", f"data.path={asked.photos}", f"data.num_images={asked.images}",
+                    ]  # fmt: skip
                 config = load("dcgan32", overrides)
                 data = load_training_images(config.data, config.model.image_size)
                 judge = None if asked.photos else trained_judge(data, asked.pictures / "judge.pt")
