@@ -13,6 +13,10 @@ from shared import TINY, Done
 # Before anything loads torch, and for every process that a test starts: networks this small only lose time to
 # a second thread, and sums over several threads may round in another order.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A shell without job control starts what it puts in the background with interrupts ignored; every process
+# that a test starts and interrupts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
