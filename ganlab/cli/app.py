@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -119,10 +120,22 @@ def ganlab_(
     """A laboratory for what upsampling does to the images a GAN makes, and whether detectors see it."""
 
 
+def _in_one_line(message: Warning | str, category: type[Warning], *place: Any, **kept: Any) -> None:
+    """A warning of ganlab's own as its text alone; of another's with the place in its code."""
+    if category.__module__.partition(".")[0] == "ganlab":
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        _SHOW(message, category, *place, **kept)
+
+
+_SHOW = warnings.showwarning
+
+
 def main() -> None:
     """Console script ``ganlab``; SIGTERM ends any verb with a word, and with status 143."""
     try:
-        with terminable():
+        with terminable(), warnings.catch_warnings():
+            warnings.showwarning = _in_one_line
             app(prog_name="ganlab")
     except Terminated:
         print(f"terminated: {STOPPED}", file=sys.stderr)

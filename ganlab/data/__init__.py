@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ganlab.data.batches import Batch, BatchReader
     from ganlab.data.dead_leaves import DeadLeaves
-    from ganlab.data.folder import DataWarning, PackReport, pack_folder
+    from ganlab.data.folder import PackReport, pack_folder
     from ganlab.data.glyphs import Glyphs
     from ganlab.data.guards import SetWarning, compare_sets, require_comparable
     from ganlab.data.imageset import ImageSet, array_image_set, open_image_set
+    from ganlab.data.listing import DataWarning
     from ganlab.data.load import SOURCES, TrainingImages, load_training_images
     from ganlab.data.pack import Pack, PackWriter, read_pack
     from ganlab.data.pairs import with_masks
 
 _HOME = {
-    "DataWarning": "folder", "PackReport": "folder", "pack_folder": "folder",
+    "DataWarning": "listing", "PackReport": "folder", "pack_folder": "folder",
     "SetWarning": "guards", "compare_sets": "guards", "require_comparable": "guards",
     "ImageSet": "imageset", "array_image_set": "imageset", "open_image_set": "imageset",
     "Batch": "batches", "BatchReader": "batches", "DeadLeaves": "dead_leaves", "Glyphs": "glyphs",

@@ -24,7 +24,7 @@ from ganlab.data.decode import (
     tile_recipe,
     why_unreadable,
 )
-from ganlab.data.listing import Listing, list_images, ordered_map
+from ganlab.data.listing import DataWarning, Listing, list_images, ordered_map
 from ganlab.data.pack import Pack, PackWriter, cache_folder, cached_pack
 from ganlab.data.split import split_indices
 from ganlab.errors import GanlabError
@@ -36,10 +36,6 @@ OnError = Literal["skip", "fail"]
 SHOWN = 5
 """How many files a message lists by name."""
 TOO_SMALL = " is smaller than "
-
-
-class DataWarning(UserWarning):
-    """Something about the images that can be seen in their spectrum, or that was left out."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,9 +20,16 @@ from ganlab.util.reading import is_unicode
 
 TRAIN = "train"
 HELD_OUT = ("val", "valid", "validation", "test")
+REAL = frozenset({"real", "reals"})
+FAKE = frozenset({"fake", "fakes", "generated", "synthetic"})
+"""Words in the names of folders by which people keep reals and fakes apart."""
 # Formats that Pillow only knows by name, or that need an external program: a file of another name must not
 # start one either (`image_formats`)
 _NO_PHOTOS = {"BUFR", "GRIB", "HDF5", "WMF", "MPEG", "EPS", "PDF", "FITS"}
+
+
+class DataWarning(UserWarning):
+    """Something about the images that can be seen in their spectrum, or that was left out."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,26 @@ def _refuse_folder(error: OSError) -> None:
     raise GanlabError(f"{error.filename}: this folder cannot be read: {error.strerror}") from error
 
 
+def _warn_of_both(root: Path, names: Sequence[str]) -> None:
+    """Say in one line that a folder of reals and a folder of fakes beside it are read as one set."""
+    # A set of a million files has few folders; sorted, so that the same pair is named on every machine.
+    holding = {PurePosixPath(name.rpartition("/")[0]) for name in names}
+    folders = sorted({folder for path in holding for folder in (path, *path.parents)})
+    words = {folder: set(re.split(r"[^a-z]+", folder.name.lower())) for folder in folders}
+    for real in (folder for folder in folders if words[folder] & REAL):
+        beside = (folder for folder in folders if folder.parent == real.parent and folder != real)
+        fake = next((folder for folder in beside if words[folder] & FAKE), None)
+        if fake is not None:
+            text = f"{root}: {real}/ and {fake}/ are read as one set; if they are reals and fakes, give them "
+            warnings.warn(f"{text}apart: {root / real} {root / fake}", DataWarning, stacklevel=3)
+            return
+
+
 def list_images(root: Path) -> Listing:
     """All image files below ``root``, sorted by their path; hidden files and folders are left out.
+
+    Folders of reals and of fakes side by side (``real/`` and ``fake/``, ``0_real/`` and ``1_fake/``) are one
+    set like any others, with a `DataWarning`: whoever has such a folder mostly means two sets.
 
     Raises:
         GanlabError: no such folder, no image file in it (says what is there instead), or a name that is no
@@ -106,6 +133,7 @@ def list_images(root: Path) -> Listing:
         raise GanlabError(
             f"{root}: no image in this folder or below; it {f'holds {held}' if others else 'is empty'}"
         )
+    _warn_of_both(root, names)
     # A split: all images lie below train/ and a held-out folder, with at least one in each.
     tops = {PurePosixPath(name).parts[0].lower() if "/" in name else "" for name in names}
     split = TRAIN in tops and len(tops) > 1 and tops <= {TRAIN, *HELD_OUT}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+import warnings
 
 import pytest
 import torch
 
-from ganlab.cli import app
+from ganlab.cli import app, main
 from ganlab.cli.verbs import VERBS, Verb
+from ganlab.data import DataWarning
 
 
 def report(monkeypatch, capsys, error, *flags):
@@ -49,6 +51,19 @@ def test_what_the_machine_refuses_is_one_line(monkeypatch, capsys, error, text):
 def test_bugs_keep_their_traceback(monkeypatch, capsys, error):
     with pytest.raises(type(error)):
         report(monkeypatch, capsys, error)
+
+
+def test_a_warning_of_ganlab_is_one_line_and_others_keep_their_place(monkeypatch, capsys):
+    def warn():
+        warnings.warn("both are one set", DataWarning, stacklevel=1)
+        warnings.warn("theirs", FutureWarning, stacklevel=1)
+
+    monkeypatch.setitem(VERBS, "list", Verb("list_:list_", ""))
+    monkeypatch.setattr("ganlab.cli.list_.list_", warn)
+    monkeypatch.setattr("sys.argv", ["ganlab", "list"])
+    with pytest.warns(FutureWarning, match="theirs"), pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == "warning: both are one set\n"
 
 
 def test_debug_shows_the_traceback_of_everything(monkeypatch, capsys):

@@ -378,6 +378,42 @@ def test_listing_is_sorted_and_leaves_hidden_folders_out(tmp_path, save):
     assert [file.name for file in list_images(tmp_path / "in").files] == ["a/10.png", "a/2.png", "b/1.png"]
 
 
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        (["real/1.png", "fake/1.png"], ("real", "fake")),
+        (["real/a/1.png", "fake-dcgan/b/1.png", "fake-dcgan/c/1.png"], ("real", "fake-dcgan")),
+        (["cat/0_real/1.png", "cat/1_fake/1.png", "dog/0_real/1.png"], ("cat/0_real", "cat/1_fake")),
+        (["train/Reals/1.png", "train/Generated/1.png"], ("train/Reals", "train/Generated")),
+    ],
+)
+def test_reals_and_fakes_in_one_folder_are_one_set_and_a_remark(tmp_path, save, files, named):
+    for name in files:
+        save(tmp_path / "in" / name)
+    with pytest.warns(DataWarning) as caught:
+        assert len(open_image_set(tmp_path / "in")) == len(files)
+    (remark,) = [str(one.message) for one in caught]
+    assert f"{named[0]}/ and {named[1]}/ are read as one set" in remark
+    assert remark.endswith(f"apart: {tmp_path / 'in' / named[0]} {tmp_path / 'in' / named[1]}")
+    assert "\n" not in remark
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["real/1.png", "cat/1.png"],
+        ["a/real/1.png", "b/fake/1.png"],
+        ["surreal/1.png", "fakery/1.png"],
+        ["real/fake/1.png", "real/2.png"],
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_no_remark_on_other_folders(tmp_path, save, files):
+    for name in files:
+        save(tmp_path / "in" / name)
+    assert len(list_images(tmp_path / "in").files) == len(files)
+
+
 def test_meta_is_plain_json(class_folder):
     pack(class_folder)
     json.loads((class_folder.parent / "out.gpack" / "meta.json").read_text())
