@@ -47,15 +47,30 @@ def to_uint8(images: Tensor) -> UInt8Array:
     """Float ``(N, C, H, W)`` in [-1, 1] -> uint8 ``(N, H, W, C)``: clamped, rounded to nearest.
 
     Raises:
-        GanlabError: not four-dimensional, or not finite (a NaN has no pixel value).
+        GanlabError: no four-dimensional tensor, or not finite (a NaN has no pixel value).
     """
-    if images.ndim != 4:
-        raise GanlabError(f"images are (N, C, H, W); got shape {tuple(images.shape)}")
+    if not isinstance(images, Tensor) or images.ndim != 4:
+        raise GanlabError(f"images are float tensors (N, C, H, W); got {described(images)}")
     if not bool(torch.isfinite(images).all()):
         raise GanlabError("images hold NaN or infinite values; they cannot be written as pixels")
-    scaled = images.detach().float().clamp(-1.0, 1.0).mul(127.5).add_(127.5).round_()
-    array: UInt8Array = scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    levels = _levels(images.detach()).to(torch.uint8)
+    array: UInt8Array = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return array
+
+
+def _levels(images: Tensor) -> Tensor:
+    """0 .. 255, still float. In float32 a float64 value just below a half would be rounded up first."""
+    precise = images if images.dtype == torch.float64 else images.float()
+    return precise.clamp(-1.0, 1.0).mul(127.5).add_(127.5).round_()
+
+
+def described(value: object) -> str:
+    """What somebody gave in the place of images, for a message: ``torch.uint8 of shape (3, 8, 8)``."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    if isinstance(value, np.ndarray):
+        return f"a numpy.ndarray, {value.dtype} of shape {value.shape}"
+    return f"a {type(value).__name__}"
 
 
 def on_grey_levels(images: Tensor) -> Tensor:
@@ -63,8 +78,7 @@ def on_grey_levels(images: Tensor) -> Tensor:
 
     The same values as ``to_float(to_uint8(images))``, without leaving the device.
     """
-    levels = images.float().clamp(-1.0, 1.0).mul(127.5).add_(127.5).round_()
-    return levels.div_(127.5).sub_(1.0)
+    return _levels(images).float().div_(127.5).sub_(1.0)
 
 
 def luma(images: Tensor, weights: tuple[float, float, float] = LUMA_BT601) -> Tensor:
@@ -75,8 +89,8 @@ def luma(images: Tensor, weights: tuple[float, float, float] = LUMA_BT601) -> Te
     Raises:
         GanlabError: neither one nor three channels.
     """
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise GanlabError(f"images are (N, C, H, W) with 1 or 3 channels; got shape {tuple(images.shape)}")
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise GanlabError(f"images are tensors (N, C, H, W) with 1 or 3 channels; got {described(images)}")
     if images.shape[1] == 1:
         return images[:, 0]
     red, green, blue = images.unbind(1)

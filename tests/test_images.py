@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from ganlab.errors import GanlabError
-from ganlab.images import LUMA_BT601, luma, to_float, to_uint8
+from ganlab.images import LUMA_BT601, luma, on_grey_levels, to_float, to_uint8
+from ganlab.spectra import dct2
+from ganlab.upsampling import interpolate2x
 
 
 def every_value():
@@ -64,3 +66,17 @@ def test_luma_is_the_weighted_sum_and_differentiable():
 def test_bad_input(call, text):
     with pytest.raises(GanlabError, match=text):
         call()
+
+
+@pytest.mark.parametrize("take", [to_uint8, luma, lambda x: interpolate2x(x, "nearest"), dct2])
+def test_numpy_in_the_place_of_a_tensor_is_named(take):
+    with pytest.raises(GanlabError, match=r"got a numpy.ndarray, float32 of shape \(1, 3, 4, 4\)"):
+        take(np.zeros((1, 3, 4, 4), np.float32))
+
+
+def test_float64_is_rounded_once():
+    """100.5 and a little less is 100, and 101.5 and a little less is 101, which is no float32."""
+    images = (torch.tensor([100.5, 101.5], dtype=torch.float64) - 1e-7) / 127.5 - 1
+    images = images.reshape(1, 1, 1, 2)
+    assert to_uint8(images).ravel().tolist() == [100, 101]
+    assert torch.equal(on_grey_levels(images), to_float(to_uint8(images)))

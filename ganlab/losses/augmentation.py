@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganlab.errors import lookup
+from ganlab.errors import GanlabError, lookup
 
 
 class Augmentation(ABC):
@@ -102,8 +102,13 @@ def augment(images: Tensor, names: Sequence[str], u: Tensor) -> Tensor:
         u: random numbers in [0, 1), ``(N, numbers_needed(names))``.
 
     Raises:
-        GanlabError: an unknown name.
+        GanlabError: an unknown name, or random numbers of another shape.
     """
+    wanted = (len(images), numbers_needed(names))
+    if tuple(u.shape) != wanted:
+        raise GanlabError(
+            f"{', '.join(names)}: random numbers of shape {wanted} expected; got {tuple(u.shape)}"
+        )
     first = 0
     for name in names:
         kind = lookup(AUGMENTATIONS, name, "augmentation")

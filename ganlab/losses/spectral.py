@@ -553,7 +553,18 @@ class FocalFrequencyLoss(SpectralLoss):
         self.hold(channels, self.size[0], self.size[1] // 2 + 1, 2 if self.complex else 1)
 
     def describe(self, images: Tensor) -> Tensor:
-        """The batch's mean orthonormal spectrum, ``(1, C, H, W//2+1, components)``; of pairs each one's."""
+        """The batch's mean orthonormal spectrum, ``(1, C, H, W//2+1, components)``; of pairs each one's.
+
+        Raises:
+            GanlabError: another number of channels than the loss was made for.
+        """
+        channels = len(self.reference)
+        if images.shape[1] != channels:
+            # They would be broadcast: grey reals against every channel of the fakes.
+            raise GanlabError(
+                f"FocalFrequencyLoss was made for images of {channels} channels; got {tuple(images.shape)}: "
+                f"give channels={images.shape[1]}"
+            )
         parts = torch.view_as_real(torch.fft.rfft2(check_images(images), norm="ortho"))
         if not self.complex:
             parts = (parts.square().sum(-1, keepdim=True) + MODULUS_FLOOR).sqrt()

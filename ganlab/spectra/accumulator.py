@@ -184,7 +184,7 @@ class SpectrumAccumulator(Metric):
         """Statistics of all images so far, over all processes, with the profiles that were kept.
 
         Raises:
-            GanlabError: no image was added.
+            GanlabError: no image was added, or one with NaN or infinite values.
         """
         if self.size is None:
             raise GanlabError("no image was added: there are no statistics")

@@ -285,10 +285,10 @@ def _warnings(
 def spectral_deviation(
     real: Images,
     fake: Images,
+    resamples: int = 1000,
     *,
     window: str | None = None,
     metrics: Iterable[str] | None = None,
-    resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
     codecs: tuple[Collection[str], Collection[str]] | None = None,
@@ -305,9 +305,9 @@ def spectral_deviation(
         real: the reference: float ``(N, 1 or 3, H, W)`` in [-1, 1], batches of such, a
             ``SpectrumAccumulator`` or ``SpectrumStatistics``.
         fake: the other set, images of the same size; any number.
+        resamples: bootstrap draws, null draws and permutations each; 0 for values alone.
         window: as in ``power_spectrum``.
         metrics: names out of ``DEVIATIONS`` and ``SET_DEVIATIONS``; by default all that the sets admit.
-        resamples: bootstrap draws, null draws and permutations each; 0 for values alone.
         level: of the intervals.
         seed: everything random follows from it.
         codecs: file formats that the real and the fake images came from, for the codec guard.

@@ -123,7 +123,8 @@ class Comparison:
         self.total = self.columns.sum(0)
         assigned = np.zeros(len(self.counts))
         assigned[: self.real_blocks] = 1.0
-        observed = self._sides(*self._sums(assigned[None]))
+        # Own sums: what is left of a total has the total's rounding, beside which a constant set is nothing.
+        observed = [self._side(*self._sums(part[None])) for part in (1 - assigned, assigned)]
         self.observed = self._statistics(*observed)
         self.prominences = {
             name: self._prominence(np.log(side.power * self.scale))[0]
@@ -244,9 +245,10 @@ class Comparison:
         size = len(self.scale)
         power, squares, texture = (sums[:, k * size : (k + 1) * size] / images for k in range(3))
         values = (sums[:, 3 * size :] / images).view(np.complex128).reshape(len(sums), 2, size)
-        # The squares are those of blocks' means, weighted by their images.
-        scatter = images * np.maximum(squares - power**2, 1e-12 * power**2)
         total = power + ROUNDING / self.scale
+        # The squares are those of blocks' means, weighted by their images. Images that are all equal scatter
+        # nowhere: then every coefficient has the same error, and the highest is the line.
+        scatter = images * np.maximum(squares - power**2, 1e-12 * total**2)
         spreads = [
             np.maximum(mean_power - np.abs(values[:, index]) ** 2, 0) / images
             for index, mean_power in enumerate((power * self.scale, texture))

@@ -298,10 +298,9 @@ def profile_set(
             raise GanlabError(f"these spectra were made with window {ready.window!r}, not {window!r}")
         return ready
     kept: dict[str, list[Tensor]] = {}
-    low, high, shape = float("inf"), float("-inf"), (0, 0, 0)
+    ends, shape = [], (0, 0, 0)
     for chunk in image_chunks(images):
-        ends = torch.aminmax(chunk)
-        low, high = min(low, float(ends.min)), max(high, float(ends.max))
+        ends.append(torch.stack(torch.aminmax(chunk)))
         shape = (chunk.shape[1], chunk.shape[2], chunk.shape[3])
         values = dict(zip(PROFILES, spectra_of(luma(chunk), window)[1], strict=True))
         for name, rows in {**values, **extra_profiles(chunk, NEEDED, window)}.items():
@@ -310,14 +309,16 @@ def profile_set(
         raise GanlabError("a set of images without an image has no spectrum")
     profiles = {name: torch.cat(parts) for name, parts in kept.items()}
     count = len(profiles["radial"])
+    # By tensors: Python's min and max would pass over a NaN that comes second.
+    ranges = torch.stack(ends)
     return SpectrumStatistics(
         count=count,
         height=shape[1],
         width=shape[2],
         window=window or "none",
         moments={name: Moments(count, rows.double().mean(0).numpy()) for name, rows in profiles.items()},
-        minimum=low,
-        maximum=high,
+        minimum=float(ranges.amin()),
+        maximum=float(ranges.amax()),
         channels=shape[0],
         profiles=profiles,
         images=images if isinstance(images, Tensor) else None,

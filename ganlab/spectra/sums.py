@@ -326,10 +326,12 @@ def summarise(state: Mapping[str, Tensor], height: int, width: int, settings: Se
     """Means, deviations and standard errors from a state.
 
     Raises:
-        GanlabError: no image was added.
+        GanlabError: no image was added, or one with NaN or infinite values.
     """
     if not int(state["count"]):
         raise GanlabError("no image was added: there are no statistics")
+    if not (torch.isfinite(state["minimum"]) and torch.isfinite(state["maximum"])):
+        raise GanlabError("images that were added hold NaN or infinite values: their mean says nothing")
     moments = {name: _moments(state, name) for name in _lengths(height, width, settings)}
     percentiles, band_count = None, 0
     if settings.reservoir:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, float64
 
 from ganlab.errors import GanlabError, lookup
-from ganlab.images import luma, to_uint8, warn_of_range
+from ganlab.images import described, luma, to_uint8, warn_of_range
 from ganlab.spectra.conventions import CONVENTIONS, Measure, ProfileConvention
 from ganlab.spectra.rings import FloatArray, multiplicity, orbit_sums, ring_sums
 
@@ -24,12 +24,9 @@ def check_images(images: Tensor) -> Tensor:
         GanlabError: not four-dimensional, not floating point, or without a pixel.
     """
     if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
-        what = (
-            f"{images.dtype} of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images)
-        )
         raise GanlabError(
-            f"spectra take float images (N, C, H, W) in [-1, 1]; got {what}; "
-            "ganlab.images.to_float turns uint8 (N, H, W, C) into them"
+            f"spectra take float images (N, C, H, W) in [-1, 1]; got {described(images)}; "
+            "ganlab.images.to_float turns uint8 (N, H, W, C) into them, torch.from_numpy a float array"
         )
     if 0 in images.shape[1:]:
         raise GanlabError(f"images of shape {tuple(images.shape)} have no pixels")

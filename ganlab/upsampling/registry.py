@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ganlab.errors import GanlabError, lookup
+from ganlab.images import described
 from ganlab.upsampling.kernels import Kernel
 from ganlab.upsampling.layers import (
     BedOfNails,
@@ -84,13 +85,13 @@ def interpolate2x(x: Tensor, name: str, border: str = "torch") -> Tensor:
             operator is an exact circular filter and theory holds to rounding.
 
     Raises:
-        GanlabError: unknown or learned name, unknown border, not four-dimensional.
+        GanlabError: unknown or learned name, unknown border, no float tensor ``(N, C, H, W)``, no pixel.
     """
     layer = lookup(UPSAMPLERS, name, "upsampler")
     if not issubclass(layer, FixedUpsampler):
         raise GanlabError(f"upsampler {name!r} is learned: it has no fixed operator; use make_upsampler")
-    if x.ndim != 4 or not x.is_floating_point():
-        raise GanlabError(f"expected float images (N, C, H, W); got {x.dtype} of shape {tuple(x.shape)}")
+    if not isinstance(x, Tensor) or x.ndim != 4 or not x.is_floating_point() or 0 in x.shape[1:]:
+        raise GanlabError(f"expected a float tensor (N, C, H, W) with pixels; got {described(x)}")
     return layer.operator(x, border)
 
 

@@ -122,3 +122,8 @@ def test_a_paired_loss_gives_both_images_of_a_pair_one_class(tiny, monkeypatch):
     (_, fakes), (_, reals) = seen
     assert fakes == reals == trainer.pairs.batch(2).labels.tolist()
     assert reals != reader.batch(2).labels.tolist(), "fresh reals, not those of the discriminator's update"
+
+
+def test_too_few_random_numbers_are_named():
+    with pytest.raises(GanlabError, match=r"shape \(2, 5\) expected; got \(2, 3\)"):
+        augment(torch.zeros(2, 3, 8, 8), ["color", "translation"], torch.zeros(2, 3))

@@ -470,3 +470,10 @@ def test_the_configuration_refuses_exactly_what_the_loss_refuses(convention, nor
     except ConfigError:
         accepted = False
     assert accepted == allowed
+
+
+@pytest.mark.parametrize("average", ["amplitude", "complex", "none"])
+def test_the_focal_loss_names_another_number_of_channels(average):
+    loss = FocalFrequencyLoss(16, average=average)
+    with pytest.raises(GanlabError, match="give channels=1"):
+        loss(torch.zeros(2, 3, 16, 16), torch.zeros(2, 1, 16, 16))

@@ -348,3 +348,21 @@ def test_misuse_is_explained(action, text):
     with pytest.raises(GanlabError) as error:
         action()
     assert text in str(error.value)
+
+
+def test_nan_is_named_in_whichever_batch_it_comes():
+    images = torch.rand(12, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    spoiled = images.clone()
+    spoiled[3, 0, 2, 2] = math.nan
+    with pytest.raises(GanlabError, match="fake images hold NaN"):
+        spectral_deviation(images, [images, spoiled], 0)
+    sums = SpectrumAccumulator()
+    sums.update(images)
+    sums.update(spoiled)
+    with pytest.raises(GanlabError, match="hold NaN"):
+        sums.result()
+
+
+def test_resamples_may_be_the_third_argument():
+    images = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert spectral_deviation(images, images, 0)["mean_db"].low is None

@@ -239,3 +239,15 @@ def test_nearest_enlargement_empties_the_nyquist_frequencies(real, clean):
 
 def test_constant_images_have_no_lines():
     assert lattice_lines(torch.zeros(30, 1, 16, 16), torch.zeros(30, 1, 16, 16), permutations=20) == []
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_a_lattice_on_constant_images_is_named_whichever_set_has_it(size):
+    constant = torch.zeros(30, 1, size, size)
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    marked = constant - 0.5 + 0.1 * (-1.0) ** (y + x)
+    (line,) = lattice_lines(constant, marked, permutations=20)
+    assert (line.fy, line.fx, line.name) == (0.5, 0.5, "a 2-pixel checkerboard")
+    (back,) = lattice_lines(marked, constant, permutations=20)
+    assert (back.fy, back.fx, back.of) == (0.5, 0.5, "real")
+    assert back.db == pytest.approx(-line.db)

@@ -56,17 +56,18 @@ def run(setting: Setting) -> Outcome:
 
 def _cloaking(setting: Setting, real: ImageSet, fake: ImageSet) -> Any:
     """The published score after both numbers of epochs, and a converged classifier's on held-out images."""
-    sets = [floats(one) for one in (real, fake)]
+    reals, fakes = floats(real), floats(fake)
     found = {}
     for epochs in EPOCHS:
         report = spectral_deviation(
-            *sets, metrics=["cloaking_published"], resamples=0, seed=setting.seed, cloaking_epochs=epochs
+            reals, fakes, 0, metrics=["cloaking_published"], seed=setting.seed, cloaking_epochs=epochs
         )
         found[f"published, {epochs} epochs"] = plain(report.as_dict()["deviations"]["cloaking_published"])
     report = spectral_deviation(
-        *sets,
+        reals,
+        fakes,
+        setting.scale.resamples,
         metrics=["cloaking_held_out", "minmax_l1"],
-        resamples=setting.scale.resamples,
         seed=setting.seed,
     )
     entries = plain(report.as_dict()["deviations"])
