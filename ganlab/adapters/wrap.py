@@ -6,7 +6,7 @@ import contextlib
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -61,11 +61,14 @@ class Generator:
     ) -> None:
         if not callable(module):
             raise GanlabError(f"a generator is a module or a function; got {type(module).__name__}")
-        low, high = (float(end) for end in value_range)
+        try:
+            low, high = (float(end) for end in value_range)
+        except (TypeError, ValueError):
+            low = high = math.nan
         if not low < high or math.isinf(high - low):
-            raise GanlabError(f"value_range is (lowest, highest), for example (0, 1); got {value_range}")
+            raise GanlabError(f"value_range is (lowest, highest), such as (0, 1); got {value_range!r:.80}")
         if not callable(latent):
-            sides = (latent,) if isinstance(latent, int) else tuple(latent)
+            sides = tuple(latent) if isinstance(latent, Iterable) else (latent,)
             whole = all(isinstance(side, Integral) for side in sides)
             if not sides or not whole or min(sides) < 1 or math.prod(sides) > LARGEST_LATENT:
                 raise GanlabError(

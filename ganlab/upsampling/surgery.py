@@ -12,6 +12,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,7 +119,8 @@ def replace_upsampling(
             layer starts as its own class does.
 
     Returns:
-        What was replaced, with what was kept and what starts anew.
+        What was replaced, with what was kept and what starts anew. With "all", layers that enlarge by
+        another factor stay, and a warning names them.
 
     Raises:
         GanlabError: unknown name, nothing there under a given path, or a layer that does not multiply its
@@ -134,6 +136,10 @@ def replace_upsampling(
                 known = ", ".join(f"{old.path} ({old.kind})" for old in olds) or "none"
                 raise GanlabError(f"no upsampling layer {pattern!r} in this model; it has {known}")
         olds = chosen
+    elif other := _other_resizings(module, olds):
+        warnings.warn(
+            f"left as they are, since they enlarge by neither 2 nor 4: {', '.join(other)}", stacklevel=3
+        )
     for old in olds:
         _refuse(old)
     return tuple(_replace(module, old, name, keep_weights) for old in olds)
@@ -160,6 +166,19 @@ def _found(module: nn.Module) -> Iterator[_Old]:
                 yield _Old(before[path], "pixel_shuffle", conv, 2, weight, offset, conv.bias, also=path)
         else:
             yield from _alone(path, part)
+
+
+def _other_resizings(module: nn.Module, known: Sequence[_Old]) -> list[str]:
+    """Layers that enlarge and are none of ``known``: by three, to a size, by a factor that is not whole."""
+    taken = {path for old in known for path in (old.path, old.also)}
+    own = [path for path, part in module.named_modules() if isinstance(part, Upsampler)]
+    return [
+        f"{path} ({str(part).splitlines()[0]})"
+        for path, part in module.named_modules()
+        if isinstance(part, nn.Upsample | nn.PixelShuffle | nn.MaxUnpool2d)
+        or (isinstance(part, nn.ConvTranspose2d) and max(part.stride) > 1)
+        if path not in taken and not any(path == inside or path.startswith(f"{inside}.") for inside in own)
+    ]
 
 
 def _alone(path: str, part: nn.Module) -> Iterator[_Old]:

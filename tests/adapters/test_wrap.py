@@ -142,8 +142,12 @@ def test_ranges_outputs_and_labels():
         ganlab.wrap(Conditional(), 3, labels=5).sample(0, 0, 1)
     with pytest.raises(GanlabError, match="channels last"):
         ganlab.wrap(lambda z: z, (8, 8, 3)).sample(0, 0, 1)
-    with pytest.raises(GanlabError, match="value_range"):
-        ganlab.wrap(Conditional(), 3, value_range=(1, 0))
+    for ends in ((1, 0), (0, 1, 2), ("a", "b"), 5):
+        with pytest.raises(GanlabError, match="value_range"):
+            ganlab.wrap(Conditional(), 3, value_range=ends)
+    for latent in (0, 16.0, None, "16", (4, -1)):
+        with pytest.raises(GanlabError, match="latent is a length"):
+            ganlab.wrap(Conditional(), latent)
     with pytest.raises(GanlabError, match="NaN"):
         ganlab.wrap(lambda z: z / 0, (3, 8, 8)).sample(0, 0, 1)
 

@@ -184,3 +184,9 @@ def test_which_and_what_cannot_be():
     (replaced,) = replace_upsampling(fresh, "pixel_shuffle", keep_weights=False)
     assert replaced.initialised == ("1.conv.weight", "1.conv.bias")
     assert replace_upsampling(fresh, "nearest") == ()
+
+
+def test_what_enlarges_by_three_stays_and_is_named():
+    net = nn.Sequential(nn.ConvTranspose2d(3, 3, 3, 3), nn.Conv2d(3, 27, 3), nn.PixelShuffle(3), transposed())
+    with pytest.warns(UserWarning, match=r"neither 2 nor 4: 0 \(ConvTranspose2d.*, 2 \(PixelShuffle"):
+        assert replace_upsampling(net, "nearest") == ("3",)
