@@ -24,7 +24,9 @@ def probe(
     strict: Annotated[
         bool, typer.Option("--strict", help="Lines that are the same in every image count too.")
     ] = False,
-    samples: Annotated[int | None, typer.Option(min=8, help="Real images; 64 when absent, or fewer.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=8, help="Images it draws; 64 when absent, or fewer.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the latents.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Results folder with a page.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the results of another probe.")] = False,

@@ -42,6 +42,8 @@ BROAD = 600
 """CSS pixels of a figure's width from which a phone lets it scroll rather than shrink it beyond reading."""
 WRAPPED_FROM = 32
 """Characters from which on a cell's text is broken into lines."""
+LONG_TITLE = 16
+"""Characters of a column's title beyond which it may be broken into lines."""
 FILTER_FROM = 12
 """Rows from which on a table has a field to filter it."""
 
@@ -203,7 +205,7 @@ def render(page: Page, made: Mapping[str, Any] | None = None) -> str:
         page=page, made=made or {}, policy=policy, style=Markup(style), scripts=[Markup(s) for s in scripts],
         body=Markup(environment.from_string(extra.body).render(page=page)) if extra else "",
         data=_json_element(extra.data) if extra and extra.data is not None else None,
-        filter_from=FILTER_FROM, wrapped_from=WRAPPED_FROM, version=ganlab.__version__,
+        filter_from=FILTER_FROM, wrapped_from=WRAPPED_FROM, long_title=LONG_TITLE, version=ganlab.__version__,
     )  # fmt: skip
 
 
@@ -253,6 +255,7 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"rich": _rich, "picture": _picture, "lines": _csv_lines, "anchor": _anchor}
+    environment.filters["in_cards"] = _in_cards
     environment.tests["cell"] = lambda value: isinstance(value, Cell)
     environment.filters["cell"] = cell
     return environment
@@ -287,6 +290,13 @@ def _rich(text: str) -> Markup:
 
 def _anchor(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _in_cards(rows: Sequence[Sequence[object]], header: Sequence[str], left: Sequence[int]) -> bool:
+    """Whether a phone shows each row as a card: texts of several lines beside each other need more width."""
+    words = [row[k] for row in rows for k in left if k < len(row)] if len(header) > 3 else []
+    texts = (one.text if isinstance(one, Cell) else one for one in words)
+    return any(isinstance(text, str) and len(text) > WRAPPED_FROM for text in texts)
 
 
 def _json_element(data: Any) -> Markup:

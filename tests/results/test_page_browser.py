@@ -45,11 +45,21 @@ def page_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     draw(folder)
     rows = [[f"set {k}", (7 * k) % 13, "a rather long sentence " * 3] for k in range(13)]
+    sentence = "the mean of red is 62.0 in the reals and 85.2 in the fakes, and so is that of green " * 2
+    findings = [["bilinear", "palette", 0.93, "reals", sentence], ["bilinear", "counts", 0.5, None, "`few`"]]
+    header = [
+        "fakes",
+        "kind",
+        "area of a detector that sees only this",
+        "which set looks processed",
+        "evidence",
+    ]
     section = Section(
         "Curves", tables=[Table(["set", "dB", "words"], rows, left=(0, 2))],
         figures=[stored_figure(folder, "curves", "Three curves and a map.", ink=True)],
     )  # fmt: skip
-    page = Page("A page", "spectra", ["One sentence."], [section], warnings=["a", "b"])
+    audit = Section("Findings", tables=[Table(header, findings, left=(0, 1, 3, 4))])
+    page = Page("A page", "spectra", ["One sentence."], [section, audit], warnings=["a", "b"])
     return write_page(folder, page)
 
 
@@ -106,6 +116,8 @@ def test_a_pointer_reads_the_values_of_all_sets(page):
         "transposed <b>\\u202e",
         "\u221225 dB",
     ]
+    # On a phone it stands below the figure, whose frame would cut it off.
+    assert page.evaluate(f"{NOTE}.closest('.paper') === null") == (page.evaluate("window.innerWidth") < 500)
     rule = page.evaluate("document.querySelector('.rule').getBoundingClientRect().x")
     area = page.evaluate("(b => [b.x, b.width])(document.querySelector('.area').getBoundingClientRect())")
     assert abs((rule - area[0]) / area[1] - (0.045 + 0.91 * middle)) < 0.02
@@ -168,9 +180,23 @@ def test_a_first_column_is_never_squeezed_to_letters(page):
 
 
 @pytest.mark.browser
+def test_long_texts_have_room_and_are_cards_on_phones(page):
+    share = page.evaluate("""(box => { const last = box.querySelector('td:last-child span');
+        return [last.offsetWidth / box.clientWidth, box.scrollWidth <= box.clientWidth,
+          getComputedStyle(box.querySelector('thead')).display, last.parentNode.dataset.title]; })
+        (document.querySelector('.cards'))""")
+    narrow = page.evaluate("window.innerWidth") < 500
+    assert share[0] > 0.4
+    assert share[1:] == [True, "none" if narrow else "table-header-group", "evidence"]
+    hidden = "getComputedStyle(document.querySelector('.cards tr:last-child td:nth-child(4)')).display"
+    assert (page.evaluate(hidden) == "none") == narrow  # an empty value needs no line of its own
+
+
+@pytest.mark.browser
 def test_tables_sort_and_filter(page):
     page.click("main .table th:nth-child(2) button")
-    column = "[...document.querySelectorAll('main .table tbody tr:not([hidden]) td:nth-child(2)')]"
+    rows = "document.querySelector('main .table').querySelectorAll('tbody tr:not([hidden])')"
+    column = f"[...{rows}].map(row => row.cells[1])"
     assert page.evaluate(f"{column}.map(cell => Number(cell.textContent))") == list(range(13))
     page.click("input[type=search]")
     page.type("set 12")
@@ -192,6 +218,8 @@ def test_dark_and_paper(chromium, page_file, tmp_path):
     # The drawing's paper too: less than one pixel in a hundred of the dark page is nearly white.
     assert np.median(levels["light"]) > 230 > 60 > np.median(levels["dark"])
     assert (levels["dark"] > 240).mean() < 0.01
+    opened.call("Emulation.setEmulatedMedia", media="print")
+    assert opened.evaluate("getComputedStyle(document.querySelector('footer')).display") == "none"
     printed = opened.pdf()
     (place / "page.pdf").write_bytes(printed)
     assert printed.startswith(b"%PDF-")

@@ -110,8 +110,10 @@ def bars(
             [max(0.0, one.high - one.value) for one in own],
         ]
         places, heights = [k - 0.4 + (place + 0.5) * width for k in at], [one.value for one in own]
+        # Where the axis does not show 0, bars grow from chance: their length then means something.
+        base = level if level is not None and limits is not None and limits[0] > 0 else 0.0
         axes.bar(
-            places, heights, width * 0.92, yerr=ends,
+            places, [height - base for height in heights], width * 0.92, bottom=base, yerr=ends,
             color=style.color, hatch=style.hatch, edgecolor="white", linewidth=0.4, label=name,
             error_kw={"elinewidth": 0.7},
         )  # fmt: skip

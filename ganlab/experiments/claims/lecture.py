@@ -220,7 +220,9 @@ def _judged(
     own = {n: accuracy(records, system=TRANSFERRED, trained_on=n, tested_on=n) for n in names}
     seen = [name for name, interval in own.items() if beyond(interval, null)]
     here = [f"{question} {answer}" for question, answer in questions]
-    here.append(f"Null of the projections: {shown(null)}. {in_words(records, TRANSFERRED, names)}.")
+    here.append(
+        f"A linear rule on the projections: {in_words(records, TRANSFERRED, names)}; null {shown(null)}."
+    )
     if len(seen) == len(names):
         verdict = Verdict.AT_THIS_SCALE
         because = "Rows and columns alone give away every one of these upsamplings."

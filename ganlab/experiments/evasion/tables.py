@@ -175,7 +175,7 @@ def image_table(measured: Evasion) -> str:
             known = before.null_low is not None and before.null_high is not None
             null = f"[{before.null_low:.2f}, {before.null_high:.2f}]" if known else ""
             pair = (with_interval(one.value, one.low, one.high) for one in (before, after))
-            lines.append([f"{name} ({before.unit})", *pair, null])
+            lines.append([f"{before.summary} ({before.unit})", *pair, null])
     return markdown(["measure", "before", "after", NULL], lines)
 
 

@@ -126,7 +126,8 @@ def draw_gallery(gallery: Mapping[str, Sequence[Patch]], sets: Mapping[str, Meas
         pixels = images.read([patch.image for patch in patches])
         for axes, patch, image in zip(line[1:], patches, pixels, strict=False):
             draw_picture(axes, cut(image, patch))
-            _caption(axes, f"{patch.probability:.2f} ({patch.log_odds:+.0f})")
+            digits = 0 if abs(patch.log_odds) >= 10 else 1
+            _caption(axes, f"{patch.probability:.2f} ({patch.log_odds:+.{digits}f})")
     size = next(iter(gallery.values()))[0].size
     whole = shown_side(size, sets["real"].images.shape)
     around = "" if whole == size else f" (shown: {whole}x{whole} around their middle)"

@@ -25,8 +25,10 @@ ROWS = {
 """Rows of the gallery: whose patches, and whether the most fake or the most real ones. The last two hold the
 most wrong ones."""
 FIELDS = (
-    "Computed from the layers: side of the patch that one output sees, distance of neighbouring patches, "
-    "outputs along one axis. A patch larger than the image sees all of it.\n"
+    "Computed from the layers, in pixels. Patch: side of the square that one output sees. Stride: from one "
+    "patch to the next. First edge: where the first patch begins, below 0 in the padding. Patches across: "
+    "outputs along one axis, at the published size and at this one. A patch larger than the image sees all "
+    "of it.\n"
 )
 
 # ------------------------------------------------------------------------------------------------------ CSV

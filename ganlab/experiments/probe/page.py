@@ -18,8 +18,8 @@ from ganlab.util.reading import read_json
 FLOOR = -50.0
 """Deepest level drawn, dB under the mean."""
 FIGURES = {
-    "spectrum": "Mean power spectrum of real images, Hann window, dB over the mean; lattices stand at "
-    "multiples of 1/2, 1/4, 1/8.",
+    "spectrum": "Mean power spectrum of images from ordinary latents, Hann window, dB over the mean; "
+    "lattices stand at multiples of 1/2, 1/4, 1/8.",
     "response": "An image for an input that is the same everywhere, each channel stretched to its own range: "
     "a clean decoder shows its borders alone.",
 }
@@ -90,17 +90,17 @@ def page(folder: Path) -> Page:
             # A page sets words in backticks as code; those of a name are none.
             report["verdict"].replace(report["name"], report["name"].replace("`", "'")),
             "Structure is what an input that does not vary along an axis shows: the network itself makes it, "
-            "and it alone decides. Content is a line that is the same in every real image, cyclostationary a "
-            "power that depends on the place; a clean decoder may have both.",
+            "and it alone decides. Content is a line that is the same in every image from ordinary latents, "
+            "cyclostationary a power there that depends on the place; a clean decoder may have both.",
         ],
         sections=[
             Section("Findings", [] if findings else ["None."], [Table(
-                ("kind", "what", "stage", "period (pixels)", "dB [95 %]", "p", "words"), findings,
+                ("kind", "what", "stage", "period (pixels)", "dB [95 %]", "p", "cause and remedy"), findings,
                 note="Structure: dB of the pattern over 8-bit rounding of a signal of power 1, at the stage "
                 "itself. Content and cyclostationary: dB over the neighbouring frequencies.",
                 left=(0, 1, 2, 3, 6),
             )] if findings else []),
-            Section("Stages", ["Found by watching a call, in its order."], [
+            Section("Stages", ["Found by watching a call, in its order; output in pixels."], [
                 Table(("stage", "factor", "output", "what"), stages, left=(0, 1, 2, 3)),
             ]),
             Section("Pictures", figures=figures),

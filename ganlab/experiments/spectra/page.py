@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 """A row of table.json: ``set``, ``role``, ``count``, ``lines``, ``bounds``, ``values`` (name -> numbers)."""
 
 FIGURES = {
-    "Deviations": {"table": "Bars: the main deviations of every set, with intervals and the null control."},
+    "Deviations": {"table": "The main deviations of every set, with intervals and the null control."},
     "Profiles": {
         "radial": "Ring averages: mean power over rings of equal radius; below, minus the reals'. "
         "Dotted: 1/8, 1/4 and 1/2, where doublings put replicas.",
@@ -131,7 +131,8 @@ def _words(title: str, table: Mapping[str, Any]) -> list[str]:
         return [
             "Single frequencies and lattices of frequencies at which fakes and reals part: by power (their "
             "prominence over neighbouring frequencies, dB fakes minus reals), by phase (what is the same in "
-            "every image) or by texture (where images are rough). All of the plane is looked at; `p` is "
+            "every image) or by texture (where images are rough). The dB of a lattice are the mean over its "
+            "frequencies: near 0 where some rise and others fall. All of the plane is looked at; `p` is "
             "adjusted for that: among sets of one source, one comparison in twenty shows any line."
         ]
     if title in ("Profiles", "Mean spectra"):
@@ -156,7 +157,8 @@ def _tables(title: str, rows: Sequence[Row]) -> list[Table]:
         [row["set"], row["count"], *(_cell(row, name) for name in names), _strongest(row)] for row in rows
     ]
     header = ["set", "images", *(TITLES[name] for name in names), STRONGEST]
-    return [Table(header, lines, note="All values in dB.")]
+    note = "1/4 and 1/8: cycles per pixel. Axes: rows and columns alone, rather than rings."
+    return [Table(header, lines, note=note, left=(0, len(header) - 1))]
 
 
 def _strongest(row: Row) -> Cell | None:
@@ -212,12 +214,11 @@ def _everything(rows: Sequence[Row]) -> Table:
     named = {name: one for row in rows for name, one in row["values"].items()}
     lines = [
         [
-            name,
+            f"`{name}`: {one['summary']}",
             one["unit"],
             *(_cell(row, name, 2 if one["unit"] == "dB" else 4) for row in rows),
-            one["summary"],
         ]
         for name, one in named.items()
     ]
-    header = ["deviation", "unit", *(f"{row['set']} ({row['count']})" for row in rows), "what it is"]
-    return Table(header, lines, left=(0, 1, len(header) - 1))
+    header = ["deviation", "unit", *(f"{row['set']} ({row['count']})" for row in rows)]
+    return Table(header, lines, left=(0, 1))

@@ -101,7 +101,7 @@ def draw_replicas(profiles: Levels, size: int) -> Figure:
         axes.set_xlabel("frequency (cycles per pixel)")
     panels[0].set_ylabel("minus 1/f² (dB)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(names))
-    note = "mean over the other axis; black line: Nyquist of the input"
+    note = "mean over the other axis; upright line: Nyquist of the input"
     figure.suptitle(f"a 1/f² spectrum after fixed doublings to {size} pixels; {note}", fontsize=7)
     return figure
 

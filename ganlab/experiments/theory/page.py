@@ -54,13 +54,16 @@ def page(folder: Path) -> Page:
             ] if table.get("layers") else []),
             Section("Responses", figures=[
                 stored_figure(
-                    folder, "responses", "Amplitude response of every operator over frequency.", ink=True
+                    folder, "responses",
+                    "Above: amplitude response of every operator. Below: how far what lies at f stands above "
+                    "its image at 1/2 - f.",
+                    ink=True,
                 ),
             ]),
             Section("Several doublings", figures=[
                 stored_figure(
                     folder, "replicas",
-                    "Row profile of a 1/f² spectrum after one to three doublings, over 1/f² itself.",
+                    "Row spectrum of a 1/f² spectrum after one to three doublings, minus 1/f² itself.",
                     ink=True,
                 ),
                 stored_figure(

@@ -3,6 +3,7 @@
 const page = (() => {
   const template = document.createElement("template");
   template.innerHTML = "<svg></svg>";
+  const NARROW = 520; // pixels of a figure's frame below which a note has no room beside the reader
   const SVG = template.content.firstChild.namespaceURI;
   const MARKERS = { o: "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0", s: "M-3-3h6v6h-6z", "^": "M0-3.5l3.5 6h-7z", v: "M0 3.5l3.5-6h-7z",
     D: "M0-3.5l3.5 3.5l-3.5 3.5l-3.5-3.5z", P: "M0-4v8M-4 0h8", X: "M-3-3l6 6M3-3l-6 6", x: "M-3-3l6 6M3-3l-6 6" };
@@ -160,8 +161,14 @@ const page = (() => {
         const middle = left + (right - left) * (found.mark.left + found.mark.width / 2);
         const seen = drawing.parentElement.getBoundingClientRect(), own = drawing.getBoundingClientRect();
         const x = own.left + middle * own.width, before = x - seen.left > seen.right - x;
-        Object.assign(note.style, { top: per(top), left: before ? "auto" : per(middle), right: before ? per(1 - middle) : "auto",
-          maxWidth: `${Math.max(120, Math.min(420, (before ? x - seen.left : seen.right - x) - 22))}px` });
+        // On a narrow screen below the figure: beside the reader it would hide the curves, and be cut off. It lies
+        // over what stands there, so that nothing moves away from under a finger.
+        const figure = seen.width < NARROW ? drawing.closest("figure") : null, paper = drawing.parentElement;
+        (figure ?? drawing).append(note);
+        Object.assign(note.style, figure
+          ? { top: `${paper.offsetTop + paper.offsetHeight}px`, left: 0, right: 0, maxWidth: "none" }
+          : { top: per(top), left: before ? "auto" : per(middle), right: before ? per(1 - middle) : "auto",
+            maxWidth: `${Math.max(120, Math.min(420, (before ? x - seen.left : seen.right - x) - 22))}px` });
       };
       const hide = () => { mark.hidden = note.hidden = true; };
       const follow = event => {
