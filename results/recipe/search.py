@@ -7,13 +7,14 @@ Run from the repository's root (one thread; it goes on where an interrupted call
     OMP_NUM_THREADS=1 python results/recipe/search.py zoo
     python results/recipe/search.py table [--photos imagewoof_32.npz]
 
-Stages are the dicts of arms below. Every arm is the quickstart as it was before this search (DCGAN, width 24,
-batch norm in both networks, non-saturating, Adam 5e-4 with betas 0.5/0.999, batch 64) with other keys, and is
-trained until it has used ``--budget`` seconds of CPU time. Results: one line of JSON for each arm, upsampler
-and seed in ``results/recipe/STAGE.jsonl``; sample grids in ``--pictures`` (not kept in the repository). With
-``--photos`` the arms learn the images of that set (no digits, so nobody judges them), and the file is named
-after it. ``zoo`` trains nothing: it judges the generators of the zoo. ``table`` prints the means of
-the arms that several seeds were tried of, or of all on photographs.
+Stages are the dicts of arms below (``sngan``: SNGAN's networks). Every arm of ``wide`` is the quickstart as
+it was before this search (DCGAN, width 24, batch norm in both networks, non-saturating, Adam 5e-4 with
+betas 0.5/0.999, batch 64) with other keys, and is trained until it has used ``--budget`` seconds of CPU
+time. Results: one line of JSON for each arm, upsampler and seed in ``results/recipe/STAGE.jsonl``; sample
+grids in ``--pictures`` (not kept in the repository). With ``--photos`` the arms learn the images of that
+set (no digits, so nobody judges them), and the file is named after it. ``zoo`` trains nothing: it judges
+the generators of the zoo. ``table`` prints the means of the arms that several seeds were tried of, or of
+all on photographs.
 """
 
 from __future__ import annotations
@@ -57,6 +58,14 @@ RELATIVISTIC = [
     "loss.adversarial=relativistic", "loss.penalty=r1_r2", "model.discriminator.norm=none",
     "optimizer.betas=[0.0, 0.99]",
 ]  # fmt: skip
+RESIDUAL = [
+    "model.architecture=sngan",
+    "loss.adversarial=hinge",
+    "optimizer.betas=[0.0, 0.9]",
+    "training.ema_decay=0.98",
+    *WIDTH32,
+]
+"""SNGAN's networks and loss, at width 32 and with averaged weights."""
 SPECTRAL_NORM = ["loss.adversarial=hinge", "model.discriminator.spectral_norm=true"]
 
 STAGES: dict[str, dict[str, list[str]]] = {
@@ -100,6 +109,71 @@ STAGES: dict[str, dict[str, list[str]]] = {
         ],
         "lr 1e-3, batch 32, color, translation": [
             "optimizer.lr=1e-3", "training.batch_size=32", "training.augment=[color, translation]",
+        ],
+    },
+    "sngan": {
+        "as published": [*RESIDUAL, "optimizer.lr=2e-4", "training.n_dis=5"],
+        "lr 1e-3, batch 32": [*RESIDUAL, "optimizer.lr=1e-3", "training.batch_size=32"],
+        "lr 1e-3, 5 updates, batch 32": [
+            *RESIDUAL, "optimizer.lr=1e-3", "training.n_dis=5", "training.batch_size=32",
+        ],
+        "lr 1e-3, 2 updates, batch 16": [
+            *RESIDUAL, "optimizer.lr=1e-3", "training.n_dis=2", "training.batch_size=16",
+        ],
+        "lr 1e-3, betas 0.5/0.999, batch 32": [
+            *RESIDUAL, "optimizer.lr=1e-3", "optimizer.betas=[0.5, 0.999]", "training.batch_size=32",
+        ],
+        "relativistic with SN, lr 1e-3, batch 32": [
+            *RESIDUAL, "loss.adversarial=relativistic", "optimizer.lr=1e-3", "training.batch_size=32",
+        ],
+        "relativistic with SN, G 1e-3, D 5e-4, batch 32": [
+            *RESIDUAL, "loss.adversarial=relativistic", "optimizer.lr=1e-3",
+            "optimizer.lr_discriminator=5e-4", "training.batch_size=32",
+        ],
+        "relativistic with SN, lr 4e-4, betas 0.5/0.999, batch 32": [
+            *RESIDUAL, "loss.adversarial=relativistic", "optimizer.lr=4e-4", "optimizer.betas=[0.5, 0.999]",
+            "training.batch_size=32",
+        ],
+        "relativistic with SN, lr 4e-4, batch 16": [
+            *RESIDUAL, "loss.adversarial=relativistic", "optimizer.lr=4e-4", "training.batch_size=16",
+        ],
+        "relativistic with SN, lr 4e-4, 3 updates, batch 16": [
+            *RESIDUAL, "loss.adversarial=relativistic", "optimizer.lr=4e-4", "training.batch_size=16",
+            "training.n_dis=3",
+        ],
+        "SN and batch norm, non-saturating, G 2e-3, D 5e-4, betas 0.5/0.999, batch 32": [
+            *RESIDUAL, "loss.adversarial=non_saturating", "model.discriminator.norm=batch",
+            "optimizer.lr=2e-3", "optimizer.lr_discriminator=5e-4", "optimizer.betas=[0.5, 0.999]",
+            "training.batch_size=32",
+        ],
+        "SN and batch norm, lr 1e-3, batch 32": [
+            *RESIDUAL, "model.discriminator.norm=batch", "optimizer.lr=1e-3", "training.batch_size=32",
+        ],
+        "SN and batch norm, relativistic, lr 1e-3, batch 32": [
+            *RESIDUAL, "loss.adversarial=relativistic", "model.discriminator.norm=batch", "optimizer.lr=1e-3",
+            "training.batch_size=32",
+        ],
+        "lr 1e-3, 4 updates, batch 16": [
+            *RESIDUAL, "optimizer.lr=1e-3", "training.batch_size=16", "training.n_dis=4",
+        ],
+        "lr 1e-3, 3 updates, batch 16, R1 gamma 1 beside SN": [
+            *RESIDUAL, "optimizer.lr=1e-3", "training.batch_size=16", "training.n_dis=3", "loss.penalty=r1",
+            "loss.penalty_weight=1.0",
+        ],
+        "lr 4e-4, 3 updates, batch 16": [
+            *RESIDUAL, "optimizer.lr=4e-4", "training.batch_size=16", "training.n_dis=3",
+        ],
+        "relativistic, gamma 0.1, lr 1e-3, batch 32": [
+            *RESIDUAL, *RELATIVISTIC, "model.discriminator.spectral_norm=false", "loss.penalty_weight=0.1",
+            "optimizer.lr=1e-3", "training.batch_size=32",
+        ],
+        "relativistic, gamma 1, lr 5e-4, batch 32": [
+            *RESIDUAL, *RELATIVISTIC, "model.discriminator.spectral_norm=false", "loss.penalty_weight=1.0",
+            "training.batch_size=32",
+        ],
+        "R1 gamma 1, lr 1e-3, batch 32": [
+            *RESIDUAL, "loss.adversarial=non_saturating", "loss.penalty=r1", "loss.penalty_weight=1.0",
+            "model.discriminator.spectral_norm=false", "optimizer.lr=1e-3", "training.batch_size=32",
         ],
     },
 }  # fmt: skip
@@ -193,7 +267,7 @@ def train(config: Config, data: TrainingImages, budget: float) -> tuple[Players,
     trainer = Trainer(config, players, make_reader(config, data, placement, world), placement, world)
     started, step = time.process_time(), 0
     while time.process_time() - started < budget:
-        losses = trainer.discriminator_step(step) | trainer.generator_step(step)
+        losses = trainer.step(step)
         players.average.update(players.generator, step)
         step += 1
         if not all(bool(torch.isfinite(value)) for value in losses.values()):

@@ -19,7 +19,7 @@ FIELDS = {
     "name", "differs", "data", "pixels_sha256", "steps", "seed", "parameters", "command", "commit", "sha256",
     "samples", "curve", "spectrum", "strongest_line", "float16",
 }  # fmt: skip
-LARGEST = 25 * 2**20
+LARGEST = 25_000_000
 
 
 def test_there_are_generators_and_they_are_small():
