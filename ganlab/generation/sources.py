@@ -173,9 +173,15 @@ def choose_reals(config: Config, count: int, seed: int) -> Reals:
     """``count`` photos in seeded order, held-out ones before training ones.
 
     Raises:
-        GanlabError: the data set has fewer.
+        GanlabError: the data set has fewer, or is not where it was at the training.
     """
-    images = load_training_images(config.data, config.model.image_size)
+    try:
+        images = load_training_images(config.data, config.model.image_size)
+    except GanlabError as error:
+        raise GanlabError(
+            f"--with-real: {error}; the run was trained on that: put it there, or leave --with-real out and "
+            "compare with a folder of real images"
+        ) from error
     draw = np.random.default_rng(derive_seed(seed, "real-order"))
     order = np.concatenate([draw.permutation(images.val), draw.permutation(images.train)])
     if count > len(order):

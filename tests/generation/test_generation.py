@@ -19,11 +19,13 @@ import torch
 from PIL import Image
 
 import ganlab
+from ganlab.config import load
 from ganlab.data import open_image_set
 from ganlab.errors import GanlabError
 from ganlab.generation import Request, generate, generate_images, verify_set
 from ganlab.generation import write as writing
 from ganlab.generation.sampling import image_labels, image_latents
+from ganlab.generation.sources import choose_reals
 from ganlab.training import train
 from ganlab.util.atomic import write_json
 from ganlab.util.hashing import derive_seed
@@ -75,6 +77,12 @@ def test_seeds_and_generators_differ(tiny_runs):
     one, two = (ganlab.load_generator(run) for run in tiny_runs)
     assert not np.array_equal(generate_images(one, 0, 0, 4), generate_images(one, 1, 0, 4))
     assert not np.array_equal(generate_images(one, 0, 0, 4), generate_images(two, 0, 0, 4))
+
+
+def test_reals_that_are_elsewhere_are_named():
+    config = load("dcgan32", ["data.source=pack", "data.path=elsewhere.npz"])
+    with pytest.raises(GanlabError, match=r"elsewhere.npz: no such pack.*leave --with-real out"):
+        choose_reals(config, 4, 0)
 
 
 def test_with_real_writes_photos_unchanged(tiny_runs, tmp_path):
