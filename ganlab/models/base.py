@@ -22,6 +22,7 @@ from ganlab.util.atomic import write_bytes, write_json
 from ganlab.util.reading import open_safetensors, read_json, reading
 
 PRETRAINED_CONFIG, PRETRAINED_WEIGHTS = "config.json", "model.safetensors"
+HALVES = (torch.float16, torch.bfloat16)
 REASON = 300
 """Characters of torch's list of names; whole, it fills the screen."""
 Network = TypeVar("Network", bound=nn.Module)
@@ -115,7 +116,6 @@ class Generator(nn.Module):
             GanlabError: they cannot be written.
         """
         target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
         state = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
         write_bytes(target / PRETRAINED_WEIGHTS, save(state, {"format": "pt"}))
         write_json(target / PRETRAINED_CONFIG, {"ganlab": self.config.model_dump(mode="json")})
@@ -293,6 +293,11 @@ def filled(build: Callable[[], Network], state: Mapping[str, Tensor], source: st
     with torch.device("meta"):
         planned = build()
     kinds = {name: value.dtype for name, value in planned.state_dict().items()}
+    # The zoo keeps halves, and so does who saves a network in half precision; these compute in single.
+    state = {
+        name: value.float() if value.dtype in HALVES and kinds.get(name) == torch.float32 else value
+        for name, value in state.items()
+    }
     try:
         planned.load_state_dict(state, assign=True)
     except RuntimeError as error:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -122,8 +121,6 @@ def read_generator(path: str | os.PathLike[str], weights: str) -> tuple[Config, 
         if not names:
             raise GanlabError(f"{file} holds no {weights} weights")
         state = {name.removeprefix(f"{weights}."): opened.get_tensor(name) for name in names}
-    # The zoo keeps halves; a network computes in single precision.
-    state = {name: value.float() if value.dtype == torch.float16 else value for name, value in state.items()}
     return config, state, step
 
 

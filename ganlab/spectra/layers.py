@@ -182,7 +182,7 @@ def layer_kernel(
 
     Raises:
         GanlabError: the layer does not double the size, takes another number of channels, depends on
-            position, is not linear up to a constant, or has a kernel that does not fit.
+            position, is not linear up to a constant, has a kernel that does not fit, or cannot be called.
     """
     kernel = _kernel_of_weights(layer, size) if isinstance(layer, nn.Module) else None
     if kernel is None:
@@ -192,8 +192,13 @@ def layer_kernel(
             f"the layer takes {kernel.weights.shape[1]} channels; got in_channels={in_channels}"
         )
     # Copies: what training does to the layer afterwards is not to change the kernel.
-    bias = None if kernel.bias is None else kernel.bias.detach().clone()
-    return replace(kernel, weights=kernel.weights.detach().clone(), bias=bias)
+    bias = None if kernel.bias is None else _single(kernel.bias.detach().clone())
+    return replace(kernel, weights=_single(kernel.weights.detach().clone()), bias=bias)
+
+
+def _single(values: Tensor) -> Tensor:
+    """Of a layer in half precision in single: no transform takes halves."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _kernel_of_weights(layer: nn.Module, size: int) -> LayerKernel | None:
@@ -279,7 +284,10 @@ def impulse_kernel(
     images[1, 0, centre, centre] = 1
     images[2, 0, centre - 1, centre + 1] = -2
     # Three images first, so that a layer which is no filter says so before all its channels are tried.
-    nothing, impulse, moved = layer(images)
+    try:
+        nothing, impulse, moved = layer(images)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise GanlabError(f"calling the layer with {tuple(images.shape)} fails: {error}") from error
     if nothing.shape[-2:] != (down * size, right * size):
         times = "twice" if factor == (2, 2) else f"{down}x{right} times"
         raise GanlabError(
@@ -288,7 +296,10 @@ def impulse_kernel(
     response = impulse - nothing
     scale = float(response.abs().max()) + 1e-12
     expected = -2 * response.roll((-down, right), (-2, -1))
-    if float((expected - (moved - nothing)).abs().max()) > 1e-3 * scale:
+    exact = images.dtype in (torch.float32, torch.float64)
+    # In half precision a response is rounded as finely as what is added to it.
+    rounding = 0.0 if exact else 4 * torch.finfo(images.dtype).eps * (scale + float(nothing.abs().max()))
+    if float((expected - (moved - nothing)).abs().max()) > max(1e-3 * scale, rounding):
         raise GanlabError(
             "the layer is no filter: an impulse moved and scaled does not give its response moved and "
             "scaled; it depends on position (bilinear_align_corners), is not linear, or reaches the border"
@@ -296,7 +307,7 @@ def impulse_kernel(
     top, left = down * centre, right * centre
     bias = nothing[:, top : top + down, left : left + right]
     beside = nothing[:, top - down : top, left - right : left]
-    if float((bias - beside).abs().max()) > 1e-3 * max(scale, float(nothing.abs().max())):
+    if float((bias - beside).abs().max()) > max(1e-3 * max(scale, float(nothing.abs().max())), rounding):
         raise GanlabError(
             "the layer is no filter: what it adds to its response differs from place to place (fixed noise, "
             "or a border that reaches the middle)"
@@ -316,7 +327,8 @@ def impulse_kernel(
     rows, columns = used.any(1).nonzero()[:, 0], used.any(0).nonzero()[:, 0]
     (first, last), (start, end) = ((int(line[0]), int(line[-1])) for line in (rows, columns))
     offset = (first - top, start - left)
-    return LayerKernel(taps[..., first : last + 1, start : end + 1], offset, bias, factor=factor)
+    taps = taps[..., first : last + 1, start : end + 1]
+    return LayerKernel(_single(taps), offset, _single(bias), factor=factor)
 
 
 def polyphase(kernel: LayerKernel) -> dict[tuple[int, int], Tensor]:

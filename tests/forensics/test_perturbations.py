@@ -277,3 +277,8 @@ def test_bad_requests_are_explained():
         Sometimes(make_perturbation("mirror"), 1.2)
     with pytest.raises(GanlabError, match="odd"):
         KernelBlur((2,))
+
+
+def test_an_image_without_a_margin_is_not_cropped():
+    with pytest.raises(GanlabError, match="2x2 has no margin"):
+        perturb(np.zeros((1, 2, 2, 3), np.uint8), make_perturbation("crop_resize"))

@@ -1,6 +1,7 @@
 """Identities, splits, guards and metrics: against scikit-learn, by construction, and by simulation."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -411,3 +412,11 @@ def test_summary_over_seeds():
     assert table["roc_auc"]["std"] == pytest.approx(np.std(values, ddof=1))
     with pytest.raises(GanlabError, match="no repetition"):
         summarise([])
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores"), [([0, 0, 0], [1, 2, 3]), ([0, 1, 1], [1, 2]), ([0, 1, 1], [1, math.nan, 3])]
+)
+def test_the_highest_area_is_of_two_classes_and_of_numbers(labels, scores):
+    with pytest.raises(GanlabError, match=r"expected labels 0 and 1|NaN"):
+        highest_area_test([(labels, scores)], 20)

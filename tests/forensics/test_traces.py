@@ -170,6 +170,10 @@ def test_bad_input_is_explained():
         convolutional_traces(images[:, :, :2], 3)
     with pytest.raises(GanlabError, match="N >= 1"):
         convolutional_traces(images[:0])
+    with pytest.raises(GanlabError, match="float images"):
+        convolutional_traces(images.to(torch.uint8))
+    with pytest.raises(GanlabError, match=r"\[-1, 1\] is expected"):
+        convolutional_traces(images * 1e20)
     broken = images.clone()
     broken[0, 0, 0, 0] = float("nan")
     with pytest.raises(GanlabError, match="NaN"):

@@ -295,3 +295,20 @@ def test_a_conditional_model_builds_from_its_section_alone():
     assert discriminator(images, labels).shape == (2,)
     with pytest.raises(GanlabError, match="give integer labels"):
         generator(torch.randn(2, generator.z_dim), labels.float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_generator_saved_in_half_precision_computes_in_single(dtype, tmp_path):
+    generator = build_generator(small("dcgan")).eval()
+    generator.to(dtype).save_pretrained(tmp_path / "half")
+    again = type(generator).from_pretrained(tmp_path / "half")
+    latents = torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again(latents), generator.float()(latents))
+
+
+def test_a_generator_is_not_saved_over_a_file(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    generator = build_generator(small("dcgan"))
+    with pytest.raises(GanlabError, match="cannot write"):
+        generator.save_pretrained(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"

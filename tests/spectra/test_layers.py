@@ -297,3 +297,20 @@ def test_misuse_is_explained(action, text):
     with pytest.raises(GanlabError) as error:
         action()
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("chain", [False, True])
+def test_layers_in_half_precision_have_the_kernel_of_their_weights(dtype, chain):
+    layer = nn.ConvTranspose2d(3, 4, 4, 2, 1).to(dtype)
+    kernel = layer_kernel(nn.Sequential(layer, nn.Identity()) if chain else layer, 3)
+    expected = layer_kernel(layer.float(), 3)
+    for n in (8, 9):
+        torch.testing.assert_close(
+            effective_response(kernel, n), effective_response(expected, n), rtol=0.02, atol=0.02
+        )
+
+
+def test_what_cannot_be_called_with_images_is_named():
+    with pytest.raises(GanlabError, match=r"calling the layer with \(3, 3, 16, 16\) fails"):
+        layer_kernel(nn.Linear(3, 3), 3)

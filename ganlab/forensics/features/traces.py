@@ -28,6 +28,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.forensics.features.base import Feature, Shape
+from ganlab.spectra.transforms import check_images
 
 KERNEL_SIZES = (3, 5, 7)
 UNIFORM_DENSITY = 1.0 / 256.0
@@ -71,10 +72,12 @@ def convolutional_traces(
         max_iterations: gives up after so many steps and says so in ``converged``.
 
     Raises:
-        GanlabError: another kernel size, an image too small to fit it, or NaN or infinite pixels.
+        GanlabError: another kernel size, no float images, an image too small to fit it, or pixels that are
+            NaN, infinite or far from [-1, 1].
     """
     _check_size(kernel_size)
-    if images.ndim != 4 or images.shape[0] == 0:
+    images = check_images(images)
+    if images.shape[0] == 0:
         raise GanlabError(f"images are (N, C, H, W) with N >= 1; got shape {tuple(images.shape)}")
     count, channels, height, width = images.shape
     pixels = (height - kernel_size + 1) * (width - kernel_size + 1)
@@ -88,6 +91,9 @@ def convolutional_traces(
     step = max(1, CHUNK_VALUES // (kernel_size**2 * pixels))
     fits = [_fit(chunk, kernel_size, tolerance, max_iterations) for chunk in torch.split(planes, step)]
     kernels, sigma, iterations, converged = (torch.cat(part) for part in zip(*fits, strict=True))
+    if not bool(torch.isfinite(kernels).all()):
+        low, high = (float(end) for end in torch.aminmax(images))
+        raise GanlabError(f"convolutional traces: images run from {low:g} to {high:g}; [-1, 1] is expected")
     return Traces(
         kernels.float().view(count, channels, -1),
         sigma.float().view(count, channels),

@@ -171,9 +171,15 @@ class CropResize:
         check_range("crop fraction", self.fraction, 0.0, 0.9)
 
     def __call__(self, image: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-        """Crop at least one pixel a side, so that a small image is never left as it was."""
+        """Crop at least one pixel a side, so that a small image is never left as it was.
+
+        Raises:
+            GanlabError: nothing would be left.
+        """
         fraction = draw(rng, self.fraction)
         height, width = image.shape[:2]
+        if min(height, width) < 3:
+            raise GanlabError(f"an image of {height}x{width} has no margin to crop: 3 pixels a side at least")
         top, left = (max(1, int(side * fraction / 2)) for side in (height, width))
         kept = image[top : height - top, left : width - left]
         return through_float(kept, lambda x: resize(x, (height, width)))

@@ -178,12 +178,20 @@ def highest_area_test(
 
     Returns:
         For every split the areas ``(S,)`` and their p-values ``(S,)``, adjusted for taking the highest.
+
+    Raises:
+        GanlabError: one class only, another number of scores than of labels, or scores that are not finite.
     """
     rng = np.random.default_rng(seed)
     areas, standardised, highest = [], [], np.full(permutations, -np.inf)
     for given, scores in splits:
-        labels = np.asarray(given, np.float64)
-        ranks = np.asarray(rankdata(np.atleast_2d(np.asarray(scores, np.float64)), axis=1))
+        labels, rows = np.asarray(given, np.float64), np.atleast_2d(np.asarray(scores, np.float64))
+        if set(np.unique(labels)) != {0, 1} or labels.ndim != 1 or rows.shape[1] != len(labels):
+            shapes = f"{labels.shape} and {rows.shape}"
+            raise GanlabError(f"expected labels 0 and 1 (N,) and scores (S, N); got {shapes}")
+        if not np.isfinite(rows).all():  # they would count as the highest
+            raise GanlabError("scores hold NaN or infinite values: they rank nothing")
+        ranks = np.asarray(rankdata(rows, axis=1))
         count, ones = len(labels), labels.sum()
         pairs = ones * (count - ones)
         spread = np.sqrt(pairs / (count * (count - 1)) * ((ranks - ranks.mean(1, keepdims=True)) ** 2).sum(1))

@@ -69,6 +69,7 @@ def split_by_identity(
         GanlabError: fractions that are no partition, or fewer different images than parts.
     """
     check_fractions(fractions)
+    identities = np.asarray(identities, np.uint64)
     unique, inverse = np.unique(identities, return_inverse=True)
     parts = sum(fraction > 0 for fraction in fractions)
     if len(unique) < parts:
