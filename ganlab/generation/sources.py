@@ -179,8 +179,8 @@ def choose_reals(config: Config, count: int, seed: int) -> Reals:
         images = load_training_images(config.data, config.model.image_size)
     except GanlabError as error:
         raise GanlabError(
-            f"--with-real: {error}; the run was trained on that: put it there, or leave --with-real out and "
-            "compare with a folder of real images"
+            f"the images that the generator was trained on cannot be read ({error}): put them there, or "
+            "compare with real images of your own (--real; generate: without --with-real)"
         ) from error
     draw = np.random.default_rng(derive_seed(seed, "real-order"))
     order = np.concatenate([draw.permutation(images.val), draw.permutation(images.train)])

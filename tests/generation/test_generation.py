@@ -81,7 +81,7 @@ def test_seeds_and_generators_differ(tiny_runs):
 
 def test_reals_that_are_elsewhere_are_named():
     config = load("dcgan32", ["data.source=pack", "data.path=elsewhere.npz"])
-    with pytest.raises(GanlabError, match=r"elsewhere.npz: no such pack.*leave --with-real out"):
+    with pytest.raises(GanlabError, match=r"cannot be read \(elsewhere.npz: no such pack.*your own"):
         choose_reals(config, 4, 0)
 
 
