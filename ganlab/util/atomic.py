@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     What dead processes left of earlier attempts at ``path`` is removed.
 
     Raises:
-        GanlabError: the operating system refused (disk full, no permission, ...); ``path`` is as it was.
+        GanlabError: the operating system refused (disk full, no permission, ...), or there is a device, a
+            pipe or an open file's other name; ``path`` is as it was.
     """
     target, temporary = Path(path), temporary_path(path)
+    if is_stream(target) or _is_open_file(target):
+        # For a user with all rights a rename would put a file in the place of /dev/null or /dev/stdout.
+        raise GanlabError(f"cannot write {target}: it is a device, a pipe or an open file; name a file")
     try:
         remove_leftovers(target)
         # Locked, so that a process of another container, which cannot see this one, leaves it alone.
@@ -49,6 +54,20 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise GanlabError(
             f"cannot write {target}: {error.strerror or error}; nothing was changed there"
         ) from error
+
+
+def is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether something is there that takes bytes and is no file to replace: a device, a pipe, a terminal."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _is_open_file(path: Path) -> bool:
+    """Whether this is the system's name of an open file, as /dev/stdout is where it goes into a file."""
+    return path.is_symlink() and "/proc/" in (os.readlink(path)[:6], os.path.realpath(path.parent)[:6])
 
 
 def remove_leftovers(path: str | os.PathLike[str], inside: bool = False) -> None:
@@ -109,9 +128,20 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write ``data`` to ``path`` atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+    """Write ``data`` to ``path`` atomically; a device or a pipe just gets it.
+
+    Raises:
+        GanlabError: as `atomic_path`, of what is a file or none.
+    """
+    if not is_stream(path):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+        return
+    try:
+        with open(path, "ab") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise GanlabError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from ganlab.data import open_image_set
 from ganlab.errors import GanlabError
+from ganlab.util import atomic
 from ganlab.util.reading import Archive, parse_json, read_bytes, read_json, read_text, reading
 
 
@@ -179,3 +180,29 @@ def test_any_json_is_read_as_it_is_or_refused(value, spoiled, place):
         assert parse_json(text, "x") == value
     with contextlib.suppress(GanlabError):
         json.dumps(parse_json(text[:place] + spoiled + text[place:], "x"), allow_nan=False).encode("utf-8")
+
+
+def test_a_pipe_or_a_device_gets_the_bytes_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        atomic.write_bytes(pipe, b"report")
+        assert os.read(reader, 100) == b"report"
+        assert pipe.is_fifo()
+        with pytest.raises(GanlabError, match="name a file"), atomic.atomic_path(pipe):
+            pass
+    finally:
+        os.close(reader)
+    assert atomic.is_stream("/dev/null")
+    assert not atomic.is_stream(tmp_path)
+    assert not atomic.is_stream(tmp_path / "none")
+
+
+def test_another_name_of_an_open_file_is_no_file_to_replace(tmp_path):
+    with open(tmp_path / "out.txt", "ab") as stream:
+        name = f"/proc/self/fd/{stream.fileno()}"
+        if not os.path.islink(name):
+            pytest.skip("no /proc here")
+        with pytest.raises(GanlabError, match="name a file"):
+            atomic.write_bytes(name, b"report")
