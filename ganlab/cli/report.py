@@ -78,8 +78,18 @@ def verb_of(folder: Path) -> str:
         raise GanlabError(f"{folder} holds results of 'ganlab {verb}', which have no page: {_EXPECTED}")
     if (folder / "config.yaml").is_file():
         return "train"
-    missing = "is no results folder" if folder.is_dir() else "is no folder"
-    raise GanlabError(f"{folder} {missing}: {_EXPECTED}")
+    if not folder.is_dir():
+        raise GanlabError(f"{folder} is no folder: {_EXPECTED}")
+    # A folder of runs, or of results: the page is of one of them.
+    inside = sorted(own.parent for name in (PLAN, "config.yaml") for own in folder.glob(f"*/{name}"))
+    if inside:
+        named = ", ".join(map(str, inside[:SHOWN])) + (", ..." if len(inside) > SHOWN else "")
+        raise GanlabError(
+            f"{folder} is no results folder, but holds {len(inside)}; name one of them: {named}"
+        )
+    raise GanlabError(f"{folder} is no results folder: {_EXPECTED}")
 
 
+SHOWN = 5
+"""Folders that a message names."""
 _EXPECTED = f"expected what {', '.join(f'ganlab {verb}' for verb in PAGES)} made"

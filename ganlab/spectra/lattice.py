@@ -92,7 +92,7 @@ class Line:
         is_gap = self.by == "power" and (self.db < 0) == (self.of == "fake")
         what = "gap" if is_gap else "grating"
         if self.family == "lattice" and not is_gap:
-            return f"a {self.period}x{self.period} lattice"
+            return f"{sized(self.period, self.period)} lattice"
         if "last" in self.family:
             noun = "a gap" if is_gap else "a ridge"
             return (
@@ -207,6 +207,12 @@ def _unwindowed(db: float) -> float:
     Not of a gap: the window fills that from both sides.
     """
     return math.copysign(10 * math.log10(1 + 2.25 * (10 ** (abs(db) / 10) - 1)), db)
+
+
+def sized(height: int, width: int) -> str:
+    """A size with its article: ``a 4x4``, ``an 8x8``."""
+    vowel = height in (11, 18) or str(height).startswith("8")
+    return f"{'an' if vowel else 'a'} {height}x{width}"
 
 
 def fraction(frequency: float) -> str:

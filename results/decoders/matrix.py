@@ -160,14 +160,14 @@ def agreement(areas: np.ndarray) -> dict[str, Any]:
 @styled()
 def figure(rows: list[dict], spectra: str, system: str) -> bytes:
     """A map for every coding: areas under the ROC curve, detectors down, GANs across."""
-    drawn = new_figure(7.2, 2.9)
+    drawn = new_figure(7.2, 3.3)
     axes = drawn.subplots(1, len(CODINGS), sharey=True)
     for place, (axis, coding) in enumerate(zip(axes, CODINGS, strict=True)):
         auc = table(rows, spectra, system, coding, "gan").mean(0)
         axis.imshow(auc, vmin=0, vmax=1, cmap="RdBu_r")
         for (line, column), value in np.ndenumerate(auc):
             colour = "white" if abs(value - 0.5) > 0.35 else "black"
-            axis.text(column, line, f"{value:.2f}", ha="center", va="center", fontsize=5.5, color=colour)
+            axis.text(column, line, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=colour)
         axis.set_xticks(range(len(NAMES)), NAMES, rotation=60, ha="right")
         axis.set_yticks(range(len(NAMES)), NAMES)
         axis.set(title=coding, xlabel="images of the GAN with")

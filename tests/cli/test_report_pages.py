@@ -52,6 +52,19 @@ def test_an_unfinished_run_whose_last_line_was_cut(tiny_runs, tmp_path):
     assert "8 of 8 generator updates: not finished" in made.summary[0]
 
 
+def test_a_folder_of_results_names_what_it_holds(tmp_path, ganlab):
+    for name in ("b", "a", "fakes"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "plan.json").write_text("{}")
+    (tmp_path / "runs" / "b" / "config.yaml").write_text("")
+    done = ganlab("report", tmp_path / "runs")
+    assert done.code == 2
+    folders = f"{tmp_path / 'runs' / 'a'}, {tmp_path / 'runs' / 'b'}"
+    assert done.stderr == (
+        f"error: {tmp_path / 'runs'} is no results folder, but holds 2; name one of them: {folders}\n"
+    )
+
+
 @pytest.mark.parametrize("content", [None, {}, {"photo.jpg": "x"}, {"plan.json": "{"}, {"plan.json": "[]"}])
 def test_a_folder_of_no_verb_is_one_sentence(tmp_path, ganlab, content):
     folder = tmp_path / "folder"

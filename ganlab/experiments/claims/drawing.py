@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -137,7 +137,7 @@ def planes(
     caption: str,
     maps: Sequence[tuple[str, Floats]],
     quantity: str,
-    centred: bool,
+    over: Literal["frequency", "lag", "DCT"] = "frequency",
     diverging: bool = False,
 ) -> Drawing:
     """Maps on one scale.
@@ -147,11 +147,13 @@ def planes(
         caption: what it shows.
         maps: name and values ``(H, W)``.
         quantity: what the values are.
-        centred: zero frequency (or lag) in the middle; otherwise at the upper left, as a DCT's.
+        over: what the maps go over: frequency or lag with zero in the middle, or a DCT from the upper left.
         diverging: values that go both ways from zero.
     """
-    figure = new_figure(PAGE, 0.9 + 1.75 * -(-len(maps) // 4))
-    grid = np.atleast_1d(figure.subplots(-(-len(maps) // 4), min(4, len(maps)), squeeze=False)).ravel()
+    across = min(len(maps), 5 if len(maps) == 5 else 4)
+    down = -(-len(maps) // across)
+    figure = new_figure(PAGE, 0.75 + 5.6 / max(across, 3) * down)
+    grid = np.atleast_1d(figure.subplots(down, across, squeeze=False)).ravel()
     values = np.concatenate([plane.ravel() for _, plane in maps])
     low, high = (float(end) for end in np.percentile(values, (0.5, 99.5)))
     if diverging:
@@ -159,17 +161,41 @@ def planes(
         low = -high
     for axes in grid[len(maps) :]:
         axes.set_axis_off()
-    for axes, (name, plane) in zip(grid, maps, strict=False):
+    height, width = maps[0][1].shape
+    (left, right), (top, bottom) = _ends(width, over), _ends(height, over)
+    for place, (axes, (name, plane)) in enumerate(zip(grid, maps, strict=False)):
         colours = "RdBu_r" if diverging else SEQUENTIAL
-        picture = axes.imshow(plane, cmap=colours, vmin=low, vmax=high, origin="upper")
+        picture = axes.imshow(
+            plane, cmap=colours, vmin=low, vmax=high, origin="upper", extent=(left, right, bottom, top)
+        )
         axes.set_title(name)
-        axes.set_xticks([])
-        axes.set_yticks([])
+        if over != "lag":
+            axes.set_xticks(*TICKS[over])
+            axes.set_yticks(*TICKS[over])
+        axes.tick_params(labelleft=place % across == 0)
+    unit = "lag (pixels)" if over == "lag" else "frequency (cycles per pixel)"
+    figure.supxlabel(f"horizontal and, downwards, vertical {unit}", fontsize=8)
     figure.colorbar(picture, ax=list(grid), label=quantity, extend="both")
-    note = "zero in the middle" if centred else "zero at the upper left"
+    note = "zero at the upper left" if over == "DCT" else "zero in the middle"
     rows = [[name, y, *row] for name, plane in maps for y, row in enumerate(plane.tolist())]
     header = ("map", f"row ({note})", *(f"column {x}" for x in range(maps[0][1].shape[1])))
     return Drawing(stem, figure, caption, header, rows, ink=False)
+
+
+TICKS = {"frequency": ([-0.5, 0, 0.5], ["-1/2", "0", "1/2"]), "DCT": ([0, 0.25, 0.5], ["0", "1/4", "1/2"])}
+"""Axis of a map -> where its ticks stand, and their names."""
+
+
+def _ends(count: int, over: str) -> tuple[float, float]:
+    """Where so many cells begin and end; each stands on its frequency or lag.
+
+    An odd count has Nyquist at both ends: images have even sides.
+    """
+    if over == "DCT":
+        return -0.25 / count, 0.5 - 0.25 / count
+    first = -(count // 2) - 0.5
+    period = 1 if over == "lag" else count - count % 2
+    return first / period, (first + count) / period
 
 
 @styled()

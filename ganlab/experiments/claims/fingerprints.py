@@ -164,7 +164,7 @@ def corvi2023(setting: Setting) -> Outcome:
         curves("angular", "Share of the power beyond 0.1 cycle per pixel by direction.",
                np.arange(bins) * 180.0 / bins, {"angular": angular}, "degrees from horizontal", "share (%)"),
         planes("autocorrelation", f"Autocorrelation of 5x5 median residuals; lags up to {NEAR} left out.",
-               lags, "autocorrelation", centred=True, diverging=True),
+               lags, "autocorrelation", "lag", diverging=True),
     ])  # fmt: skip
     return outcome(
         {
@@ -196,7 +196,7 @@ def stylegan3(setting: Setting) -> Outcome:
     parts = [Part("Slices and maps", ["Whitened by the reals, Kaiser window, padded four times."], drawings=[
         curves("slices", "Mean power along a slice; its end is Nyquist, of the diagonal the corner.",
                np.linspace(0, 1, count), slices, "share of the slice", "power (dB)"),
-        planes("maps", "Mean power over the plane, zero frequency in the middle.", maps, "dB", centred=True),
+        planes("maps", "Mean power over the plane, zero frequency in the middle.", maps, "power (dB)"),
     ])]  # fmt: skip
     found = measured(setting, "nyquist", partial(nyquist_level, moments=moments))
     return outcome(
@@ -212,11 +212,7 @@ def wang2020(setting: Setting) -> Outcome:
         for one in sets
     ]
     caption = "Modulus of the mean complex spectrum of 5x5 median residuals, zero frequency in the middle."
-    parts = [
-        Part(
-            "Residual spectra", drawings=[planes("residuals", caption, maps, "amplitude (dB)", centred=True)]
-        )
-    ]
+    parts = [Part("Residual spectra", drawings=[planes("residuals", caption, maps, "amplitude (dB)")])]
     found = measured(setting, "lattice", lattice_level)
     return outcome(
         {"highest multiple of 1/4 over the median, more": ("dB", found)},

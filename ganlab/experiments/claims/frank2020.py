@@ -39,7 +39,7 @@ def run(setting: Setting) -> Outcome:
     maps = [(one.name, dct_statistics(floats(one)).log_mean.mean(0)) for one in (real, *fakes)]
     drawn = planes(
         "dct", "Mean over channels of ln|mean DCT coefficient|, images in 0..255; zero at the upper left.",
-        maps, "ln|mean DCT|", centred=False,
+        maps, "ln|mean DCT|", "DCT",
     )  # fmt: skip
     names = arena.sources
     found = bars(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganlab.results.tables import plain
+from ganlab.spectra.lattice import sized
 
 FLOOR = (2 / 255) ** 2 / 12
 """Power of 8-bit rounding in images of [-1, 1]; a pattern is measured against it where all else is silent."""
@@ -64,7 +65,7 @@ class Finding:
         """What it is, how strong, and what makes it."""
         shape = f"{self.period_y}x{self.period_x}"
         kind = {
-            "lattice": f"a {shape} lattice",
+            "lattice": f"{sized(self.period_y, self.period_x)} lattice",
             "drift": "a resampler whose phase drifts with the position",
             "size": "a wrong size",
             "pattern": "a fixed pattern",
@@ -75,7 +76,8 @@ class Finding:
         if self.kind == "content":
             kind = f"a line of period {shape} that is the same in every image"
         if self.kind == "cyclostationary":
-            kind = f"power that depends on the place in a {shape} cell (no common sign, not a fault)"
+            cell = sized(self.period_y, self.period_x)
+            kind = f"power that depends on the place in {cell} cell (no common sign, not a fault)"
         text = f"{kind}, {self.db:+.1f} dB [{self.low:.1f}, {self.high:.1f}], "
         text += f"{'made by' if self.kind == 'structure' else 'as'} `{self.stage}`"
         if self.kind != "structure":

@@ -101,7 +101,7 @@ def draw_stage_maps(probe: StageProbe) -> Figure:
         for axes in row[len(shown) :]:
             axes.set_axis_off()
         for axes, panel in zip(row, shown, strict=False):
-            picture = _draw_map(axes, panel, bound, columns > WIDE)
+            picture = _draw_map(axes, panel, bound, columns >= WIDE)
             axes.set_title(_title(panel, columns), fontsize=7)
         row[0].set_ylabel(ROWS[question])
     for axes in grid[:-1].flat:
