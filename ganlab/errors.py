@@ -41,6 +41,11 @@ def nearest_name(name: str, valid: Iterable[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
+def names_of(given: str | Iterable[str]) -> tuple[str, ...]:
+    """One name, or several: text is a name and not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 def lookup(registry: Mapping[str, Value], name: str, kind: str) -> Value:
     """Entry ``name`` of a registry.
 

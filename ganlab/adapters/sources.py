@@ -29,6 +29,15 @@ from ganlab.zoo import PREFIX, zoo_file
 
 AnyGenerator = Generator | OwnGenerator
 Loader = Callable[[str, str | None], AnyGenerator | None]
+WEIGHTS_ALONE = (
+    "weights alone are no generator, and a pickle can run code: FILE.py:FACTORY takes a function that "
+)
+WEIGHTS_ALONE += "builds the module, loads them and returns ganlab.wrap(module, latent)"
+HINTS = {
+    ".py": "it is Python: name the function that returns ganlab.wrap(module, latent), as FILE.py:FACTORY",
+    **dict.fromkeys((".pkl", ".pth", ".ckpt", ".bin"), WEIGHTS_ALONE),
+}
+"""Endings of files that nobody reads as they are -> what would be right."""
 GROUP = "ganlab.adapters"
 """Entry points of other packages: a loader by name, as in `ADAPTERS`."""
 
@@ -57,6 +66,8 @@ def load_generator(
     generator = find_generator(text, trust)
     if generator is not None:
         return generator
+    if Path(text).suffix in HINTS and Path(text).is_file():
+        raise GanlabError(f"{text} is no generator: {HINTS[Path(text).suffix]}")
     # The words of the oldest kind of source: what is wrong with a run folder.
     try:
         return load_own(text)

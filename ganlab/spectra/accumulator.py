@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from ganlab.errors import GanlabError
+from ganlab.errors import GanlabError, names_of
 from ganlab.spectra.statistics import SpectrumStatistics
 from ganlab.spectra.sums import (
     Settings,
@@ -35,7 +36,7 @@ class SpectrumAccumulator(Metric):
 
     Args:
         window: None or "none", "hann", "kaiser"; for the power and the profiles, not for the DCT.
-        conventions: names of radial profiles to add up beside "ganlab".
+        conventions: names of radial profiles, or one, to add up beside "ganlab".
         dct: add up the DCT of the luma as well (it costs several FFTs).
         reservoir: keep the profiles of this many images, drawn uniformly, for percentile bands.
         keep_profiles: keep every image's profiles (float32), for bootstrap intervals; memory then grows with
@@ -54,7 +55,7 @@ class SpectrumAccumulator(Metric):
     def __init__(
         self,
         window: str | None = None,
-        conventions: tuple[str, ...] = (),
+        conventions: str | Iterable[str] = (),
         dct: bool = False,
         reservoir: int = 0,
         keep_profiles: bool = False,
@@ -62,7 +63,7 @@ class SpectrumAccumulator(Metric):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.settings = Settings(None if window == "none" else window, tuple(conventions), dct, reservoir)
+        self.settings = Settings(None if window == "none" else window, names_of(conventions), dct, reservoir)
         self.keep_profiles = keep_profiles
         self.size: tuple[int, int] | None = None
         self._names: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from ganlab.errors import GanlabError, lookup
+from ganlab.errors import GanlabError, lookup, names_of
 from ganlab.spectra.deviation_metrics import DEVIATIONS, DeviationMetric, Grid, coordinates
 from ganlab.spectra.guards import (
     SpectralWarning,
@@ -288,7 +288,7 @@ def spectral_deviation(
     resamples: int = 1000,
     *,
     window: str | None = None,
-    metrics: Iterable[str] | None = None,
+    metrics: str | Iterable[str] | None = None,
     level: float = 0.95,
     seed: int = 0,
     codecs: tuple[Collection[str], Collection[str]] | None = None,
@@ -307,7 +307,7 @@ def spectral_deviation(
         fake: the other set, images of the same size; any number.
         resamples: bootstrap draws, null draws and permutations each; 0 for values alone.
         window: as in ``power_spectrum``.
-        metrics: names out of ``DEVIATIONS`` and ``SET_DEVIATIONS``; by default all that the sets admit.
+        metrics: names out of ``DEVIATIONS`` and ``SET_DEVIATIONS``, or one; by default all that are possible.
         level: of the intervals.
         seed: everything random follows from it.
         codecs: file formats that the real and the fake images came from, for the codec guard.
@@ -321,7 +321,7 @@ def spectral_deviation(
         GanlabError: different sizes, channels or windows; no image; values that are no images in [-1, 1];
             unknown metric; fewer than two images with resamples asked for.
     """
-    chosen = list(metrics) if metrics is not None else [*DEVIATIONS, *SET_DEVIATIONS]
+    chosen = [*DEVIATIONS, *SET_DEVIATIONS] if metrics is None else list(names_of(metrics))
     for name in chosen:
         lookup({**DEVIATIONS, **SET_DEVIATIONS}, name, "deviation")
     if resamples < 0:

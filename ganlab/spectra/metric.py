@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from ganlab.errors import GanlabError, lookup
+from ganlab.errors import GanlabError, lookup, names_of
 from ganlab.spectra.accumulator import SpectrumAccumulator
 from ganlab.spectra.deviation import spectral_deviation
 from ganlab.spectra.deviation_metrics import DEVIATIONS
@@ -26,7 +26,7 @@ class SpectralDeviation(Metric):
     reduced, the reals alone may be kept by ``reset_real_features=False``.
 
     Args:
-        metrics: names out of ``DEVIATIONS``.
+        metrics: names out of ``DEVIATIONS``, or one.
         window: as in ``power_spectrum``.
         size: (H, W) of the images; by default that of the first batch. Give it under several processes.
         reset_real_features: whether ``reset`` forgets the reals too.
@@ -42,14 +42,14 @@ class SpectralDeviation(Metric):
 
     def __init__(
         self,
-        metrics: Iterable[str] = CHOSEN,
+        metrics: str | Iterable[str] = CHOSEN,
         window: str | None = None,
         size: tuple[int, int] | None = None,
         reset_real_features: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.metrics = tuple(metrics)
+        self.metrics = names_of(metrics)
         for name in self.metrics:
             lookup(DEVIATIONS, name, "deviation")
         self.reset_real_features = reset_real_features

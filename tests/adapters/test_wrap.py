@@ -320,3 +320,10 @@ def test_a_generators_name_is_no_path(name, tmp_path):
     with pytest.raises(GanlabError, match="expected the name of a folder, no path"):
         generate(Request((generator,), 3), tmp_path / "out" / "set")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "hint"), [("net.py", "name the function"), ("net.pth", "weights alone")])
+def test_a_file_that_needs_a_function_says_which(name, hint, tmp_path):
+    (tmp_path / name).write_text("x = 1\n")
+    with pytest.raises(GanlabError, match=hint):
+        ganlab.load_generator(tmp_path / name)

@@ -11,7 +11,7 @@ import torch
 from torchmetrics import Metric, MetricCollection
 
 from ganlab.errors import GanlabError
-from ganlab.spectra import SpectralDeviation, spectral_deviation
+from ganlab.spectra import SpectralDeviation, SpectrumAccumulator, spectral_deviation
 from ganlab.upsampling import interpolate2x
 
 
@@ -109,3 +109,10 @@ def test_under_lightning():
         images(0), torch.cat([fakes(0), fakes(1)]), metrics=("mean_db",), resamples=0
     )
     assert found["mean_db"] == pytest.approx(expected["mean_db"].value, rel=1e-5)
+
+
+def test_one_name_is_enough():
+    assert SpectralDeviation("mean_db").metrics == ("mean_db",)
+    assert SpectrumAccumulator(conventions="jung2021").settings.conventions == ("jung2021",)
+    images = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert list(spectral_deviation(images, images, 0, metrics="mean_db")) == ["mean_db"]
