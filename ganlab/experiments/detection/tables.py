@@ -23,8 +23,8 @@ SHOWN = {
     "balanced_accuracy": "balanced accuracy",
     "roc_auc": "ROC-AUC",
     "average_precision": "average precision",
-    "tpr_at_1": "true positives at 1 %",
-    "tpr_at_5": "true positives at 5 %",
+    "tpr_at_1": "true positives at 1\u00a0%",
+    "tpr_at_5": "true positives at 5\u00a0%",
 }
 """Metrics of the tables that people read, with their titles."""
 SETTINGS = {
