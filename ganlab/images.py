@@ -47,9 +47,9 @@ def to_uint8(images: Tensor) -> UInt8Array:
     """Float ``(N, C, H, W)`` in [-1, 1] -> uint8 ``(N, H, W, C)``: clamped, rounded to nearest.
 
     Raises:
-        GanlabError: no four-dimensional tensor, or not finite (a NaN has no pixel value).
+        GanlabError: no four-dimensional float tensor, or not finite (a NaN has no pixel value).
     """
-    if not isinstance(images, Tensor) or images.ndim != 4:
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
         raise GanlabError(f"images are float tensors (N, C, H, W); got {described(images)}")
     if not bool(torch.isfinite(images).all()):
         raise GanlabError("images hold NaN or infinite values; they cannot be written as pixels")

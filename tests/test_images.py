@@ -80,3 +80,9 @@ def test_float64_is_rounded_once():
     images = images.reshape(1, 1, 1, 2)
     assert to_uint8(images).ravel().tolist() == [100, 101]
     assert torch.equal(on_grey_levels(images), to_float(to_uint8(images)))
+
+
+def test_bytes_in_the_place_of_floats_are_named():
+    """They would be clamped to two values."""
+    with pytest.raises(GanlabError, match="float tensors"):
+        to_uint8(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))

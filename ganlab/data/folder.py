@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -211,8 +212,8 @@ def folder_items(listing: Listing) -> list[Item]:
 
 
 def pack_folder(
-    folder: Path,
-    out: Path,
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     size: int,
     on_error: OnError = "fail",
     val_fraction: float | None = None,
@@ -235,6 +236,7 @@ def pack_folder(
     Raises:
         GanlabError: no images, unusable images, or something is at ``out``.
     """
+    folder, out = Path(folder), Path(out)
     listing = list_images(folder)
     items = folder_items(listing)
     if val_fraction is not None:

@@ -278,7 +278,17 @@ def _spaced(indices: Indices, count: int | None) -> Indices:
 
 
 def array_image_set(images: UInt8Array, name: str, origin: dict[str, Any] | None = None) -> ImageSet:
-    """A set of images that are in memory: uint8 (N, H, W, C); ``origin`` says which generator drew them."""
+    """A set of images that are in memory: uint8 (N, H, W, C); ``origin`` says which generator drew them.
+
+    Raises:
+        GanlabError: no array of uint8, or of another shape.
+    """
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+        shape = f"{images.dtype} of shape {tuple(images.shape)}" if hasattr(images, "dtype") else type(images)
+        raise GanlabError(
+            f"{name}: {shape}; expected a NumPy array, uint8 (N, H, W, C): ganlab.images.to_uint8 makes one "
+            "of a float tensor (N, C, H, W) in [-1, 1]"
+        )
     stored = in_memory(images, name)
     stored.origin = origin
     return ImageSet(name, Path(name), stored, np.arange(len(images)))

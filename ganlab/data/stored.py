@@ -234,9 +234,11 @@ def stored_npz(path: Path) -> StoredArray:
 def stored_npy(path: Path) -> StoredArray:
     """A ``.npy`` of uint8 (N, H, W, C), or (N, H, W) grey; memory-mapped."""
     images = open_npy(path)
+    if not images.size:
+        raise GanlabError(f"{path}: no image (shape {images.shape}), expected uint8 (N, H, W, 3), N >= 1")
     if images.ndim == 3:
         images = images[..., None]
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in CHANNELS or not images.size:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in CHANNELS:
         raise GanlabError(
             f"{path}: {images.dtype} of shape {images.shape}, expected uint8 (N, H, W, 3), (N, H, W, 1) or "
             "(N, H, W); floats in [-1, 1] become bytes with ganlab.images.to_uint8"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -54,7 +55,7 @@ def total_sha256(files: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def verify_set(folder: Path) -> dict[str, Any]:
+def verify_set(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Read every file of a set and hold it against the manifest.
 
     Returns:
@@ -64,6 +65,7 @@ def verify_set(folder: Path) -> dict[str, Any]:
         GanlabError: the manifest was changed, or files or folders are missing, changed or added; the first
             few are named.
     """
+    folder = Path(folder)
     manifest = read_manifest(folder)
     files: dict[str, str] = manifest["files"]
     with ThreadPoolExecutor() as pool:

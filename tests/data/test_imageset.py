@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ganlab.data import PackWriter, array_image_set, open_image_set
@@ -346,3 +347,18 @@ def test_any_other_manifest_is_no_matter(tmp_path, save):
     save(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "manifest.json").write_text('{"plan": 3}')
     assert open_image_set(tmp_path / "in").num_images == 1
+
+
+@pytest.mark.parametrize(
+    "images",
+    [np.zeros((2, 8, 8, 3), np.float32), torch.zeros(2, 3, 8, 8), np.zeros((8, 8, 3), np.uint8), [1]],
+)
+def test_what_is_no_array_of_pixels_is_no_set(images):
+    with pytest.raises(GanlabError, match=r"mine: .*; expected a NumPy array, uint8"):
+        array_image_set(images, "mine")
+
+
+def test_an_array_without_an_image_says_so(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((0, 8, 8, 3), np.uint8))
+    with pytest.raises(GanlabError, match="holds no image"):
+        open_image_set(tmp_path / "a.npy")

@@ -56,7 +56,7 @@ def test_a_kill_at_an_awkward_moment_loses_nothing(tiny_runs, tmp_path, monkeypa
             generate(request, tmp_path / "set", batch_size=1)
     again = generate(request, tmp_path / "set")
     assert again == expected
-    assert verify_set(tmp_path / "set") == expected
+    assert verify_set(str(tmp_path / "set")) == expected
 
 
 def test_a_set_belongs_to_one_process(tiny_runs, tmp_path):
