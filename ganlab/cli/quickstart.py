@@ -18,9 +18,9 @@ def quickstart(
 ) -> None:
     """See the whole lab work: train three generators that differ only in how they upsample.
 
-    Offline, on built-in images of digits, within about four minutes on 2 CPU cores: enlarges a photo by each
-    operator, trains the generators, makes their fake datasets and shows on one page what the upsampling did
-    to the spectrum. The same command goes on where an interrupted one stopped.
+    Offline, on built-in images of digits, in about three minutes on 2 idle CPU cores: enlarges a photo by
+    each operator, trains the generators, makes their fake datasets and shows on one page what the upsampling
+    did to the spectrum. The same command goes on where an interrupted one stopped.
     """
     from ganlab.experiments.quickstart.run import run_quickstart
 

@@ -23,10 +23,13 @@ def sets(tmp_path_factory):
     return folder
 
 
-def test_a_fair_set_ends_with_zero(ganlab, sets):
-    done = ganlab("audit", sets / "real.npy", sets / "clean.npy")
+def test_a_fair_set_ends_with_zero(ganlab, sets, tmp_path):
+    done = ganlab("audit", sets / "real.npy", sets / "clean.npy", "--out", tmp_path / "out")
     assert done.code == 0
     assert "No finding" in done.stdout
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<p>None.</p>" in page
+    assert "evidence</button>" not in page  # a table without rows says nothing
 
 
 def test_findings_end_with_one_and_are_kept(ganlab, sets, tmp_path):

@@ -44,11 +44,12 @@ def page(folder: Path) -> Page:
         sentences = summary(report)
     except (KeyError, TypeError, ValueError) as error:
         raise GanlabError(f"{folder / RESULTS} is no audit's: {error}") from error
+    tables = [Table(list(HEADER), table, left=(0, 1, 3, 4))] if table else []
     looked = [[kind, what, "found" if kind in found else "no"] for kind, what in KINDS.items()]
     return Page(
         "Is this a fair detection set?", "audit", summary=sentences, facts=facts,
         sections=[
-            Section("Findings", [READING, HISTORY], [Table(list(HEADER), table, left=(0, 1, 3, 4))]),
+            Section("Findings", [READING, HISTORY] if table else ["None.", READING], tables),
             Section("What was looked for", tables=[Table(["kind", "what it is", "found"], looked, left=(0,
             1, 2))]),
         ],
