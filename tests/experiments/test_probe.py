@@ -281,3 +281,24 @@ def test_the_latents_may_come_from_a_function():
     decoder = Decoder(("bilinear", "nearest")).eval()
     given = ganlab.wrap(decoder, lambda seed, first, count: (torch.zeros(count, 4, 8, 8) + first,))
     assert probe_generator(given).ok
+
+
+def test_a_tile_of_three_pixels_is_a_lattice_and_no_seam():
+    """Six pixels are two of its periods: what repeats in six need not have been decoded in tiles of six."""
+
+    class Tiled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(8, 8 * 36)
+            self.up = nn.Upsample(scale_factor=3)
+            self.out = nn.Conv2d(8, 3, 1)
+            self.register_buffer("tile", torch.randn(1, 1, 3, 3) / 5)
+
+        def forward(self, z):
+            image = self.out(self.up(self.first(z).view(-1, 8, 6, 6)))
+            return torch.tanh(image + self.tile.repeat(1, 1, *(side // 3 for side in image.shape[-2:])))
+
+    torch.manual_seed(0)
+    report = probe_generator(ganlab.wrap(Tiled(), 8), samples=16)
+    structure = [f for f in report.findings if f.kind == "structure"]
+    assert [(f.what, f.period_y, f.period_x) for f in structure] == [("lattice", 3, 3)]

@@ -307,7 +307,7 @@ def tiles(image: Tensor, axis: int) -> tuple[int, float]:
     share = float(varying.square().mean() / rows.square().mean().clamp_min(1e-30))
     if not share > 1e-5:
         return 0, 0.0
-    for period in range(4, length // 2 + 1):
+    for period in range(2, length // 2 + 1):
         if length % period == 0:
             folded = varying.reshape(len(rows), -1, period).mean(1)
             if float(folded.square().mean()) >= 0.98 * float(varying.square().mean()):
