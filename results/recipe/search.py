@@ -37,6 +37,7 @@ from ganlab.generation.quality import sliced_wasserstein
 from ganlab.generation.sampling import generate_images
 from ganlab.images import to_float
 from ganlab.models import load_generator
+from ganlab.models.store import read_generator
 from ganlab.results.tables import markdown
 from ganlab.spectra import power_spectrum, radial_profile
 from ganlab.training.distributed import World, place
@@ -283,16 +284,20 @@ def grid(images: np.ndarray, path: Path) -> None:
 
 
 def judge_zoo(pictures: Path) -> None:
-    """Measure every generator of the zoo that is not in ``zoo.jsonl`` yet."""
+    """Measure every generator of the zoo that ``zoo.jsonl`` lacks; of photographs, where these lie here."""
     log = HERE / "zoo.jsonl"
     there = {json.loads(line)["name"] for line in log.read_text().splitlines()} if log.exists() else set()
     for name in names():
         if name in there:
             continue
-        data = load_training_images(load("small32", ["data.num_images=10000"]).data, 32)
-        real = np.asarray(data.images[data.val])
+        described = read_generator(zoo_file(name), "ema")[0].data
+        digits = described.source == "glyphs"
+        if not digits and not Path(str(described.path)).exists():
+            continue
+        data = load_training_images(described, 32)
+        real = np.asarray(data.images[data.val])[:1000]
         fake = generate_images(load_generator(zoo_file(name)), 0, 0, len(real))
-        numbers = measure(trained_judge(data, pictures / "judge.pt"), real, fake)
+        numbers = measure(trained_judge(data, pictures / "judge.pt") if digits else None, real, fake)
         row = {"name": name} | {key: round(value, 3) for key, value in numbers.items()}
         with log.open("a") as stream:
             print(json.dumps(row), file=stream)

@@ -22,7 +22,7 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +58,9 @@ SNGAN = [
     "model.architecture=sngan", "loss.adversarial=hinge", "optimizer.betas=[0.0, 0.9]", "optimizer.lr=1e-3",
     "optimizer.lr_discriminator=1e-3", "model.generator.width=32", "model.discriminator.width=32",
 ]  # fmt: skip
-HALVED_FROM = (5_000, 20_000, 80_000)
-"""Weights of a layer from which on it is halved: the first number at which no value of an image changes by
-more than one level. Halving small layers as well changed 44 of 3 million values by two."""
+HALVED_FROM = 5000
+"""Weights of a layer from which on it may be halved. Halving small layers as well changed 44 of 3 million
+values by two levels."""
 IMAGES = 1000
 """Fakes and reals that a card's numbers come from."""
 
@@ -87,19 +87,47 @@ def plan() -> Iterator[tuple[str, str, list[str]]]:
         ]  # fmt: skip
 
 
-def halved(source: Path, target: Path, least: int = HALVED_FROM[0]) -> str:
-    """Write the averaged weights alone, layers of ``least`` or more as float16; the file's SHA-256."""
+def halved(source: Path, target: Path, layers: Sequence[str] | None = None) -> str:
+    """Write the averaged weights alone, these layers (by default all large ones) as float16; the SHA-256."""
     tensors = {name: value for name, value in load_file(source).items() if name.startswith("ema.")}
-    halves = {
-        name: value.half() if value.is_floating_point() and value.numel() >= least else value
-        for name, value in tensors.items()
-    }
+    chosen = large_layers(tensors) if layers is None else layers
+    halves = {name: value.half() if name in chosen else value for name, value in tensors.items()}
     with source.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         about = json.loads(stream.read(length))["__metadata__"][METADATA]
     content = save(halves, {METADATA: about})
     write_bytes(target, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def large_layers(tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """Names of the averaged layers worth halving, largest first."""
+    sizes = {
+        name: value.numel()
+        for name, value in tensors.items()
+        if name.startswith("ema.") and value.is_floating_point() and value.numel() >= HALVED_FROM
+    }
+    return sorted(sizes, key=lambda name: -sizes[name])
+
+
+def halved_unseen(source: Path, target: Path, before: np.ndarray) -> tuple[str, np.ndarray]:
+    """Halve as many large layers as change no value of ``before`` by more than a level; SHA-256 and images.
+
+    All of them mostly; else one by one, largest first, each that changes no more beside those before it.
+    """
+
+    def tried(layers: Sequence[str]) -> tuple[str, np.ndarray, bool]:
+        digest = halved(source, target, layers)
+        images = generate_images(load_generator(target), 0, 0, len(before))
+        return digest, images, bool(np.abs(before.astype(int) - images.astype(int)).max() <= 1)
+
+    large = large_layers(load_file(source))
+    if not tried(large)[2]:
+        chosen: list[str] = []
+        for layer in large:
+            chosen += [layer] if tried([*chosen, layer])[2] else []
+        large = chosen
+    return tried(large)[:2]
 
 
 def statistics(images: np.ndarray) -> object:
@@ -124,13 +152,9 @@ def write_card(name: str, differs: str, overrides: list[str], run: Path, folder:
     real = np.asarray(data.images[data.val])[:IMAGES]
     target = folder / f"{name}.safetensors"
     before = generate_images(load_generator(run), 0, 0, IMAGES)
-    for least in HALVED_FROM:
-        digest = halved(generator_file(run), target, least)
-        generator = load_generator(target)
-        after = generate_images(generator, 0, 0, IMAGES)
-        changes = np.abs(before.astype(int) - after.astype(int))
-        if changes.max() <= 1:
-            break
+    digest, after = halved_unseen(generator_file(run), target, before)
+    generator = load_generator(target)
+    changes = np.abs(before.astype(int) - after.astype(int))
     sets = [to_float(images) for images in (real, before, after)]
     deviation, halves = (spectral_deviation(sets[0], fake)["mean_db"] for fake in sets[1:])
     lines = lattice_lines(sets[0], sets[2])
