@@ -105,6 +105,14 @@ STAGES: dict[str, dict[str, list[str]]] = {
         ],
         "lr 1e-3, batch 32, width 16": ["optimizer.lr=1e-3", "training.batch_size=32", *WIDTH16],
         "lr 1e-3, batch 32, width 32": ["optimizer.lr=1e-3", "training.batch_size=32", *WIDTH32],
+        "lr 1e-3, batch 32, width 64": [
+            "optimizer.lr=1e-3", "training.batch_size=32", "model.generator.width=64",
+            "model.discriminator.width=64",
+        ],
+        "G 2e-3, D 5e-4, batch 32, average 0.98, color, translation": [
+            "optimizer.lr=2e-3", "optimizer.lr_discriminator=5e-4", "training.batch_size=32",
+            "training.ema_decay=0.98", "training.augment=[color, translation]",
+        ],
         "lr 1e-3, batch 32, translation": [
             "optimizer.lr=1e-3", "training.batch_size=32", "training.augment=[translation]",
         ],
