@@ -235,7 +235,7 @@ def stored_npy(path: Path) -> StoredArray:
     """A ``.npy`` of uint8 (N, H, W, C), or (N, H, W) grey; memory-mapped."""
     images = open_npy(path)
     if not images.size:
-        raise GanlabError(f"{path} holds no image, shape {images.shape}; expected uint8 (N, H, W, 3)")
+        raise GanlabError(f"{path}: holds no image, shape {images.shape}; expected uint8 (N, H, W, 3)")
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in CHANNELS:
