@@ -288,7 +288,7 @@ EXPERIMENT = Experiment(
             "code",
         ),
     ),
-    minutes=10,
+    minutes=4.4,
     needs="nothing: generators of the zoo",
     run=run,
     generators=tuple(f"dcgan-{name}" for name in UPSAMPLERS),

@@ -190,7 +190,7 @@ EXPERIMENT = Experiment(
             "code, and issue 5 of its repository",
         ),
     ),
-    minutes=1,
+    minutes=0.3,
     needs="nothing: generators of the zoo",
     run=run,
     generators=tuple(f"dcgan-{u}{r}" for u in UPSAMPLERS for r in ("", *(f"-{r}" for r in REMEDIES))),

@@ -263,7 +263,7 @@ EXPERIMENT = Experiment(
             "Architectures are attributed also of unseen seeds and fine-tuned models", "abstract of GDA-Net"
         ),
     ),
-    minutes=5,
+    minutes=6.3,
     needs="two or more seeds of the zoo's generators",
     run=run,
     generators=tuple(f"dcgan-{name}" for name in UPSAMPLERS),
