@@ -36,7 +36,7 @@ from ganlab.generation.sampling import generate_images
 from ganlab.images import to_float
 from ganlab.models import load_generator
 from ganlab.models.store import METADATA, generator_file
-from ganlab.spectra import SpectrumAccumulator, decibels, lattice_lines, radial_profile, spectral_deviation
+from ganlab.spectra import decibels, lattice_lines, radial_profile, spectral_deviation
 from ganlab.training import train
 from ganlab.training.monitor import grid
 from ganlab.upsampling import UPSAMPLERS
@@ -128,13 +128,6 @@ def halved_unseen(source: Path, target: Path, before: np.ndarray) -> tuple[str, 
             chosen += [layer] if tried([*chosen, layer])[2] else []
         large = chosen
     return tried(large)[:2]
-
-
-def statistics(images: np.ndarray) -> object:
-    """What the deviation is computed from."""
-    accumulator = SpectrumAccumulator(keep_profiles=True)
-    accumulator.update(to_float(images))
-    return accumulator.result()
 
 
 def commit() -> str:
